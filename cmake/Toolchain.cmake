@@ -1,0 +1,42 @@
+# What every target of this repository is compiled with: the target chainrule_flags and a few CMake defaults.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+# The libraries lie beside the Python files, in the wheel as in the build tree.
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/site-packages/chainrule")
+# <prefix>/lib/python3.x/site-packages/chainrule -> <prefix>/lib, where the oneDNN wheel puts libdnnl
+# (lib64 on some systems, hence the step up to <prefix>); the last one serves `pip install --target`.
+set(CMAKE_INSTALL_RPATH "$ORIGIN;$ORIGIN/../../../../lib;$ORIGIN/../lib")
+
+add_library(chainrule_flags INTERFACE)
+target_include_directories(chainrule_flags INTERFACE "${PROJECT_SOURCE_DIR}/cpp")
+target_compile_definitions(chainrule_flags INTERFACE CHAINRULE_VERSION="${CHAINRULE_VERSION}")
+
+set(warnings -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+list(JOIN warnings "," host_warnings)
+target_compile_options(chainrule_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_warnings}>")
+
+# The kernels of cpp/chainrule/backend/cpu/kernels are compiled once per instruction set.
+set(CHAINRULE_ISAS baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  list(APPEND CHAINRULE_ISAS avx2 avx512)
+  set(isa_flags_avx2 -mavx2 -mfma -mf16c)
+  set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512dq -mavx512bw -mavx512vl
+                       -mprefer-vector-width=512)
+  target_compile_definitions(chainrule_flags INTERFACE CHAINRULE_HAVE_X86_ISA)
+endif()

@@ -1,0 +1,23 @@
+"""Print the folders of the CMake packages that installed Python wheels bring, separated by ';'."""
+
+from importlib.metadata import PackageNotFoundError, files
+
+PACKAGES = {
+    "onednn-devel-cpu-gomp": "dnnl-config.cmake",
+    "pybind11": "pybind11Config.cmake",
+}
+
+
+def wheel_dirs() -> list[str]:
+    found = []
+    for distribution, config in PACKAGES.items():
+        try:
+            paths = files(distribution) or []
+        except PackageNotFoundError:
+            continue
+        found += [str(path.locate().resolve().parent) for path in paths if path.name == config]
+    return found
+
+
+if __name__ == "__main__":
+    print(";".join(wheel_dirs()))
