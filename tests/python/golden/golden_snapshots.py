@@ -133,7 +133,7 @@ def save_trainer(out):
             save("trainer", trainer)
 
     trainer.extend(record, name="record")
-    with mock.patch("chainer.training.trainer._get_time", lambda: 0.0):
+    with mock.patch("chainer.training.trainer._get_time", return_value=0.0):
         trainer.run()  # the snapshot holds the elapsed time; zero keeps the file the same
 
 
