@@ -1,5 +1,6 @@
 # Everything from outside, found and never downloaded: OpenMP, oneDNN, Python, pybind11, CUDA.
-# oneDNN and pybind11 come as Python wheels (pip puts them into the build environment) or from the system.
+# oneDNN and pybind11 come as Python wheels, which pip puts into the build environment, or from the
+# system.
 
 set(wheel_dirs "")
 if(CHAINRULE_BUILD_PYTHON)

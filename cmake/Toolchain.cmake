@@ -1,4 +1,4 @@
-# What every target of this repository is compiled with: the target chainrule_flags and a few CMake defaults.
+# What everything here is compiled with: the target chainrule_flags and a few CMake defaults.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -17,8 +17,8 @@ endif()
 
 # The libraries lie beside the Python files, in the wheel as in the build tree.
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/site-packages/chainrule")
-# <prefix>/lib/python3.x/site-packages/chainrule -> <prefix>/lib, where the oneDNN wheel puts libdnnl
-# (lib64 on some systems, hence the step up to <prefix>); the last one serves `pip install --target`.
+# From <prefix>/lib/python3.x/site-packages/chainrule to <prefix>/lib, where the oneDNN wheel puts
+# libdnnl (the first lib is lib64 on some systems); the last one serves `pip install --target`.
 set(CMAKE_INSTALL_RPATH "$ORIGIN;$ORIGIN/../../../../lib;$ORIGIN/../lib")
 
 add_library(chainrule_flags INTERFACE)

@@ -1,4 +1,4 @@
-"""Print the folders of the CMake packages that installed Python wheels bring, separated by ';'."""
+"""Print the folders of the CMake packages that Python wheels brought, separated by ';'."""
 
 from importlib.metadata import PackageNotFoundError, files
 
@@ -9,6 +9,7 @@ PACKAGES = {
 
 
 def wheel_dirs() -> list[str]:
+    """Return the folders, those of packages that are not installed left out."""
     found = []
     for distribution, config in PACKAGES.items():
         try:

@@ -1,10 +1,10 @@
 """Check the objects of one CPU kernel variant: check_kernel_symbols.py ISA OBJECT...
 
-The kernels are compiled once per instruction set and linked into one library. Of a weak symbol (a template or
-an inline function that was not inlined) the linker keeps one copy, perhaps the AVX-512 one, and an older CPU
-then dies in code that has nothing to do with AVX-512. So a weak symbol must carry the instruction set in its
-name, which it does when it lies in the variant's namespace. Nor may an object run code when the library is
-loaded: no static initialisers.
+The kernels are compiled once per instruction set and linked into one library. Of a weak symbol (a
+template or an inline function that was not inlined) the linker keeps one copy, perhaps the AVX-512
+one, and an older CPU then dies in code that has nothing to do with AVX-512. So a weak symbol must
+carry the instruction set in its name, as it does when it lies in the variant's namespace. Nor may
+an object run code when the library is loaded: no static initialisers.
 """
 
 import subprocess
