@@ -1,0 +1,18 @@
+#pragma once
+
+#include "chainrule/backend/kernel_registrar.h"
+#include "chainrule/functors/host_device.h"
+
+// What one instruction set provides; each function stands in the file of its name.
+#define CHAINRULE_KERNEL_FILES                    \
+  void register_unary(KernelRegistrar add);       \
+  void register_derivatives(KernelRegistrar add); \
+  void register_binary(KernelRegistrar add);      \
+  void register_copy(KernelRegistrar add);        \
+  void register_select(KernelRegistrar add);
+
+namespace chainrule::cpu {
+inline namespace CHAINRULE_ISA {
+CHAINRULE_KERNEL_FILES
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule::cpu

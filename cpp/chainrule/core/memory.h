@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "chainrule/core/api.h"
+#include "chainrule/core/device.h"
+
+namespace chainrule {
+
+// What a device must provide to hold arrays. The CPU is built in; a plug-in registers its own.
+struct DeviceMemory {
+  void* (*allocate)(std::int64_t bytes, int index);
+  void (*release)(void* data, std::int64_t bytes, int index);
+  // Waits until the bytes have arrived.
+  void (*copy)(void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes);
+};
+
+CHAINRULE_API void register_device_memory(DeviceKind kind, const DeviceMemory& memory);
+CHAINRULE_API const DeviceMemory& device_memory(DeviceKind kind);
+
+// A pool of CPU blocks: returned blocks are kept by size class and handed out again, because
+// the first touch of fresh pages costs more than most kernels that run on them.
+void* cpu_block_allocate(std::int64_t bytes);
+void cpu_block_release(void* block, std::int64_t bytes);
+
+}  // namespace chainrule
