@@ -11,6 +11,16 @@
   void register_copy(KernelRegistrar add);        \
   void register_select(KernelRegistrar add);
 
+// Calls them all; only register.cpp needs it.
+#define CHAINRULE_REGISTER_ALL                     \
+  static void register_all(KernelRegistrar add) {  \
+    register_unary(add);                           \
+    register_derivatives(add);                     \
+    register_binary(add);                          \
+    register_copy(add);                            \
+    register_select(add);                          \
+  }
+
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 CHAINRULE_KERNEL_FILES

@@ -1,0 +1,83 @@
+#include "chainrule/backend/cpu/register.h"
+
+#include <cstdlib>
+
+#include "chainrule/backend/cpu/kernels/kernels.h"
+#include "chainrule/backend/kernel.h"
+
+namespace chainrule::cpu {
+
+namespace baseline {
+CHAINRULE_KERNEL_FILES
+CHAINRULE_REGISTER_ALL
+}  // namespace baseline
+
+#if defined(CHAINRULE_HAVE_X86_ISA)
+namespace avx2 {
+CHAINRULE_KERNEL_FILES
+CHAINRULE_REGISTER_ALL
+}  // namespace avx2
+namespace avx512 {
+CHAINRULE_KERNEL_FILES
+CHAINRULE_REGISTER_ALL
+}  // namespace avx512
+#endif
+
+namespace {
+
+enum class Isa { baseline, avx2, avx512 };
+
+Isa choose() {
+#if defined(CHAINRULE_HAVE_X86_ISA)
+  Isa best = Isa::baseline;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("f16c")) {
+    best = Isa::avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+      best = Isa::avx512;
+    }
+  }
+  if (const char* wanted = std::getenv("CHAINRULE_CPU_ISA")) {
+    const std::string_view name = wanted;
+    const Isa limit = name == "baseline" ? Isa::baseline : name == "avx2" ? Isa::avx2 : best;
+    if (limit < best) best = limit;
+  }
+  return best;
+#else
+  return Isa::baseline;
+#endif
+}
+
+Isa chosen() {
+  static const Isa isa = choose();
+  return isa;
+}
+
+void add(const char* name, int column, void* function) {
+  KernelBase* kernel = KernelBase::find(name);
+  if (!kernel) throw Error(cat("[kernel] the CPU provides a kernel nobody asks for: ", name));
+  kernel->set(DeviceKind::cpu, column, function);
+}
+
+}  // namespace
+
+void register_kernels() {
+  switch (chosen()) {
+#if defined(CHAINRULE_HAVE_X86_ISA)
+    case Isa::avx512:
+      return avx512::register_all(add);
+    case Isa::avx2:
+      return avx2::register_all(add);
+#endif
+    default:
+      return baseline::register_all(add);
+  }
+}
+
+std::string_view instruction_set() {
+  constexpr std::string_view names[] = {"baseline", "avx2", "avx512"};
+  return names[static_cast<int>(chosen())];
+}
+
+}  // namespace chainrule::cpu
