@@ -7,8 +7,8 @@ if [[ -z ${VIRTUAL_ENV:-} ]]; then
   source .venv/bin/activate
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-mapfile -t requirements < <(python tools/requirements.py build test examples)
-python -m pip install --quiet "${requirements[@]}"
+mapfile -t requirements < <(python tools/requirements.py build test examples train)
+python -m pip install -qq "${requirements[@]}"
 
 # Installs a package of the system (Debian's name) unless the check given after it succeeds.
 need() {
