@@ -294,18 +294,13 @@ void backward(const std::vector<Variable>& outputs, const BackwardOptions& optio
   BackpropMode mode(options.enable_double_backprop);
   Pass pass;
   if (options.retain_grad) pass.keep_grads();
-  std::vector<std::pair<Variable, Variable>> started;
   for (const Variable& output : outputs) {
     Variable grad = output->grad();
-    if (!grad.defined()) {
-      grad = start_gradient("backward", output, options.loss_scale);
-      started.emplace_back(output, grad);
-    }
+    if (!grad.defined()) grad = start_gradient("backward", output, options.loss_scale);
     pass.seed(output, grad);
   }
   pass.run();
   pass.commit();
-  for (auto& [output, grad] : started) output->set_grad(std::move(grad));
 }
 
 std::vector<Variable> grad(const std::vector<Variable>& outputs,

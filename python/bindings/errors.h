@@ -1,0 +1,25 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace chainrule::python {
+
+// Sets the Python error that stands for the C++ exception being handled. To be called inside
+// a catch block.
+void set_python_error();
+
+void bind_errors(pybind11::module_& m);
+
+// Runs f; a C++ exception becomes a Python error and `failure` is returned. For functions that
+// Python calls directly, without pybind11 in between.
+template <class R, class F>
+R guarded(R failure, F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    set_python_error();
+    return failure;
+  }
+}
+
+}  // namespace chainrule::python

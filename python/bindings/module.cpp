@@ -1,0 +1,38 @@
+#include <pybind11/pybind11.h>
+
+#include "chainrule/backend/cpu/register.h"
+#include "chainrule/backend/kernel.h"
+#include "chainrule/backend/parallel.h"
+#include "chainrule/core/storage.h"
+#include "errors.h"
+#include "node.h"
+#include "numpy_array.h"
+#include "ops.h"
+#include "variable.h"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, m) {
+  using namespace chainrule;
+  using namespace chainrule::python;
+  m.doc() = "chainrule's native core. Use it through the package chainrule.";
+  initialize_kernels();
+
+  bind_errors(m);
+  bind_numpy(m);
+  bind_node(m);
+  bind_variable(m);
+  bind_ops(m);
+
+  m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
+        "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
+  m.def("set_num_threads", &set_num_threads, py::arg("count"),
+        "Sets the number of threads that kernels use.");
+  m.def("num_threads", &num_threads, "The number of threads that kernels use.");
+  m.def("cpu_memory", [] {
+    const MemoryInfo info = cpu_memory_info();
+    return py::make_tuple(info.in_use, info.cached);
+  }, "Bytes of CPU memory in use by arrays, and bytes kept for reuse.");
+  m.def("release_cached_memory", &cpu_memory_release_cached,
+        "Returns the CPU memory kept for reuse to the system.");
+}

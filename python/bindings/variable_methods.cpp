@@ -1,0 +1,52 @@
+#include "variable_methods.h"
+
+#include "chainrule/ops/elementwise.h"
+#include "chainrule/ops/manipulation.h"
+#include "chainrule/ops/reduction.h"
+#include "numpy_array.h"
+#include "ops.h"
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+// f(2, 3) and f((2, 3)) alike, as in NumPy.
+Dims dims_from_args(const py::args& args) {
+  if (args.size() == 1) return py::object(args[0]).cast<Dims>();
+  return args.cast<Dims>();
+}
+
+}  // namespace
+
+void bind_variable_methods(VariableClass& variable) {
+  variable
+      .def(
+          "reshape",
+          [](const Variable& self, const py::args& shape) {
+            return reshape(self, dims_from_args(shape));
+          },
+          "The same elements in another shape; one dimension may be -1.")
+      .def(
+          "transpose",
+          [](const Variable& self, const py::args& axes) {
+            return transpose(self, axes.empty() ? Axes() : dims_from_args(axes));
+          },
+          "The axes in another order; reversed where none are named.")
+      .def("sum", &Op<sum>::call, py::arg("axis") = py::none(), py::arg("keepdims") = false,
+           "Sum over axes, all by default.")
+      .def("mean", &Op<mean>::call, py::arg("axis") = py::none(), py::arg("keepdims") = false,
+           "Mean over axes, all by default.")
+      .def("max", &Op<max>::call, py::arg("axis") = py::none(), py::arg("keepdims") = false,
+           "Greatest element over axes, all by default.")
+      .def("min", &Op<min>::call, py::arg("axis") = py::none(), py::arg("keepdims") = false,
+           "Least element over axes, all by default.")
+      .def(
+          "astype",
+          [](const Variable& self, py::handle dtype) {
+            return Op<cast>::call(self, dtype_from_python(dtype));
+          },
+          py::arg("dtype"), "The elements in another dtype.");
+}
+
+}  // namespace chainrule::python

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "variable.h"
+
+namespace chainrule::python {
+
+using VariableClass = pybind11::class_<VariableImpl, Ref<VariableImpl>>;
+
+// Methods of Variable that are ops under another spelling.
+void bind_variable_methods(VariableClass& variable);
+
+}  // namespace chainrule::python
