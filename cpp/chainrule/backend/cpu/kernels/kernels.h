@@ -9,7 +9,8 @@
   void register_derivatives(KernelRegistrar add); \
   void register_binary(KernelRegistrar add);      \
   void register_copy(KernelRegistrar add);        \
-  void register_select(KernelRegistrar add);
+  void register_select(KernelRegistrar add);      \
+  void register_reduction(KernelRegistrar add);
 
 // Calls them all; only register.cpp needs it.
 #define CHAINRULE_REGISTER_ALL                     \
@@ -19,6 +20,7 @@
     register_binary(add);                          \
     register_copy(add);                            \
     register_select(add);                          \
+    register_reduction(add);                       \
   }
 
 namespace chainrule::cpu {

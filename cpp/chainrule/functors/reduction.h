@@ -1,0 +1,65 @@
+#pragma once
+
+#include "chainrule/functors/arithmetic.h"
+
+// The contract of a reduction: an operation whose operands may be regrouped and reordered.
+//
+//   struct Name {
+//     static constexpr char name[] = "name";
+//     template <class T> static T identity();               // for T = float, double, int64
+//     template <class T> T operator()(T a, T b) const;
+//     static constexpr bool widens;   // runs of floats are collected in double
+//   };
+namespace chainrule::functors {
+inline namespace CHAINRULE_ISA {
+
+struct Sum {
+  static constexpr char name[] = "sum";
+  static constexpr bool widens = true;
+  template <class T>
+  CR_INLINE static T identity() {
+    return T(0);
+  }
+  template <class T>
+  CR_INLINE T operator()(T a, T b) const {
+    return Add()(a, b);
+  }
+};
+
+// NaN wins over everything, as in numpy.max.
+struct Max {
+  static constexpr char name[] = "max";
+  static constexpr bool widens = false;
+  template <class T>
+  CR_INLINE static T identity() {
+    if constexpr (math::Real<T>) {
+      return -math::detail::Float<T>::infinity;
+    } else {
+      return static_cast<T>(std::uint64_t{1} << 63);
+    }
+  }
+  template <class T>
+  CR_INLINE T operator()(T a, T b) const {
+    return Maximum()(a, b);
+  }
+};
+
+struct Min {
+  static constexpr char name[] = "min";
+  static constexpr bool widens = false;
+  template <class T>
+  CR_INLINE static T identity() {
+    if constexpr (math::Real<T>) {
+      return math::detail::Float<T>::infinity;
+    } else {
+      return static_cast<T>(~(std::uint64_t{1} << 63));
+    }
+  }
+  template <class T>
+  CR_INLINE T operator()(T a, T b) const {
+    return Minimum()(a, b);
+  }
+};
+
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule::functors
