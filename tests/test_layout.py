@@ -18,14 +18,17 @@ CUDA = ROOT / "cuda"
 BINDINGS = ROOT / "python" / "bindings"
 PACKAGE = ROOT / "python" / "chainrule"
 
-# What a folder may include beside itself; a rule of update/rules is read by every device.
-RULES = {"update/rule.h", "update/rules/"}
+# What a folder may include beside itself; the rules and the plain data of an update are read by
+# every device.
+RULES = {"update/rule.h", "update/rule_list.h", "update/plan.h", "update/rules/"}
 LAYERS = {
     "functors/": set(),
     "core/": {"functors/"},
     "backend/": {"core/", "functors/", *RULES},
     "update/rules/": {"functors/", "update/rule.h"},
-    "update/rule.h": {"functors/", "core/"},
+    "update/rule.h": {"functors/"},
+    "update/rule_list.h": {"functors/", "update/rules/"},
+    "update/plan.h": set(),
     "autograd/": {"functors/", "core/", "backend/"},
     "ops/": {"functors/", "core/", "backend/", "autograd/"},
     "update/": {"functors/", "core/", "backend/", "autograd/"},

@@ -1,27 +1,13 @@
 #pragma once
 
 #include "chainrule/backend/plan.h"
-#include "chainrule/functors/math.h"
+#include "chainrule/functors/convert.h"
 
 // The loops under every elementwise kernel of the CPU.
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 
-// What an element is computed in.
-template <class T>
-struct ComputeType {
-  using type = T;
-};
-template <>
-struct ComputeType<Float16> {
-  using type = float;
-};
-template <>
-struct ComputeType<BFloat16> {
-  using type = float;
-};
-template <class T>
-using Compute = typename ComputeType<T>::type;
+using functors::Compute;
 
 template <class T>
 CR_INLINE Compute<T> load(const char* p) {

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+
+// One update of many tensors, as the devices see it: plain data, resolved and validated.
+namespace chainrule::update {
+
+inline constexpr int kMaxStates = 4;
+inline constexpr int kMaxCoefs = 12;
+inline constexpr std::int16_t kNoRule = -1;
+
+// What happens to a gradient on its way to the rule, in order, element by element.
+enum class GradientOp : std::int32_t {
+  scale,         // g *= a
+  weight_decay,  // g += a p
+  lasso,         // g += a sign(p)
+  clip,          // g = min(max(g, a), b)
+};
+
+struct GradientStep {
+  GradientOp op;
+  double a;
+  double b;
+};
+
+// One parameter. Dtypes are numbers of chainrule::Dtype; all arrays are contiguous and `size`
+// elements long. Elements are computed in double where `param` is float64, in float otherwise.
+struct Row {
+  void* param;
+  // Mixed precision: `param` is then a float32 master copy, and this the half-precision array
+  // that users see. Elements of it that are no longer the rounded master were set by somebody
+  // and replace the master's.
+  void* half;
+  void* grad;
+  void* state[kMaxStates];
+  std::int64_t size;
+  // Two programs run over the gradient: one shared by all rows, then the row's own.
+  const GradientStep* shared_steps;
+  const GradientStep* own_steps;
+  std::int16_t shared_count;
+  std::int16_t own_count;
+  std::int16_t rule;  // place in Rules, or kNoRule: only the programs run
+  std::uint8_t param_dtype;
+  std::uint8_t half_dtype;
+  std::uint8_t grad_dtype;
+  std::uint8_t state_dtype;
+  std::uint8_t state_count;
+  bool write_grad;  // store the gradient as the programs left it
+  bool in_place;    // no program, and every array is of the type computed in
+  double coefs[kMaxCoefs];
+};
+
+// A piece of a row. Rows are cut at multiples of kChunk, however the work is shared, so that
+// results do not depend on the number of threads or on the other rows.
+inline constexpr std::int64_t kChunk = 4096;
+
+struct Chunk {
+  std::int64_t begin;
+  std::int32_t row;
+  std::int32_t count;
+};
+
+struct Batch {
+  const Row* rows;
+  const Chunk* chunks;
+  std::int64_t row_count;
+  std::int64_t chunk_count;
+};
+
+// Kernel slots. CPU: chunks begin..end of a batch, on the calling thread. A plug-in's kernels
+// have no use for ranges: they get the whole batch.
+//   "update"              runs programs and rules
+//   "update_sum_squares"  partial[c] = sum of squares of chunk c's gradient after the first
+//                         `shared_limit` steps of the shared program; not finite where the
+//                         gradient is not
+using UpdateFunction = void(const Batch& batch, std::int64_t begin, std::int64_t end);
+using SumSquaresFunction = void(const Batch& batch,
+                                std::int64_t begin,
+                                std::int64_t end,
+                                int shared_limit,
+                                double* partial);
+
+}  // namespace chainrule::update
