@@ -18,10 +18,14 @@ void binary(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) {
 
 void register_binary(KernelRegistrar add) {
   for_each_binary([&]<class Op, class T>() {
-    add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(binary<Op, T, T>));
+    if constexpr (speeds_up<T>) {
+      add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(binary<Op, T, T>));
+    }
   });
   for_each_comparison([&]<class Op, class T>() {
-    add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(binary<Op, T, bool>));
+    if constexpr (speeds_up<T>) {
+      add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(binary<Op, T, bool>));
+    }
   });
 }
 

@@ -20,8 +20,10 @@ void derivative_kernel(const ElementwisePlan& plan, std::int64_t begin, std::int
 
 void register_derivatives(KernelRegistrar add) {
   for_each_derivative([&]<class Op, class T, int Order>() {
-    add(derivative_name<Op, Order>.text, static_cast<int>(dtype_of<T>),
-        reinterpret_cast<void*>(derivative_kernel<Order, Op, T>));
+    if constexpr (kIsBaseline || Order == 1) {
+      add(derivative_name<Op, Order>.text, static_cast<int>(dtype_of<T>),
+          reinterpret_cast<void*>(derivative_kernel<Order, Op, T>));
+    }
   });
 }
 

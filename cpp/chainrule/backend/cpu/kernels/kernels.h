@@ -1,7 +1,7 @@
 #pragma once
 
 #include "chainrule/backend/kernel_registrar.h"
-#include "chainrule/functors/host_device.h"
+#include "chainrule/functors/convert.h"
 
 // What one instruction set provides; each function stands in the file of its name.
 #define CHAINRULE_KERNEL_FILES                    \
@@ -25,6 +25,17 @@
 
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
+
+#define CHAINRULE_TEXT_OF(x) #x
+#define CHAINRULE_TEXT(x) CHAINRULE_TEXT_OF(x)
+
+// The baseline holds every kernel; newer instruction sets replace those they make faster, which
+// are the ones on floats. `speeds_up<T>` is always true in the baseline.
+inline constexpr bool kIsBaseline = CHAINRULE_TEXT(CHAINRULE_ISA)[0] == 'b';
+template <class T>
+inline constexpr bool speeds_up = kIsBaseline || __is_same(functors::Compute<T>, float) ||
+                                  __is_same(functors::Compute<T>, double);
+
 CHAINRULE_KERNEL_FILES
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::cpu

@@ -19,7 +19,9 @@ void forward(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) 
 
 void register_unary(KernelRegistrar add) {
   for_each_unary([&]<class Op, class T>() {
-    add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(forward<Op, T>));
+    if constexpr (speeds_up<T>) {
+      add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(forward<Op, T>));
+    }
   });
 }
 
