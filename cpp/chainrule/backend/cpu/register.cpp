@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "chainrule/backend/cpu/gemm.h"
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/kernel.h"
 
@@ -63,6 +64,7 @@ void add(const char* name, int column, void* function) {
 }  // namespace
 
 void register_kernels() {
+  add_gemm(add);
   baseline::register_all(add);
 #if defined(CHAINRULE_HAVE_X86_ISA)
   if (chosen() == Isa::avx2) avx2::register_all(add);

@@ -4,23 +4,31 @@
 #include "chainrule/functors/convert.h"
 
 // What one instruction set provides; each function stands in the file of its name.
-#define CHAINRULE_KERNEL_FILES                    \
-  void register_unary(KernelRegistrar add);       \
-  void register_derivatives(KernelRegistrar add); \
-  void register_binary(KernelRegistrar add);      \
-  void register_copy(KernelRegistrar add);        \
-  void register_select(KernelRegistrar add);      \
-  void register_reduction(KernelRegistrar add);
+#define CHAINRULE_KERNEL_FILES                      \
+  void register_unary(KernelRegistrar add);         \
+  void register_derivatives(KernelRegistrar add);   \
+  void register_binary(KernelRegistrar add);        \
+  void register_copy(KernelRegistrar add);          \
+  void register_select(KernelRegistrar add);        \
+  void register_reduction(KernelRegistrar add);     \
+  void register_gemm(KernelRegistrar add);          \
+  void register_softmax(KernelRegistrar add);       \
+  void register_cross_entropy(KernelRegistrar add); \
+  void register_loss(KernelRegistrar add);
 
 // Calls them all; only register.cpp needs it.
-#define CHAINRULE_REGISTER_ALL                     \
-  static void register_all(KernelRegistrar add) {  \
-    register_unary(add);                           \
-    register_derivatives(add);                     \
-    register_binary(add);                          \
-    register_copy(add);                            \
-    register_select(add);                          \
-    register_reduction(add);                       \
+#define CHAINRULE_REGISTER_ALL                    \
+  static void register_all(KernelRegistrar add) { \
+    register_unary(add);                          \
+    register_derivatives(add);                    \
+    register_binary(add);                         \
+    register_copy(add);                           \
+    register_select(add);                         \
+    register_reduction(add);                      \
+    register_gemm(add);                           \
+    register_softmax(add);                        \
+    register_cross_entropy(add);                  \
+    register_loss(add);                           \
   }
 
 namespace chainrule::cpu {
