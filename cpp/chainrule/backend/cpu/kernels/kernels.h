@@ -10,7 +10,8 @@
   void register_binary(KernelRegistrar add);      \
   void register_copy(KernelRegistrar add);        \
   void register_select(KernelRegistrar add);      \
-  void register_reduction(KernelRegistrar add);
+  void register_reduction(KernelRegistrar add);   \
+  void register_update(KernelRegistrar add);
 
 // Calls them all; only register.cpp needs it.
 #define CHAINRULE_REGISTER_ALL                     \
@@ -21,6 +22,7 @@
     register_copy(add);                            \
     register_select(add);                          \
     register_reduction(add);                       \
+    register_update(add);                          \
   }
 
 namespace chainrule::cpu {
