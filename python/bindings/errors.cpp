@@ -23,6 +23,8 @@ void set_python_error() {
     PyErr_SetString(PyExc_IndexError, error.what());
   } catch (const KeyError& error) {
     PyErr_SetString(PyExc_KeyError, error.what());
+  } catch (const AttributeError& error) {
+    PyErr_SetString(PyExc_AttributeError, error.what());
   } catch (const NotSupportedError& error) {
     PyErr_SetString(PyExc_NotImplementedError, error.what());
   } catch (const OutOfMemoryError& error) {

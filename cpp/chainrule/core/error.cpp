@@ -9,6 +9,7 @@ TypeError::~TypeError() = default;
 ValueError::~ValueError() = default;
 IndexError::~IndexError() = default;
 KeyError::~KeyError() = default;
+AttributeError::~AttributeError() = default;
 NotSupportedError::~NotSupportedError() = default;
 OutOfMemoryError::~OutOfMemoryError() = default;
 DeviceError::~DeviceError() = default;

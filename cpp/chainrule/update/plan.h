@@ -63,6 +63,7 @@ struct Chunk {
 struct Batch {
   const Row* rows;
   const Chunk* chunks;
+  const std::int64_t* starts;  // work before each chunk, and in all: chunk_count + 1 numbers
   std::int64_t row_count;
   std::int64_t chunk_count;
 };

@@ -3,33 +3,22 @@
 #include "chainrule/backend/kernel_registrar.h"
 #include "chainrule/functors/convert.h"
 
-// What one instruction set provides; each function stands in the file of its name.
-#define CHAINRULE_KERNEL_FILES                      \
-  void register_unary(KernelRegistrar add);         \
-  void register_derivatives(KernelRegistrar add);   \
-  void register_binary(KernelRegistrar add);        \
-  void register_copy(KernelRegistrar add);          \
-  void register_select(KernelRegistrar add);        \
-  void register_reduction(KernelRegistrar add);     \
-  void register_gemm(KernelRegistrar add);          \
-  void register_softmax(KernelRegistrar add);       \
-  void register_cross_entropy(KernelRegistrar add); \
-  void register_loss(KernelRegistrar add);
+// What one instruction set provides: the file X.cpp of this folder has a register_X.
+#define CHAINRULE_KERNEL_FILES(file) \
+  file(unary)                        \
+  file(derivatives)                  \
+  file(binary)                       \
+  file(copy)                         \
+  file(select)                       \
+  file(reduction)                    \
+  file(gemm)                         \
+  file(softmax)                      \
+  file(cross_entropy)                \
+  file(loss)                         \
+  file(update)
 
-// Calls them all; only register.cpp needs it.
-#define CHAINRULE_REGISTER_ALL                    \
-  static void register_all(KernelRegistrar add) { \
-    register_unary(add);                          \
-    register_derivatives(add);                    \
-    register_binary(add);                         \
-    register_copy(add);                           \
-    register_select(add);                         \
-    register_reduction(add);                      \
-    register_gemm(add);                           \
-    register_softmax(add);                        \
-    register_cross_entropy(add);                  \
-    register_loss(add);                           \
-  }
+#define CHAINRULE_DECLARE_KERNELS(file) void register_##file(KernelRegistrar add);
+#define CHAINRULE_REGISTER_KERNELS(file) register_##file(add);
 
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
@@ -44,6 +33,6 @@ template <class T>
 inline constexpr bool speeds_up = kIsBaseline || __is_same(functors::Compute<T>, float) ||
                                   __is_same(functors::Compute<T>, double);
 
-CHAINRULE_KERNEL_FILES
+CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE_KERNELS)
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::cpu

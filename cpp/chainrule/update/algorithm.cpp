@@ -1,0 +1,129 @@
+#include "chainrule/update/algorithm.h"
+
+#include <cstring>
+
+#include "chainrule/core/error.h"
+#include "chainrule/update/rule_list.h"
+
+namespace chainrule {
+namespace {
+
+using update::Step;
+
+template <class Rule>
+typename Rule::Values values_of(const double* values) {
+  typename Rule::Values out;
+  static_assert(sizeof(out) == sizeof(double) * std::size(Rule::fields),
+                "a rule's Values hold one double per field");
+  std::memcpy(&out, values, sizeof(out));
+  return out;
+}
+
+template <class Rule>
+bool selected(const double* values) {
+  if constexpr (requires(const typename Rule::Values& h) { Rule::selected(h); }) {
+    return Rule::selected(values_of<Rule>(values));
+  } else {
+    return true;
+  }
+}
+
+template <class Rule>
+void prepare(const double* values, const Step& step, double* coefs) {
+  const auto result = Rule::prepare(values_of<Rule>(values), step);
+  std::memcpy(coefs, &result, sizeof(result));
+}
+
+template <class Rule>
+void begin(const double* values, double* scalars) {
+  Rule::begin(values_of<Rule>(values), scalars);
+}
+
+template <class Rule>
+Algorithm describe() {
+  static_assert(std::size(Rule::fields) <= kMaxFields);
+  Algorithm out;
+  out.name = Rule::name;
+  for (const update::Field& field : Rule::fields) {
+    out.fields.push_back(field);
+    out.field_names.push_back(intern(field.name));
+  }
+  if constexpr (requires { Rule::scalars; }) {
+    static_assert(Rule::scalars.count <= kMaxScalars);
+    for (int i = 0; i < Rule::scalars.count; ++i) out.scalars.push_back(Rule::scalars.name[i]);
+    out.begin = begin<Rule>;
+  }
+  return out;
+}
+
+template <class Rule>
+void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+  if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
+  Algorithm& algorithm = all.back();
+  Algorithm::Variant variant{number, {}, 0, selected<Rule>, prepare<Rule>};
+  variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
+  for (int i = 0; i < Rule::states.count; ++i) {
+    int place = algorithm.find_state(Rule::states.name[i]);
+    if (place < 0) {
+      place = static_cast<int>(algorithm.states.size());
+      double initial = 0;
+      if constexpr (requires { Rule::initial; }) initial = Rule::initial[i];
+      algorithm.states.push_back({Rule::states.name[i], initial});
+    }
+    variant.states.push_back(static_cast<std::int8_t>(place));
+  }
+  algorithm.variants.push_back(std::move(variant));
+}
+
+template <class... Rules>
+std::vector<Algorithm> build(functors::List<Rules...>) {
+  std::vector<Algorithm> all;
+  std::int16_t number = 0;
+  (add_rule<Rules>(all, number++), ...);
+  return all;
+}
+
+}  // namespace
+
+const Algorithm::Variant& Algorithm::variant(const double* values) const {
+  for (const Variant& candidate : variants) {
+    if (candidate.selected(values)) return candidate;
+  }
+  throw Error(cat("[", name, "] no variant of the rule is for these hyperparameters"));
+}
+
+int Algorithm::find_state(std::string_view state) const {
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (states[i].name == state) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+int Algorithm::find_field(Name field) const {
+  for (std::size_t i = 0; i < field_names.size(); ++i) {
+    if (field_names[i] == field) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::vector<std::string> Algorithm::known_fields() const {
+  std::vector<std::string> out;
+  for (const update::Field& field : fields) out.emplace_back(field.name);
+  return out;
+}
+
+const std::vector<Algorithm>& algorithms() {
+  static const auto* all = new std::vector<Algorithm>(build(update::Rules{}));
+  return *all;
+}
+
+const Algorithm& find_algorithm(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Algorithm& algorithm : algorithms()) {
+    if (algorithm.name == name) return algorithm;
+    known.push_back(algorithm.name);
+  }
+  throw KeyError(cat("[update] no such rule: got ", name, suggestion(name, known)));
+}
+
+}  // namespace chainrule

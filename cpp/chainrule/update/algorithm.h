@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "chainrule/core/api.h"
+#include "chainrule/update/name.h"
+#include "chainrule/update/plan.h"
+#include "chainrule/update/rule.h"
+
+namespace chainrule {
+
+inline constexpr int kMaxFields = 16;
+inline constexpr int kMaxScalars = 4;
+
+// A rule of update/rules/ as the host sees it: names, and functions behind pointers. Structs of
+// one name are variants of one algorithm.
+struct CHAINRULE_API Algorithm {
+  struct Variant {
+    std::int16_t rule;  // place in update::Rules
+    std::vector<std::int8_t> states;  // places in Algorithm::states
+    int coef_count;
+    bool (*selected)(const double* values);
+    void (*prepare)(const double* values, const update::Step& step, double* coefs);
+  };
+  struct State {
+    std::string name;
+    double initial;
+  };
+
+  std::string name;
+  std::vector<update::Field> fields;
+  std::vector<Name> field_names;
+  std::vector<State> states;
+  std::vector<std::string> scalars;
+  void (*begin)(const double* values, double* scalars) = nullptr;
+  std::vector<Variant> variants;
+
+  const Variant& variant(const double* values) const;
+  // Place of a state, -1 where there is none of that name.
+  int find_state(std::string_view state) const;
+  int find_field(Name field) const;
+  std::vector<std::string> known_fields() const;
+};
+
+// All algorithms, in the order of update/rule_list.h.
+CHAINRULE_API const std::vector<Algorithm>& algorithms();
+// Throws a KeyError that names the nearest.
+CHAINRULE_API const Algorithm& find_algorithm(std::string_view name);
+
+}  // namespace chainrule

@@ -1,0 +1,357 @@
+#include "chainrule/update/update_table.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "chainrule/backend/cpu/update.h"
+#include "chainrule/backend/elementwise.h"
+#include "chainrule/core/error.h"
+
+namespace chainrule {
+namespace {
+
+using update::Batch;
+using update::Chunk;
+using update::kChunk;
+using update::kNoRule;
+using update::Row;
+
+std::atomic<std::int64_t> structure{0};
+
+// What a chunk costs beyond its elements, in elements.
+constexpr std::int64_t kChunkCost = 64;
+
+void check_gradient(const Array& data, const Array& grad, const std::string& path) {
+  if (grad.shape() != data.shape()) {
+    throw ValueError(cat("[update] ", path, ": gradient of the wrong shape: got ", grad.shape(),
+                         ", expected ", data.shape()));
+  }
+  if (grad.dtype() != data.dtype()) {
+    throw TypeError(cat("[update] ", path, ": gradient of the wrong dtype: got ", grad.dtype(),
+                        ", expected ", data.dtype()));
+  }
+  if (grad.device() != data.device()) {
+    throw TypeError(cat("[update] ", path, ": gradient on the wrong device: got ",
+                        grad.device(), ", expected ", data.device()));
+  }
+}
+
+void check_coefs(const UpdateRule& rule,
+                 const UpdateRule::Resolved& resolved,
+                 const Row& row,
+                 std::int64_t t,
+                 const std::string& path) {
+  const Algorithm& algorithm = *rule.algorithm();
+  bool finite = true;
+  for (int i = 0; i < resolved.variant->coef_count; ++i) finite &= std::isfinite(row.coefs[i]);
+  if (finite) return;
+  std::string values;
+  for (std::size_t i = 0; i < algorithm.fields.size(); ++i) {
+    values += cat(i ? ", " : "", algorithm.fields[i].name, "=", resolved.values[i]);
+  }
+  throw ValueError(cat("[update] ", path, ": ", algorithm.name, " has no finite step ", t,
+                       " with these hyperparameters: got ", values));
+}
+
+[[noreturn]] void refuse_vanishing(const UpdateRule& rule,
+                                   const double* values,
+                                   const std::string& path) {
+  const Algorithm& algorithm = *rule.algorithm();
+  std::size_t i = 0;
+  while (algorithm.fields[i].kind != update::FieldKind::vanishing || values[i] == 0 ||
+         static_cast<float>(values[i]) != 0) {
+    ++i;
+  }
+  throw ValueError(cat("[update] ", path, ": hyperparameter '", algorithm.fields[i].name,
+                       "' of ", algorithm.name, " is too small for float32: got ", values[i]));
+}
+
+}  // namespace
+
+std::int64_t structure_version() { return structure.load(std::memory_order_relaxed); }
+void structure_changed() { structure.fetch_add(1, std::memory_order_relaxed); }
+
+void UpdateTable::clear() {
+  entries_.clear();
+  rows_.clear();
+  parts_.clear();
+  known_.clear();
+  changed_ = true;
+}
+
+void UpdateTable::add(Ref<VariableImpl> param,
+                      Ref<UpdateRule> rule,
+                      std::string path,
+                      bool by_host) {
+  if (!known_.insert(param.get()).second) return;
+  Entry entry{};
+  entry.param = std::move(param);
+  entry.rule = std::move(rule);
+  entry.path = std::move(path);
+  entry.by_host = by_host;
+  entries_.push_back(std::move(entry));
+  rows_.emplace_back();
+  changed_ = true;
+}
+
+// A contiguous array's memory, or that of a contiguous copy.
+void* UpdateTable::memory_of(const Array& array, bool back) {
+  if (array.is_contiguous()) return array.raw();
+  detours_.push_back({array, copied(array), back});
+  return detours_.back().copy.raw();
+}
+
+void UpdateTable::plan_program(const UpdateOptions& options) {
+  program_.clear();
+  norms_.clear();
+  const update::GradientStep unscale{update::GradientOp::scale, 1 / options.loss_scale, 0};
+  const bool scaled = options.loss_scale != 1;
+  if (scaled && !options.chainer_order) program_.push_back(unscale);
+  for (const Ref<GradientHook>& hook : options.hooks) {
+    if (hook->kind == GradientHook::Kind::clip_norm) {
+      norms_.emplace_back(static_cast<int>(program_.size()), hook->a);
+    }
+    program_.push_back(hook->step());
+  }
+  hook_count_ = static_cast<int>(program_.size());
+  if (scaled && options.chainer_order) program_.push_back(unscale);
+}
+
+// Fills the row of a parameter that takes part in this step; returns whether it does.
+bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
+  UpdateRule& rule = *entry.rule;
+  entry.counts = false;
+  const bool runs =
+      rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
+  const bool hooked = (!program_.empty() || options.inspect) &&
+                      (rule.enabled || options.chainer_order);
+  if (!runs && !hooked) return false;
+
+  const Array& data = entry.param->data();
+  if (!data.defined()) {
+    if (!runs) return false;
+    if (!options.allow_uninitialized) {
+      throw Error(cat("[update] ", entry.path,
+                      " is not initialized: run the forward pass once, or give it a shape"));
+    }
+    entry.counts = true;
+    return false;
+  }
+  const Variable& grad = entry.param->grad();
+  if (!grad.defined()) return false;
+  const Array& g = grad.array();
+  check_gradient(data, g, entry.path);
+  if (!is_floating(data.dtype())) {
+    throw TypeError(cat("[update] ", entry.path, ": only floating-point parameters have "
+                        "gradients: got ", data.dtype()));
+  }
+
+  row.size = data.size();
+  row.param_dtype = row.grad_dtype = static_cast<std::uint8_t>(data.dtype());
+  row.half = nullptr;
+  row.shared_steps = program_.data();
+  row.own_steps = nullptr;
+  row.own_count = 0;
+  row.rule = kNoRule;
+  entry.device = data.device();
+  if (runs) {
+    row.shared_count = static_cast<std::int16_t>(program_.size());
+    plan_rule(entry, row, options);
+  } else {
+    // Only the hooks that stand on all parameters; a disabled rule does not unscale.
+    row.shared_count = static_cast<std::int16_t>(rule.enabled ? program_.size() : hook_count_);
+    row.param = memory_of(data, false);
+    row.state_count = 0;
+  }
+  const bool programmed = row.shared_count + row.own_count > 0;
+  row.write_grad = programmed && (!runs || options.write_gradients);
+  if (row.write_grad && !g.writeable()) {
+    throw ValueError(cat("[update] ", entry.path, ": the gradient is read-only, and a hook has "
+                         "to change it in memory"));
+  }
+  row.grad = memory_of(g, row.write_grad);
+  const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
+  row.in_place = runs && plain && !programmed &&
+                 (row.state_count == 0 || row.state_dtype == row.param_dtype);
+  return true;
+}
+
+void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options) {
+  UpdateRule& rule = *entry.rule;
+  const Array& data = entry.param->data();
+  if (!data.writeable()) {
+    throw ValueError(cat("[update] ", entry.path, ": the parameter's array is read-only"));
+  }
+  const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
+  const std::int64_t t = rule.t + (options.counted ? 0 : 1);
+  if (resolved.vanishing && data.dtype() != Dtype::float64) {
+    refuse_vanishing(rule, resolved.values, entry.path);
+  }
+  for (int i = 0; i < kMaxScalars; ++i) entry.scalars[i] = rule.scalars[i];
+  resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
+  check_coefs(rule, resolved, row, t, entry.path);
+
+  rule.program.clear();
+  for (const Ref<GradientHook>& hook : rule.hooks) rule.program.push_back(hook->step());
+  row.own_steps = rule.program.data();
+  row.own_count = static_cast<std::int16_t>(rule.program.size());
+
+  const bool mastered = rule.fp32_update && is_half(data.dtype());
+  if (mastered) {
+    row.param = rule.master(data).raw();
+    row.param_dtype = static_cast<std::uint8_t>(Dtype::float32);
+    row.half = memory_of(data, true);
+    row.half_dtype = static_cast<std::uint8_t>(data.dtype());
+  } else {
+    row.param = memory_of(data, true);
+  }
+
+  const auto& places = resolved.variant->states;
+  rule.prepare_states(*resolved.variant, data, mastered ? Dtype::float32 : data.dtype(),
+                      entry.path);
+  row.state_count = static_cast<std::uint8_t>(places.size());
+  for (std::size_t i = 0; i < places.size(); ++i) row.state[i] = rule.state(places[i]).raw();
+  if (!places.empty()) {
+    row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
+  }
+  row.rule = resolved.variant->rule;
+  entry.counts = true;
+}
+
+void UpdateTable::prepare(const UpdateOptions& options) {
+  if (running_) {
+    throw Error("[update] this optimizer is updating in another thread at this moment");
+  }
+  detours_.clear();
+  plan_program(options);
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    const Device before = entry.device;
+    const std::int64_t planned = plan_row(entry, rows_[i], options) ? rows_[i].size : -1;
+    changed_ |= planned != entry.planned || !(before == entry.device);
+    entry.planned = planned;
+  }
+  if (changed_) cut();
+}
+
+// Cuts the rows into chunks, device by device.
+void UpdateTable::cut() {
+  parts_.clear();
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    if (entry.planned <= 0) continue;
+    Part* part = nullptr;
+    for (Part& candidate : parts_) {
+      if (candidate.device == entry.device) part = &candidate;
+    }
+    if (!part) {
+      part = &parts_.emplace_back();
+      part->device = entry.device;
+      part->starts.push_back(0);
+    }
+    for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
+      const std::int64_t count = std::min(kChunk, entry.planned - at);
+      part->chunks.push_back(
+          {at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
+      part->starts.push_back(part->starts.back() + count + kChunkCost);
+    }
+  }
+  changed_ = false;
+}
+
+Batch UpdateTable::batch(const Part& part) const {
+  return {rows_.data(), part.chunks.data(), part.starts.data(),
+          static_cast<std::int64_t>(rows_.size()), static_cast<std::int64_t>(part.chunks.size())};
+}
+
+std::int64_t UpdateTable::work() const {
+  std::int64_t sum = 0;
+  for (const Part& part : parts_) sum += part.starts.back();
+  return sum;
+}
+
+void UpdateTable::pin() {
+  for (const Entry& entry : entries_) {
+    if (entry.planned <= 0) continue;
+    pinned_.push_back(entry.param->data().storage());
+    pinned_.push_back(entry.param->grad().array().storage());
+  }
+}
+
+// The factors of steps that bound the norm of all gradients: each sees what those before it
+// left.
+void UpdateTable::find_norms() {
+  for (const auto& [place, greatest] : norms_) {
+    double sum = 0;
+    for (Part& part : parts_) {
+      part.partial.resize(part.chunks.size());
+      sum += sum_squares(part.device, batch(part), place, part.partial.data());
+    }
+    const double norm = std::sqrt(sum);
+    program_[static_cast<std::size_t>(place)].a = norm > greatest || norm != norm
+                                                      ? greatest / norm
+                                                      : 1;
+  }
+}
+
+void UpdateTable::run() {
+  running_ = true;
+  try {
+    find_norms();
+    for (const Part& part : parts_) run_update(part.device, batch(part));
+  } catch (...) {
+    running_ = false;
+    throw;
+  }
+  running_ = false;
+}
+
+void UpdateTable::finish() {
+  for (const Detour& detour : detours_) {
+    if (detour.back) copy_into(detour.original, detour.copy);
+  }
+  detours_.clear();
+  pinned_.clear();
+  for (Entry& entry : entries_) {
+    if (!entry.counts) continue;
+    ++entry.rule->t;
+    for (int i = 0; i < kMaxScalars; ++i) entry.rule->scalars[i] = entry.scalars[i];
+  }
+}
+
+void UpdateTable::update(const UpdateOptions& options) {
+  prepare(options);
+  run();
+  finish();
+}
+
+std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
+  UpdateOptions options;
+  options.inspect = true;
+  options.chainer_order = disabled_too;
+  prepare(options);
+  std::vector<std::string> paths;
+  for (Part& part : parts_) {
+    part.partial.resize(part.chunks.size());
+    if (std::isfinite(sum_squares(part.device, batch(part), 0, part.partial.data()))) continue;
+    std::int32_t last = -1;
+    for (std::size_t i = 0; i < part.chunks.size(); ++i) {
+      const std::int32_t row = part.chunks[i].row;
+      if (row == last || std::isfinite(part.partial[i])) continue;
+      paths.push_back(entries_[static_cast<std::size_t>(row)].path);
+      last = row;
+    }
+  }
+  return paths;
+}
+
+void UpdateTable::fill_missing_gradients() {
+  for (const Entry& entry : entries_) {
+    const Array& data = entry.param->data();
+    if (!data.defined() || entry.param->grad().defined()) continue;
+    entry.param->set_grad(Variable(filled(data.shape(), data.dtype(), data.device(), 0)));
+  }
+}
+
+}  // namespace chainrule

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "chainrule/autograd/variable.h"
+#include "chainrule/core/api.h"
+#include "chainrule/update/update_rule.h"
+
+namespace chainrule {
+
+// What holds for a whole update.
+struct UpdateOptions {
+  // Hooks on all parameters, in order.
+  std::vector<Ref<GradientHook>> hooks;
+  // What gradients were multiplied by; divided out before the hooks see them.
+  double loss_scale = 1;
+  // Divided out after `hooks` instead, and `hooks` see disabled parameters too.
+  bool chainer_order = false;
+  // Leaves the gradients in memory as the rules saw them.
+  bool write_gradients = false;
+  // Parameters without data are passed over, not refused.
+  bool allow_uninitialized = false;
+  // The rules' `t` already counts this update.
+  bool counted = false;
+  // No rule runs: the hooks change the gradients in memory.
+  bool gradients_only = false;
+  // Nothing runs at all: the rows are for looking at.
+  bool inspect = false;
+};
+
+// Every parameter of an optimizer with its rule, one row each. A step is three calls, so that
+// the work can be done without the host language's lock:
+//   prepare   checks everything and changes nothing that matters; throws
+//   run       the sweep over memory
+//   finish    counts
+class CHAINRULE_API UpdateTable {
+ public:
+  void clear();
+  // `path` names the parameter in errors. A rule that `by_host` runs gets its gradient as the
+  // hooks leave it, and is left alone otherwise. A variable that is there already is ignored.
+  void add(Ref<VariableImpl> param, Ref<UpdateRule> rule, std::string path, bool by_host);
+  std::int64_t size() const { return static_cast<std::int64_t>(entries_.size()); }
+
+  void prepare(const UpdateOptions& options);
+  void run();
+  void finish();
+  void update(const UpdateOptions& options);
+
+  // Elements that the prepared step touches.
+  std::int64_t work() const;
+  // Keeps the arrays of the prepared step alive until `finish`, whatever other threads do.
+  void pin();
+
+  // Gives every initialised parameter without a gradient a gradient of zeros.
+  void fill_missing_gradients();
+  // Paths of the parameters whose gradient is not finite; of disabled ones only if asked for.
+  std::vector<std::string> nonfinite_gradients(bool disabled_too);
+
+ private:
+  struct Entry {
+    Ref<VariableImpl> param;
+    Ref<UpdateRule> rule;
+    std::string path;
+    bool by_host;
+    std::int64_t planned = -1;  // elements in the chunk list
+    Device device{};
+    bool counts = false;  // this step is an update of the rule
+    double scalars[kMaxScalars];
+  };
+  // What one device is handed.
+  struct Part {
+    Device device;
+    std::vector<update::Chunk> chunks;
+    std::vector<std::int64_t> starts;
+    std::vector<double> partial;
+  };
+  // Arrays that are not contiguous are worked on in a copy.
+  struct Detour {
+    Array original;
+    Array copy;
+    bool back;
+  };
+
+  bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
+  void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
+  void plan_program(const UpdateOptions& options);
+  void cut();
+  void find_norms();
+  void* memory_of(const Array& array, bool back);
+  update::Batch batch(const Part& part) const;
+
+  std::vector<Entry> entries_;
+  std::vector<update::Row> rows_;  // one per entry
+  std::vector<Part> parts_;
+  std::vector<Detour> detours_;
+  std::vector<Ref<Storage>> pinned_;
+  std::vector<update::GradientStep> program_;
+  std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
+  int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters
+  update::Powers powers_;
+  std::unordered_set<const VariableImpl*> known_;
+  bool changed_ = true;  // the chunk list is not that of the entries
+  bool running_ = false;
+};
+
+// Counts changes of which parameters have which rules; whoever keeps a table compares.
+CHAINRULE_API std::int64_t structure_version();
+CHAINRULE_API void structure_changed();
+
+}  // namespace chainrule
