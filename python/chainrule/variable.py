@@ -1,0 +1,390 @@
+"""Variables and parameters."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule import initializers
+from chainrule._core import Variable
+from chainrule.backend import CpuDevice, Device, get_device
+from chainrule.configuration import config
+from chainrule.dtypes import get_dtype
+
+__all__ = [
+    "Parameter",
+    "Variable",
+    "as_array",
+    "as_variable",
+    "variable_repr",
+    "variable_str",
+]
+
+
+def as_variable(obj: Any) -> Variable:
+    """Make a Variable of an array; Variables stay as they are.
+
+    Args:
+        obj: A NumPy array or a Variable.
+
+    Returns:
+        A Variable; one made here takes no gradient.
+
+    Example:
+        >>> import numpy
+        >>> as_variable(numpy.ones(2)).requires_grad
+        False
+    """
+    return obj if isinstance(obj, Variable) else Variable(obj, requires_grad=False)
+
+
+def as_array(obj: Any) -> np.ndarray:
+    """Give the array of a Variable; arrays stay as they are.
+
+    Args:
+        obj: A NumPy array or a Variable.
+
+    Returns:
+        The array.
+    """
+    return obj.array if isinstance(obj, Variable) else obj
+
+
+def variable_repr(var: Variable) -> str:
+    """Give the text of ``repr(var)``.
+
+    Args:
+        var: A Variable.
+
+    Returns:
+        Text that looks like NumPy's for an array.
+    """
+    array = var.array
+    prefix = "variable" if var.name is None else f"variable {var.name}"
+    if array is None:
+        text = "None"
+    elif array.size or array.shape == (0,):
+        text = np.array2string(array, separator=", ", prefix=prefix + "(")
+    else:
+        text = f"[], shape={array.shape}"
+    return f"{prefix}({text})"
+
+
+def variable_str(var: Variable) -> str:
+    """Give the text of ``str(var)``.
+
+    Args:
+        var: A Variable.
+
+    Returns:
+        Text that looks like NumPy's for an array.
+    """
+    prefix = "variable" if var.name is None else f"variable {var.name}"
+    array = var.array
+    text = "None" if array is None else np.array2string(array, prefix=prefix + "(")
+    return f"{prefix}({text})"
+
+
+def _summary(self: Variable) -> str:
+    """Say in a line which Variable this is.
+
+    Returns:
+        Its name, or its address.
+    """
+    return f"<variable at 0x{id(self):x}>" if self.name is None else f"<variable {self.name}>"
+
+
+def _debug_print(self: Variable) -> str:
+    """Describe the Variable: device, shape, dtype, and statistics of data and gradient.
+
+    Returns:
+        A text of several lines.
+    """
+
+    def statistics(array: np.ndarray | None) -> str:
+        if array is None:
+            return "None"
+        if np.all(array == 0):
+            return "0"
+        return f"mean={float(np.mean(array)):.8f}, std={float(np.std(array)):.8f}"
+
+    array = self.array
+    known = array is not None
+    data = "None" if not known else statistics(array)
+    return "\n".join(
+        (
+            self.summary(),
+            f"- device: {'CPU' if known else None}",
+            f"- backend: {type(array) if known else None}",
+            f"- shape: {array.shape if known else None}",
+            f"- dtype: {array.dtype if known else None}",
+            f"- statistics: {data}",
+            f"- grad: {statistics(self.grad)}",
+        )
+    )
+
+
+def _label(self: Variable) -> str:
+    """Shape and dtype, as they stand in drawings of graphs."""
+    array = self.array
+    if array is None:
+        return str(self.dtype) if isinstance(self, Parameter) else "None"
+    if array.shape == ():
+        return str(array.dtype)
+    return f"({', '.join(map(str, array.shape))}), {array.dtype}"
+
+
+def _device(self: Variable) -> Device:
+    """The device the data are on."""
+    return CpuDevice()
+
+
+def _xp(self: Variable) -> Any:
+    """The module that computes with the data: NumPy."""
+    return np
+
+
+def _to_device(self: Variable, device: Any) -> None:
+    """Move data and gradient to a device.
+
+    Args:
+        device: What :func:`chainrule.get_device` takes.
+    """
+    get_device(device)
+
+
+def _to_cpu(self: Variable) -> None:
+    """Move data and gradient to the CPU."""
+
+
+def _to_gpu(self: Variable, device: Any = None) -> None:
+    """Move data and gradient to a GPU.
+
+    Args:
+        device: Number of the GPU; the first by default.
+
+    Raises:
+        RuntimeError: If CUDA is not available.
+    """
+    self.to_device(0 if device is None else device)
+
+
+def _to_chx(self: Variable) -> None:
+    """Refuse: ChainerX's part is played by chainrule's own core.
+
+    Raises:
+        RuntimeError: Always.
+    """
+    raise RuntimeError("ChainerX is not available.")
+
+
+def _from_chx(self: Variable) -> None:
+    """Do nothing: there are no ChainerX arrays."""
+
+
+def _to_intel64(self: Variable) -> None:
+    """Do nothing: on a CPU oneDNN is used anyway."""
+
+
+def _retain_data(self: Variable) -> None:
+    """Do nothing: a Variable keeps its data as long as it lives."""
+
+
+def _restore(
+    cls: type[Variable],
+    array: np.ndarray | None,
+    name: str | None,
+    grad: np.ndarray | None,
+    requires_grad: bool,
+    frozen: bool,
+) -> Variable:
+    variable = cls.__new__(cls)
+    Variable.__init__(variable, array, name=name, grad=grad, requires_grad=requires_grad)
+    variable.frozen = frozen
+    return variable
+
+
+def _reduce(self: Variable) -> tuple[Any, ...]:
+    # A copy has no graph behind it: what is pickled is data.
+    arguments = (type(self), self.array, self.name, self.grad, self.requires_grad, self.frozen)
+    return _restore, arguments, getattr(self, "__dict__", None) or None
+
+
+def _copy(self: Variable) -> Variable:
+    if self.creator is not None:
+        return self.reshape(self.shape)  # the same data in the same graph
+    copied = _restore(*_reduce(self)[1])
+    if hasattr(copied, "__dict__"):
+        copied.__dict__.update(self.__dict__)
+    return copied
+
+
+# What needs no speed is written here and not in C++.
+for _name, _member in {
+    "__copy__": _copy,
+    "__reduce__": _reduce,
+    "__repr__": variable_repr,
+    "__str__": variable_str,
+    "debug_print": _debug_print,
+    "device": property(_device),
+    "from_chx": _from_chx,
+    "label": property(_label),
+    "retain_data": _retain_data,
+    "summary": _summary,
+    "to_chx": _to_chx,
+    "to_cpu": _to_cpu,
+    "to_device": _to_device,
+    "to_gpu": _to_gpu,
+    "to_intel64": _to_intel64,
+    "xp": property(_xp),
+}.items():
+    setattr(Variable, _name, _member)
+
+_native_dtype = Variable.dtype.fget  # type: ignore[attr-defined]
+
+
+class Parameter(Variable):
+    """A Variable that an optimizer updates.
+
+    Its shape may be left open; the parameter is then initialised later, usually when its link is
+    first called.
+
+    Args:
+        initializer: What the array is filled with: a number, an array, or a callable that fills
+            an array, such as :class:`chainrule.initializers.Normal`. An array without a shape is
+            taken as the data itself. None stands for NaN.
+        shape: Shape of the array; None leaves it open.
+        name: Name of the parameter.
+        layout: Kept for Chainer's signature.
+
+    Attributes:
+        initializer: What the array is filled with.
+        update_rule: The :class:`chainrule.UpdateRule` that updates it, or None.
+
+    Example:
+        >>> w = Parameter(0.5)
+        >>> w.is_initialized
+        False
+        >>> w.initialize((2,))
+        >>> w
+        variable([0.5, 0.5])
+    """
+
+    initializer: Any
+    _update_rule: Any = None
+    _update_enabled = True
+
+    def __init__(
+        self,
+        initializer: initializers.InitializerLike = None,
+        shape: int | tuple[int, ...] | None = None,
+        name: str | None = None,
+        *,
+        layout: Any = None,
+    ) -> None:
+        if initializer is None:
+            initializer = initializers.NaN()
+        elif shape is None and isinstance(initializer, np.ndarray):
+            super().__init__(initializer, name=name)
+            self.initializer = initializer
+            return
+        else:
+            initializer = initializers._get_initializer(initializer)
+        self.initializer = initializer
+        if shape is None:
+            super().__init__(name=name)
+            return
+        if isinstance(shape, (int, np.integer)):
+            shape = (int(shape),)
+        super().__init__(initializers.generate_array(initializer, tuple(shape)), name=name)
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether it has an array."""
+        return self.array is not None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the array, or the one it is going to have."""
+        if self.is_initialized:
+            return _native_dtype(self)
+        return get_dtype(getattr(self.initializer, "dtype", None))
+
+    def initialize(self, shape: tuple[int, ...]) -> None:
+        """Make the array and fill it.
+
+        Args:
+            shape: Its shape.
+        """
+        initializer = initializers._get_initializer(self.initializer)
+        array = initializers.generate_array(initializer, tuple(shape))
+        self.cleargrad()
+        self.array = array
+
+    def _set_update_rule(self, rule: Any) -> None:
+        self._update_rule = rule
+        if rule is None:
+            return
+        # What was said before there was a rule holds for the rule.
+        if not self._update_enabled:
+            rule.enabled = False
+
+    #: Reading goes through C: optimizers ask for every parameter at every step.
+    update_rule = property(
+        operator.attrgetter("_update_rule"),
+        _set_update_rule,
+        doc="The rule that updates this parameter, or None.",
+    )
+
+    @property
+    def update_enabled(self) -> bool:
+        """Whether its rule updates it; remembered for a rule that it does not have yet."""
+        rule = self._update_rule
+        return self._update_enabled if rule is None else bool(rule.enabled)
+
+    @update_enabled.setter
+    def update_enabled(self, enabled: bool) -> None:
+        rule = self._update_rule
+        if rule is not None:
+            rule.enabled = enabled
+        if not config.chainer_semantics:
+            self._update_enabled = enabled
+            self.frozen = not enabled
+
+    def update(self) -> None:
+        """Update the array by the parameter's own rule, if it has one."""
+        if self._update_rule is not None:
+            self._update_rule.update(self)
+
+    def copydata(self, var: Variable) -> None:
+        """Copy the data of another variable.
+
+        The one of the two that has no array yet is initialised in the shape of the other.
+
+        Args:
+            var: Where to copy from.
+
+        Raises:
+            ValueError: If shapes differ.
+        """
+        if isinstance(var, Parameter) and not var.is_initialized:
+            if not self.is_initialized:
+                return
+            var.initialize(self.shape)
+        elif not self.is_initialized and var.array is not None:
+            self.initialize(var.shape)
+        super().copydata(var)
+
+    def addgrad(self, var: Variable) -> None:
+        """Add the gradient of another variable.
+
+        A parameter without an array is initialised in the other's shape.
+
+        Args:
+            var: Whose gradient to add.
+        """
+        if not self.is_initialized and var.grad is not None:
+            self.initialize(var.shape)
+        super().addgrad(var)
