@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "chainrule/backend/elementwise.h"
-#include "chainrule/backend/parallel.h"
+#include "chainrule/backend/launch.h"
 
 namespace chainrule {
 namespace {
@@ -41,7 +41,8 @@ int coalesce(const Dim* dims, int count, std::int64_t* shape, std::int64_t* stri
   return n;
 }
 
-ReductionPlan make_plan(const Array& x, const Axes& axes) {
+// `ordered`: the reduced elements keep their order.
+ReductionPlan make_plan(const Array& x, const Axes& axes, bool ordered) {
   ReductionPlan plan;
   plan.x = reinterpret_cast<const char*>(x.raw());
   plan.outputs = 1;
@@ -60,14 +61,16 @@ ReductionPlan make_plan(const Array& x, const Axes& axes) {
       kept[kept_count++] = dim;
       continue;
     }
-    if (dim.stride < 0 && dim.length > 0) {  // the order does not matter: walk upwards
+    if (!ordered && dim.stride < 0 && dim.length > 0) {  // walk upwards
       plan.x += (dim.length - 1) * dim.stride;
       dim.stride = -dim.stride;
     }
     reduced[reduced_count++] = dim;
   }
-  std::stable_sort(reduced, reduced + reduced_count,
-                   [](const Dim& a, const Dim& b) { return a.stride > b.stride; });
+  if (!ordered) {
+    std::stable_sort(reduced, reduced + reduced_count,
+                     [](const Dim& a, const Dim& b) { return a.stride > b.stride; });
+  }
   plan.kept_ndim = coalesce(kept, kept_count, plan.kept_shape, plan.kept_strides);
   plan.reduced_ndim = coalesce(reduced, reduced_count, plan.reduced_shape, plan.reduced_strides);
   plan.chunks = 1;
@@ -87,18 +90,13 @@ void cut(ReductionPlan& plan) {
   plan.chunks = (plan.count + plan.chunk_size - 1) / plan.chunk_size;
 }
 
-void launch(ReductionKernel::Function function, const ReductionPlan& plan, Device device) {
-  const std::int64_t outputs = plan.chunks * plan.outputs;
+void run(ReductionKernel::Function function, const ReductionPlan& plan, Device device) {
   const std::int64_t work = std::max<std::int64_t>(plan.chunk_size, 1);
-  if (device.kind != DeviceKind::cpu || outputs * work <= kGrain) {
-    function(plan, 0, outputs);
-    return;
-  }
-  // Sixteen outputs share a cache line at least.
+  // Outputs that lie side by side share cache lines, so threads get sixteen at least.
   std::int64_t grain = std::max<std::int64_t>(1, kGrain / work);
   if (plan.chunks == 1) grain = (grain + 15) / 16 * 16;
-  parallel_for(outputs, grain,
-               [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
+  launch(device, plan.chunks * plan.outputs, grain,
+         [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
 }
 
 }  // namespace
@@ -111,20 +109,20 @@ void run_reduction(const ReductionKernel& kernel,
   if (out.size() == 0) return;
   const Device device = common_device(kernel.name(), {&out, &x});
   const ReductionKernel::Function function = kernel.get(device, x.dtype());
-  ReductionPlan plan = make_plan(x, axes);
+  ReductionPlan plan = make_plan(x, axes, false);
   cut(plan);
   if (plan.chunks == 1) {
     plan.y = reinterpret_cast<char*>(out.raw());
     plan.divisor = options.divisor;
     plan.wide = false;
-    launch(function, plan, device);
+    run(function, plan, device);
     return;
   }
   const Array partial({plan.chunks, plan.outputs}, options.wide, device);
   plan.y = reinterpret_cast<char*>(partial.raw());
   plan.divisor = 1.0;
   plan.wide = true;
-  launch(function, plan, device);
+  run(function, plan, device);
   if (options.wide == out.dtype()) {
     run_reduction(kernel, out, partial, {0}, options);
   } else {
@@ -132,6 +130,14 @@ void run_reduction(const ReductionKernel& kernel,
     run_reduction(kernel, result, partial, {0}, options);
     copy_into(out, result);
   }
+}
+
+void run_find(const ReductionKernel& kernel, const Array& out, const Array& x, int axis) {
+  if (out.size() == 0) return;
+  const Device device = common_device(kernel.name(), {&out, &x});
+  ReductionPlan plan = make_plan(x, {axis}, true);
+  plan.y = reinterpret_cast<char*>(out.raw());
+  run(kernel.get(device, x.dtype()), plan, device);
 }
 
 }  // namespace chainrule

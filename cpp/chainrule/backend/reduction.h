@@ -1,7 +1,7 @@
 #pragma once
 
 #include "chainrule/backend/kernel.h"
-#include "chainrule/backend/plan.h"
+#include "chainrule/backend/reduction_plan.h"
 
 namespace chainrule {
 
@@ -20,5 +20,11 @@ CHAINRULE_API void run_reduction(const ReductionKernel& kernel,
                                  const Array& x,
                                  const Axes& axes,
                                  const ReductionOptions& options);
+
+// The same for kernels that tell a place along one axis ("argmax"): out is int32.
+CHAINRULE_API void run_find(const ReductionKernel& kernel,
+                            const Array& out,
+                            const Array& x,
+                            int axis);
 
 }  // namespace chainrule

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "chainrule/functors/arithmetic.h"
+#include "chainrule/functors/instances.h"
 
 // The contract of a reduction: an operation whose operands may be regrouped and reordered.
 //
@@ -60,6 +60,25 @@ struct Min {
     return Minimum()(a, b);
   }
 };
+
+// `[&]<class Op, class T>()`: what there is on every device. Other integers and bools are
+// converted, or read as one of these.
+template <class Visit>
+void for_each_reduction(const Visit& visit) {
+  for_each_pair(List<Sum, Max, Min>{}, Floating{}, visit);
+  for_each_pair(List<Sum>{}, Types<std::uint8_t, std::int32_t, std::int64_t>{}, visit);
+  for_each_pair(List<Max, Min>{}, Types<std::int64_t>{}, visit);
+}
+
+// The reductions that tell where, named "argmax" and "argmin".
+template <class Visit>
+void for_each_find(const Visit& visit) {
+  for_each_pair(List<Max, Min>{}, Types<float, double, std::int64_t>{}, visit);
+}
+template <class Op>
+inline constexpr const char* find_name = "argmax";
+template <>
+inline constexpr const char* find_name<Min> = "argmin";
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::functors

@@ -11,6 +11,8 @@
   file(copy)                         \
   file(select)                       \
   file(reduction)                    \
+  file(indexing)                     \
+  file(random)                       \
   file(gemm)                         \
   file(softmax)                      \
   file(cross_entropy)                \

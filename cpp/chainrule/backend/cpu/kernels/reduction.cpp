@@ -1,8 +1,8 @@
-#include "chainrule/functors/reduction.h"
-
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/loop.h"
+#include "chainrule/backend/reduction_plan.h"
 #include "chainrule/core/dtype.h"
+#include "chainrule/functors/reduction.h"
 
 // Sums, maxima, minima. Elements are combined in a fixed number of lanes and in blocks of a
 // fixed length, whatever the vector width and the number of threads: the bits of a result
@@ -55,17 +55,19 @@ CR_INLINE auto reduce_block(const char* x, std::int64_t stride, std::int64_t n) 
   constexpr std::int64_t size = sizeof(T);
   const Op op;
   P lanes[kLanes];
-  for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = Op::template identity<P>();
   std::int64_t i = 0;
-  if (stride == size) {
-    for (; i + kLanes <= n; i += kLanes) {
+  if (stride == size && n >= kLanes) {
+    for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = static_cast<P>(load<T>(x + j * size));
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
       for (std::int64_t j = 0; j < kLanes; ++j) {
         lanes[j] = op(lanes[j], static_cast<P>(load<T>(x + (i + j) * size)));
       }
     }
-  }
-  for (std::int64_t width = kLanes / 2; width >= kFewLanes; width /= 2) {
-    for (std::int64_t j = 0; j < width; ++j) lanes[j] = op(lanes[j], lanes[j + width]);
+    for (std::int64_t width = kLanes / 2; width >= kFewLanes; width /= 2) {
+      for (std::int64_t j = 0; j < width; ++j) lanes[j] = op(lanes[j], lanes[j + width]);
+    }
+  } else {
+    for (std::int64_t j = 0; j < kFewLanes; ++j) lanes[j] = Op::template identity<P>();
   }
   for (; i + kFewLanes <= n; i += kFewLanes) {
     for (std::int64_t j = 0; j < kFewLanes; ++j) {
@@ -237,17 +239,49 @@ void reduce(const ReductionPlan& plan, std::int64_t begin, std::int64_t end) {
   }
 }
 
-template <class Op, class... Ts>
-void add_types(KernelRegistrar add) {
-  (add(Op::name, static_cast<int>(dtype_of<Ts>), reinterpret_cast<void*>(reduce<Op, Ts>)), ...);
+// The place of the first element that is the greatest (least); a NaN counts as such, as in
+// NumPy. One reduced dimension, in order.
+template <class Op, class T>
+void find(const ReductionPlan& plan, std::int64_t begin, std::int64_t end) {
+  const std::int64_t stride = plan.reduced_strides[0];
+  const Op op;
+  for (std::int64_t at = begin; at < end; ++at) {
+    const char* x = plan.x;
+    std::int64_t rest = at;
+    for (int d = plan.kept_ndim - 1; d >= 0; --d) {
+      x += rest % plan.kept_shape[d] * plan.kept_strides[d];
+      rest /= plan.kept_shape[d];
+    }
+    T best = Op::template identity<T>();
+    for (std::int64_t i = 0; i < plan.count; i += kBlock) {
+      const std::int64_t n = plan.count - i < kBlock ? plan.count - i : kBlock;
+      best = op(best, reduce_block<Op, T>(x + i * stride, stride, n));
+    }
+    std::int64_t i = 0;
+    if (best == best) {
+      while (i + 1 < plan.count && load<T>(x + i * stride) != best) ++i;
+    } else {
+      for (T value = load<T>(x); i + 1 < plan.count && value == value;) {
+        value = load<T>(x + ++i * stride);
+      }
+    }
+    store<std::int32_t>(plan.y + at * static_cast<std::int64_t>(sizeof(std::int32_t)), i);
+  }
 }
 
 }  // namespace
 
 void register_reduction(KernelRegistrar add) {
-  add_types<Sum, std::uint8_t, std::int32_t, std::int64_t, Float16, BFloat16, float, double>(add);
-  add_types<Max, std::int64_t, Float16, BFloat16, float, double>(add);
-  add_types<Min, std::int64_t, Float16, BFloat16, float, double>(add);
+  for_each_reduction([&]<class Op, class T>() {
+    if constexpr (speeds_up<T>) {
+      add(Op::name, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(reduce<Op, T>));
+    }
+  });
+  for_each_find([&]<class Op, class T>() {
+    if constexpr (speeds_up<T>) {
+      add(find_name<Op>, static_cast<int>(dtype_of<T>), reinterpret_cast<void*>(find<Op, T>));
+    }
+  });
 }
 
 }  // namespace CHAINRULE_ISA

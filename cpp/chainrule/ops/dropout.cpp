@@ -1,0 +1,50 @@
+#include "chainrule/ops/dropout.h"
+
+#include "chainrule/autograd/backward.h"
+#include "chainrule/backend/elementwise.h"
+#include "chainrule/functors/philox.h"
+
+namespace chainrule {
+namespace {
+
+ElementwiseKernel dropout_kernel(functors::Dropout::name);
+
+struct Params {
+  double values[3];  // key's low and high half, ratio
+};
+
+Array run(const Array& x, const Params& params) {
+  const Array y(x.shape(), x.dtype(), x.device());
+  run_elementwise(dropout_kernel, x.dtype(), y, {&x}, params.values);
+  return y;
+}
+
+// Linear in x and its own gradient: the same elements pass.
+Variable apply(const Variable& x, const Params& params) {
+  return record(
+      "dropout", run(x.array(), params),
+      [params](Backward& b) { b.set(0, apply(b.grad(), params)); }, x);
+}
+
+Params checked(const Variable& x, double ratio, std::uint64_t key) {
+  if (!(ratio >= 0.0 && ratio < 1.0)) {
+    throw ValueError(cat("[dropout] ratio out of range: got ", ratio, ", expected 0 <= ratio < 1"));
+  }
+  if (!is_floating(x.dtype())) {
+    throw TypeError(cat("[dropout] x of the wrong dtype: got ", x.dtype(), ", expected a float"));
+  }
+  return {{static_cast<double>(key & 0xffffffffu), static_cast<double>(key >> 32), ratio}};
+}
+
+}  // namespace
+
+Variable dropout(const Variable& x, double ratio, std::uint64_t key) {
+  return apply(x, checked(x, ratio, key));
+}
+
+Array dropout_mask(const Variable& x, double ratio, std::uint64_t key) {
+  const Params params = checked(x, ratio, key);
+  return run(filled(x.shape(), x.dtype(), x.device(), 1.0), params);
+}
+
+}  // namespace chainrule
