@@ -8,6 +8,7 @@
 #include "node.h"
 #include "numpy_array.h"
 #include "ops.h"
+#include "ops_nn.h"
 #include "variable.h"
 
 namespace py = pybind11;
@@ -23,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_node(m);
   bind_variable(m);
   bind_ops(m);
+  bind_nn_ops(m);
 
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
         "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
