@@ -18,7 +18,7 @@ inline constexpr int kMaxScalars = 4;
 // one name are variants of one algorithm.
 struct CHAINRULE_API Algorithm {
   struct Variant {
-    std::int16_t rule;  // place in update::Rules
+    std::int16_t rule;                // place in update::Rules
     std::vector<std::int8_t> states;  // places in Algorithm::states
     int coef_count;
     bool (*selected)(const double* values);

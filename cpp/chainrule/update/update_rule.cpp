@@ -81,8 +81,8 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
     }
     if (state.dtype() != states_[variant.states[0]].dtype()) {
       throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' of another dtype than the others: got ", state.dtype(),
-                          ", expected ", states_[variant.states[0]].dtype()));
+                          "' of another dtype than the others: got ", state.dtype(), ", expected ",
+                          states_[variant.states[0]].dtype()));
     }
     if (state.device() != param.device()) {
       throw TypeError(cat("[update] ", label, ": state '", description.name,

@@ -32,8 +32,8 @@ void check_gradient(const Array& data, const Array& grad, const std::string& pat
                         ", expected ", data.dtype()));
   }
   if (grad.device() != data.device()) {
-    throw TypeError(cat("[update] ", path, ": gradient on the wrong device: got ",
-                        grad.device(), ", expected ", data.device()));
+    throw TypeError(cat("[update] ", path, ": gradient on the wrong device: got ", grad.device(),
+                        ", expected ", data.device()));
   }
 }
 
@@ -63,8 +63,8 @@ void check_coefs(const UpdateRule& rule,
          static_cast<float>(values[i]) != 0) {
     ++i;
   }
-  throw ValueError(cat("[update] ", path, ": hyperparameter '", algorithm.fields[i].name,
-                       "' of ", algorithm.name, " is too small for float32: got ", values[i]));
+  throw ValueError(cat("[update] ", path, ": hyperparameter '", algorithm.fields[i].name, "' of ",
+                       algorithm.name, " is too small for float32: got ", values[i]));
 }
 
 }  // namespace
@@ -122,10 +122,9 @@ void UpdateTable::plan_program(const UpdateOptions& options) {
 bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
   entry.counts = false;
-  const bool runs =
-      rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
-  const bool hooked = (!program_.empty() || options.inspect) &&
-                      (rule.enabled || options.chainer_order);
+  const bool runs = rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
+  const bool hooked =
+      (!program_.empty() || options.inspect) && (rule.enabled || options.chainer_order);
   if (!runs && !hooked) return false;
 
   const Array& data = entry.param->data();
@@ -143,8 +142,10 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   const Array& g = grad.array();
   check_gradient(data, g, entry.path);
   if (!is_floating(data.dtype())) {
-    throw TypeError(cat("[update] ", entry.path, ": only floating-point parameters have "
-                        "gradients: got ", data.dtype()));
+    throw TypeError(cat("[update] ", entry.path,
+                        ": only floating-point parameters have "
+                        "gradients: got ",
+                        data.dtype()));
   }
 
   row.size = data.size();
@@ -167,13 +168,14 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   const bool programmed = row.shared_count + row.own_count > 0;
   row.write_grad = programmed && (!runs || options.write_gradients);
   if (row.write_grad && !g.writeable()) {
-    throw ValueError(cat("[update] ", entry.path, ": the gradient is read-only, and a hook has "
+    throw ValueError(cat("[update] ", entry.path,
+                         ": the gradient is read-only, and a hook has "
                          "to change it in memory"));
   }
   row.grad = memory_of(g, row.write_grad);
   const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
-  row.in_place = runs && plain && !programmed &&
-                 (row.state_count == 0 || row.state_dtype == row.param_dtype);
+  row.in_place =
+      runs && plain && !programmed && (row.state_count == 0 || row.state_dtype == row.param_dtype);
   return true;
 }
 
@@ -252,8 +254,7 @@ void UpdateTable::cut() {
     }
     for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
       const std::int64_t count = std::min(kChunk, entry.planned - at);
-      part->chunks.push_back(
-          {at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
+      part->chunks.push_back({at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
       part->starts.push_back(part->starts.back() + count + kChunkCost);
     }
   }
@@ -289,9 +290,8 @@ void UpdateTable::find_norms() {
       sum += sum_squares(part.device, batch(part), place, part.partial.data());
     }
     const double norm = std::sqrt(sum);
-    program_[static_cast<std::size_t>(place)].a = norm > greatest || norm != norm
-                                                      ? greatest / norm
-                                                      : 1;
+    program_[static_cast<std::size_t>(place)].a =
+        norm > greatest || norm != norm ? greatest / norm : 1;
   }
 }
 

@@ -33,7 +33,8 @@ void step_loop(const double* coefs, std::int64_t n, T* p, const T* g, T* const* 
   [&](auto* __restrict... s) __attribute__((always_inline)) {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) Rule::step(c, g[i], p[i], s[i]...);
-  }(states[S]...);
+  }
+  (states[S]...);
 }
 
 template <int... S>
@@ -78,8 +79,7 @@ void run_program(const GradientStep* steps, int count, T* g, const T* p, std::in
 #pragma GCC ivdep
         for (std::int64_t i = 0; i < n; ++i) {
           // The sign of zero and of NaN is the number itself.
-          const T sign =
-              math::select(p[i] > T(0), T(1), math::select(p[i] < T(0), T(-1), p[i]));
+          const T sign = math::select(p[i] > T(0), T(1), math::select(p[i] < T(0), T(-1), p[i]));
           g[i] += a * sign;
         }
         break;
@@ -147,8 +147,14 @@ void copy_block(T* out, const T* x, std::int64_t n) {
 
 // The gradient of a block after `shared` and `own` steps. Memory is changed only if `write`.
 template <class T>
-const T* gradient(const Row& row, int shared, int own, bool write, std::int64_t at, const T* p,
-                  T* buffer, std::int64_t n) {
+const T* gradient(const Row& row,
+                  int shared,
+                  int own,
+                  bool write,
+                  std::int64_t at,
+                  const T* p,
+                  T* buffer,
+                  std::int64_t n) {
   T* g = elements(row.grad_dtype, row.grad, at, buffer, n);
   if (shared + own == 0) return g;
   if (g != buffer && !write) {
@@ -246,7 +252,10 @@ double chunk_squares(const Row& row, const Chunk& chunk, int shared_limit) {
   return sum;
 }
 
-void sum_squares(const Batch& batch, std::int64_t begin, std::int64_t end, int shared_limit,
+void sum_squares(const Batch& batch,
+                 std::int64_t begin,
+                 std::int64_t end,
+                 int shared_limit,
                  double* partial) {
   for (std::int64_t i = begin; i < end; ++i) {
     const Chunk& chunk = batch.chunks[i];
