@@ -5,6 +5,7 @@
 #include "chainrule/backend/parallel.h"
 #include "chainrule/core/storage.h"
 #include "errors.h"
+#include "function_node.h"
 #include "node.h"
 #include "numpy_array.h"
 #include "ops.h"
@@ -17,12 +18,14 @@ PYBIND11_MODULE(_core, m) {
   using namespace chainrule;
   using namespace chainrule::python;
   m.doc() = "chainrule's native core. Use it through the package chainrule.";
+  m.attr("__version__") = CHAINRULE_VERSION;
   initialize_kernels();
 
   bind_errors(m);
   bind_numpy(m);
   bind_node(m);
   bind_variable(m);
+  bind_function_node(m);
   bind_ops(m);
   bind_nn_ops(m);
 

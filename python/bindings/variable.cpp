@@ -10,6 +10,7 @@
 #include "chainrule/ops/reduction.h"
 #include "dims.h"
 #include "errors.h"
+#include "function_node.h"
 #include "gil.h"
 #include "numpy_array.h"
 #include "operators.h"
@@ -107,7 +108,8 @@ std::vector<Variable> grad_function(const std::vector<Variable>& outputs,
                                     const std::vector<Variable>& grad_outputs,
                                     const std::vector<Variable>& grad_inputs,
                                     bool enable_double_backprop,
-                                    double loss_scale) {
+                                    double loss_scale,
+                                    bool retain_grad) {
   for (const auto* list : {&outputs, &inputs}) {
     for (const Variable& variable : *list) {
       if (!variable.defined()) throw TypeError("[grad] got None, expected a Variable");
@@ -115,12 +117,26 @@ std::vector<Variable> grad_function(const std::vector<Variable>& outputs,
   }
   ReleaseGil gil;
   return grad(outputs, inputs, grad_outputs, grad_inputs,
-              {false, enable_double_backprop, loss_scale});
+              {retain_grad, enable_double_backprop, loss_scale});
+}
+
+void backward_function(const std::vector<Variable>& outputs,
+                       bool retain_grad,
+                       bool enable_double_backprop,
+                       double loss_scale) {
+  for (const Variable& variable : outputs) {
+    if (!variable.defined()) throw TypeError("[backward] got None, expected a Variable");
+  }
+  ReleaseGil gil;
+  backward(outputs, {retain_grad, enable_double_backprop, loss_scale});
 }
 
 void bind_graph(py::module_& m) {
   m.def("grad", &grad_function, py::arg("outputs"), py::arg("inputs"), py::arg("grad_outputs"),
-        py::arg("grad_inputs"), py::arg("enable_double_backprop"), py::arg("loss_scale"));
+        py::arg("grad_inputs"), py::arg("enable_double_backprop"), py::arg("loss_scale"),
+        py::arg("retain_grad") = false);
+  m.def("backward", &backward_function, py::arg("outputs"), py::arg("retain_grad"),
+        py::arg("enable_double_backprop"), py::arg("loss_scale"));
   m.def("live_node_count", &live_node_count, "Graph nodes alive in this process.");
   m.def("live_variable_count", &live_variable_count, "Variables alive in this process.");
   m.def("backprop_enabled", &backprop_enabled, "Whether this thread records operations.");
@@ -246,7 +262,7 @@ void bind_variable(py::module_& m) {
           },
           "The name, or None.")
       .def_property_readonly(
-          "creator", [](const VariableImpl& self) { return self.creator(); },
+          "creator", [](const VariableImpl& self) { return creator_to_python(self.creator()); },
           "The operation that made it, or None.")
       .def_property_readonly("rank", &VariableImpl::rank,
                              "Length of the longest chain of operations that led here.")

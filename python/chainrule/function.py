@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from chainrule._core import Variable
 from chainrule.configuration import force_backprop_mode, no_backprop_mode
 from chainrule.function_node import FunctionNode
+from chainrule.variable import VariableNode
 
 __all__ = ["Function", "FunctionAdapter", "force_backprop_mode", "no_backprop_mode"]
 
@@ -31,6 +32,10 @@ class FunctionAdapter(FunctionNode):
         return self._function
 
     @property
+    def _creator(self) -> Any:
+        return self._function
+
+    @property
     def label(self) -> str:
         """The function's label."""
         return self._function.label
@@ -39,6 +44,7 @@ class FunctionAdapter(FunctionNode):
         self._function.check_type_forward(in_types)
 
     def forward(self, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        self._input_count = len(inputs)
         self.retain_inputs(range(len(inputs)))
         return self._function.forward(inputs)
 
@@ -47,7 +53,7 @@ class FunctionAdapter(FunctionNode):
         target_input_indexes: tuple[int, ...],
         grad_outputs: tuple[Variable | None, ...],
     ) -> tuple[Variable | None, ...]:
-        inputs: list[Variable | None] = [None] * len(self._connected().inputs)
+        inputs: list[Variable | None] = [None] * self._input_count
         for index, variable in zip(self._to_retain, self.get_retained_inputs(), strict=True):
             inputs[index] = variable
         run = _OldBackward(self._function, target_input_indexes, inputs, grad_outputs)
@@ -131,8 +137,6 @@ class Function:
 
     # The node of the last call, which holds this object.
     _adapter: weakref.ref[FunctionAdapter] | None = None
-    # Held during a call only.
-    _running: FunctionAdapter | None = None
 
     def __call__(self, *inputs: Any) -> Any:
         """Run the function.
@@ -144,11 +148,8 @@ class Function:
             The output, or a tuple of several.
         """
         adapter = FunctionAdapter(self)
-        self._running, self._adapter = adapter, weakref.ref(adapter)
-        try:
-            outputs = adapter.apply(inputs)
-        finally:
-            self._running = None
+        self._adapter = weakref.ref(adapter)
+        outputs = adapter.apply(inputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
     @property
@@ -164,13 +165,13 @@ class Function:
         return adapter
 
     @property
-    def inputs(self) -> tuple[Variable, ...] | None:
-        """The input Variables of the last call."""
+    def inputs(self) -> tuple[VariableNode, ...] | None:
+        """What the inputs of the last call are."""
         return self.node.inputs
 
     @property
-    def outputs(self) -> tuple[Variable | None, ...] | None:
-        """The output Variables of the last call that are still held by somebody."""
+    def outputs(self) -> tuple[Callable[[], VariableNode | None], ...] | None:
+        """References to the outputs of the last call."""
         return self.node.outputs
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,14 @@ from chainrule import _core
 from chainrule._core import Variable
 from chainrule.configuration import config
 from chainrule.utils import type_check
-from chainrule.variable import as_variable
+from chainrule.variable import VariableNode, as_variable
 
 __all__ = ["FunctionNode"]
+
+
+def _output(node: Any, index: int) -> VariableNode | None:
+    variable = node.output_variable(index)
+    return None if variable is None else variable.node
 
 
 class FunctionNode:
@@ -22,10 +28,6 @@ class FunctionNode:
     A subclass defines ``forward``, which computes arrays from arrays, and ``backward``, which
     computes gradients. ``backward`` is made of public functions on Variables, so that it can be
     differentiated again. :meth:`apply` runs the function; each object runs once.
-
-    Attributes:
-        inputs: The input Variables while the graph is there, None before :meth:`apply`.
-        outputs: The output Variables that are still held by somebody (None for the others).
 
     Example:
         >>> import chainrule, numpy
@@ -51,14 +53,25 @@ class FunctionNode:
     _outputs_to_retain: tuple[int, ...] = ()
 
     @property
-    def inputs(self) -> tuple[Variable, ...] | None:
-        """The input Variables, or None before `apply` and after the graph was freed."""
-        return None if self._node is None else self._node.inputs
+    def _creator(self) -> Any:
+        """What ``Variable.creator`` is for the outputs."""
+        return self
 
     @property
-    def outputs(self) -> tuple[Variable | None, ...] | None:
-        """The output Variables; None stands for those that nobody holds any more."""
-        return None if self._node is None else self._node.outputs
+    def inputs(self) -> tuple[VariableNode, ...] | None:
+        """What the inputs are: shape, dtype, place in the graph; None before `apply`."""
+        if self._node is None:
+            return None
+        return tuple(VariableNode(*described) for described in self._node.inputs())
+
+    @property
+    def outputs(self) -> tuple[Callable[[], VariableNode | None], ...] | None:
+        """References to the outputs: called, each gives a node, or None if nobody holds it."""
+        if self._node is None:
+            return None
+        return tuple(
+            functools.partial(_output, self._node, i) for i in range(self._node.output_count)
+        )
 
     @property
     def rank(self) -> int:

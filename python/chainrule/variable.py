@@ -16,6 +16,7 @@ from chainrule.dtypes import get_dtype
 __all__ = [
     "Parameter",
     "Variable",
+    "VariableNode",
     "as_array",
     "as_variable",
     "variable_repr",
@@ -87,6 +88,107 @@ def variable_str(var: Variable) -> str:
     return f"{prefix}({text})"
 
 
+class VariableNode:
+    """A Variable's place in the graph: known even where its data are not kept.
+
+    Args:
+        shape: Shape of the data.
+        dtype: Dtype of the data.
+        variable: The Variable; one without data where nobody keeps those.
+
+    Attributes:
+        shape: Shape of the data.
+        dtype: Dtype of the data.
+    """
+
+    __slots__ = ("_variable", "dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, variable: Variable) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._variable = variable
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def data(self) -> np.ndarray | None:
+        """The array, or None where it is not kept."""
+        return self._variable.array
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient's array, or None."""
+        return self._variable.grad
+
+    @property
+    def grad_var(self) -> Variable | None:
+        """The gradient, or None."""
+        return self._variable.grad_var
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes its gradient."""
+        return self._variable.requires_grad
+
+    @property
+    def name(self) -> str | None:
+        """The Variable's name."""
+        return self._variable.name
+
+    @property
+    def label(self) -> str:
+        """Shape and dtype, as they stand in drawings of graphs."""
+        if self.shape == ():
+            return str(self.dtype)
+        return f"({', '.join(map(str, self.shape))}), {self.dtype}"
+
+    @property
+    def rank(self) -> int:
+        """Length of the longest chain of functions that led here."""
+        return self._variable.rank
+
+    @property
+    def creator(self) -> Any:
+        """The function that made it, or None."""
+        return self._variable.creator
+
+    @property
+    def creator_node(self) -> Any:
+        """The node of the function that made it, or None."""
+        return _creator_node(self._variable)
+
+    def get_variable(self) -> Variable:
+        """Give the Variable.
+
+        Returns:
+            It; without data where nobody keeps those.
+        """
+        return self._variable
+
+    def get_variable_or_none(self) -> Variable | None:
+        """Give the Variable if its data are kept.
+
+        Returns:
+            It, or None.
+        """
+        return None if self._variable.array is None else self._variable
+
+
+def _creator_node(self: Variable) -> Any:
+    """The node of the function that made it; for an old-style Function not the same object."""
+    creator = self.creator
+    return getattr(creator, "node", creator)
+
+
+def _node(self: Variable) -> VariableNode:
+    """Its place in the graph."""
+    known = self.array is not None
+    return VariableNode(self.shape if known else (), self.dtype if known else None, self)
+
+
 def _summary(self: Variable) -> str:
     """Say in a line which Variable this is.
 
@@ -128,12 +230,7 @@ def _debug_print(self: Variable) -> str:
 
 def _label(self: Variable) -> str:
     """Shape and dtype, as they stand in drawings of graphs."""
-    array = self.array
-    if array is None:
-        return str(self.dtype) if isinstance(self, Parameter) else "None"
-    if array.shape == ():
-        return str(array.dtype)
-    return f"({', '.join(map(str, array.shape))}), {array.dtype}"
+    return "None" if self.array is None else _node(self).label
 
 
 def _device(self: Variable) -> Device:
@@ -227,10 +324,12 @@ for _name, _member in {
     "__reduce__": _reduce,
     "__repr__": variable_repr,
     "__str__": variable_str,
+    "creator_node": property(_creator_node),
     "debug_print": _debug_print,
     "device": property(_device),
     "from_chx": _from_chx,
     "label": property(_label),
+    "node": property(_node),
     "retain_data": _retain_data,
     "summary": _summary,
     "to_chx": _to_chx,

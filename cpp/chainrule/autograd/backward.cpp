@@ -144,7 +144,11 @@ class Pass {
       }
     }
     for (Leaf& leaf : leaves_) leaf.variable->set_grad(std::move(leaf.grad));
-    if (!keep_grads_) return;
+    if (keep_grads_) publish();
+  }
+
+  // Gives the variables in between their gradients.
+  void publish() {
     for (Entry& entry : entries_) {
       for (std::size_t i = 0; i < entry.grads.size(); ++i) {
         if (auto variable = entry.node->output_variable(static_cast<int>(i))) {
@@ -329,6 +333,7 @@ std::vector<Variable> grad(const std::vector<Variable>& outputs,
     pass.seed(outputs[i], std::move(start));
   }
   pass.run();
+  if (options.retain_grad) pass.publish();
   std::vector<Variable> results;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Variable result = pass.result(inputs[i]);

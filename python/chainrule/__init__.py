@@ -1,0 +1,45 @@
+"""Define-by-run neural networks with Chainer's classes and an update rule per parameter."""
+
+from __future__ import annotations
+
+from chainrule import _core, backends, configuration, cuda, functions, initializers, links, utils
+from chainrule._core import Variable
+from chainrule.backend import (
+    get_array_types,
+    get_cpu_array_types,
+    get_device,
+    is_arrays_compatible,
+    using_device,
+)
+from chainrule.backends.cuda import should_use_cudnn, should_use_cudnn_tensor_core
+from chainrule.chain import Chain, ChainList
+from chainrule.configuration import (
+    config,
+    force_backprop_mode,
+    global_config,
+    no_backprop_mode,
+    using_config,
+)
+from chainrule.debug import DebugMode, is_debug, set_debug
+from chainrule.device_resident import DeviceResident
+from chainrule.dtypes import get_dtype, mixed16
+from chainrule.function import Function, FunctionAdapter
+from chainrule.function_node import FunctionNode
+from chainrule.gradients import backward, grad
+from chainrule.info import print_runtime_info
+from chainrule.initializer import Initializer
+from chainrule.link import Link
+from chainrule.link_hook import LinkHook
+from chainrule.reporter import (
+    DictSummary,
+    Reporter,
+    Summary,
+    get_current_reporter,
+    report,
+    report_scope,
+)
+from chainrule.sequential import Sequential
+from chainrule.serializer import AbstractSerializer, Deserializer, Serializer
+from chainrule.variable import Parameter, as_array, as_variable
+
+__version__: str = _core.__version__
