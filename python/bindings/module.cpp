@@ -9,6 +9,7 @@
 #include "node.h"
 #include "numpy_array.h"
 #include "ops.h"
+#include "ops_array.h"
 #include "ops_nn.h"
 #include "variable.h"
 
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
   bind_function_node(m);
   bind_ops(m);
   bind_nn_ops(m);
+  bind_array_ops(m);
 
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
         "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");

@@ -1,8 +1,10 @@
 #include "variable_methods.h"
 
 #include "chainrule/ops/elementwise.h"
+#include "chainrule/ops/indexing.h"
 #include "chainrule/ops/manipulation.h"
 #include "chainrule/ops/reduction.h"
+#include "indexing.h"
 #include "numpy_array.h"
 #include "ops.h"
 
@@ -46,7 +48,13 @@ void bind_variable_methods(VariableClass& variable) {
           [](const Variable& self, py::handle dtype) {
             return Op<cast>::call(self, dtype_from_python(dtype));
           },
-          py::arg("dtype"), "The elements in another dtype.");
+          py::arg("dtype"), "The elements in another dtype.")
+      .def(
+          "__getitem__",
+          [](const Variable& self, py::handle slices) {
+            return get_item(self, parse_index(slices));
+          },
+          py::arg("slices"), "Elements named by integers, slices, None, Ellipsis, arrays, masks.");
 }
 
 }  // namespace chainrule::python

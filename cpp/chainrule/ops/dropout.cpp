@@ -3,6 +3,7 @@
 #include "chainrule/autograd/backward.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/functors/philox.h"
+#include "chainrule/ops/elementwise.h"
 
 namespace chainrule {
 namespace {
@@ -26,25 +27,38 @@ Variable apply(const Variable& x, const Params& params) {
       [params](Backward& b) { b.set(0, apply(b.grad(), params)); }, x);
 }
 
-Params checked(const Variable& x, double ratio, std::uint64_t key) {
+void check(const Variable& x, double ratio) {
   if (!(ratio >= 0.0 && ratio < 1.0)) {
     throw ValueError(cat("[dropout] ratio out of range: got ", ratio, ", expected 0 <= ratio < 1"));
   }
   if (!is_floating(x.dtype())) {
     throw TypeError(cat("[dropout] x of the wrong dtype: got ", x.dtype(), ", expected a float"));
   }
+}
+
+Params make_params(double ratio, std::uint64_t key) {
   return {{static_cast<double>(key & 0xffffffffu), static_cast<double>(key >> 32), ratio}};
 }
 
 }  // namespace
 
 Variable dropout(const Variable& x, double ratio, std::uint64_t key) {
-  return apply(x, checked(x, ratio, key));
+  check(x, ratio);
+  return apply(x, make_params(ratio, key));
 }
 
 Array dropout_mask(const Variable& x, double ratio, std::uint64_t key) {
-  const Params params = checked(x, ratio, key);
-  return run(filled(x.shape(), x.dtype(), x.device(), 1.0), params);
+  check(x, ratio);
+  return run(filled(x.shape(), x.dtype(), x.device(), 1.0), make_params(ratio, key));
+}
+
+Array dropout_mask(const Variable& x, double ratio, const Array& numbers) {
+  check(x, ratio);
+  const Variable drawn(numbers);
+  const Variable kept =
+      greater_equal(drawn, scalar_like(drawn, ratio, ScalarKind::floating));
+  const Variable scale(filled({}, x.dtype(), x.device(), 1.0 / (1.0 - ratio)));
+  return multiply(cast(kept, x.dtype()), scale).array();
 }
 
 }  // namespace chainrule

@@ -280,6 +280,18 @@ std::vector<Variable> split_axis(const Variable& x, std::int64_t sections, std::
   return split_axis(x, indices, axis);
 }
 
+std::vector<Variable> separate(const Variable& x, std::int64_t axis) {
+  const int along = normalize_axis("separate", axis, x.ndim());
+  std::vector<std::int64_t> indices;
+  for (std::int64_t i = 1; i < x.shape()[along]; ++i) indices.push_back(i);
+  std::vector<Variable> parts;
+  if (x.shape()[along] == 0) return parts;
+  for (const Variable& part : split_axis(x, indices, along)) {
+    parts.push_back(squeeze(part, {along}));
+  }
+  return parts;
+}
+
 std::vector<Variable> broadcast(const std::vector<Variable>& xs) {
   check_some("broadcast", xs);
   Shape shape = xs[0].shape();
@@ -302,6 +314,29 @@ Variable repeat(const Variable& x, std::int64_t repeats, std::int64_t axis) {
   shape.erase(along + 1);
   shape[along] *= repeats;
   return reshape(all, shape);
+}
+
+Variable repeat(const Variable& x, const std::vector<std::int64_t>& repeats, std::int64_t axis) {
+  const int along = normalize_axis("repeat", axis, x.ndim());
+  if (static_cast<std::int64_t>(repeats.size()) != x.shape()[along]) {
+    throw ValueError(cat("[repeat] wrong number of repeats: got ", repeats.size(), " for axis ",
+                         axis, " of shape ", x.shape(), ", expected ", x.shape()[along]));
+  }
+  std::int64_t total = 0;
+  for (std::int64_t count : repeats) {
+    if (count < 0) {
+      throw ValueError(cat("[repeat] got ", count, " repeats, expected none or more"));
+    }
+    total += count;
+  }
+  const Array places({total}, Dtype::int64);
+  auto* at = places.data<std::int64_t>();
+  for (std::size_t i = 0; i < repeats.size(); ++i) {
+    at = std::fill_n(at, repeats[i], static_cast<std::int64_t>(i));
+  }
+  Index index(static_cast<std::size_t>(along), IndexItem::slice({}, {}));
+  index.push_back(IndexItem::places(places));
+  return get_item(x, index);
 }
 
 }  // namespace chainrule

@@ -34,9 +34,15 @@ CHAINRULE_API std::vector<Variable> split_axis(const Variable& x,
                                                std::int64_t sections,
                                                std::int64_t axis);
 
+// Takes an axis apart, as many variables as it is long.
+CHAINRULE_API std::vector<Variable> separate(const Variable& x, std::int64_t axis);
+
 // All broadcast to their common shape.
 CHAINRULE_API std::vector<Variable> broadcast(const std::vector<Variable>& xs);
-// Every element of `axis` `repeats` times in a row.
+// Every element of `axis` `repeats` times in a row, or each its own number of times.
 CHAINRULE_API Variable repeat(const Variable& x, std::int64_t repeats, std::int64_t axis);
+CHAINRULE_API Variable repeat(const Variable& x,
+                              const std::vector<std::int64_t>& repeats,
+                              std::int64_t axis);
 
 }  // namespace chainrule

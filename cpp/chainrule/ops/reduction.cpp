@@ -120,6 +120,24 @@ Variable mean(const Variable& x, const Axes& axes, bool keepdims) {
       x);
 }
 
+Variable average(const Variable& x, const Variable& weights, const Axes& axes, bool keepdims) {
+  const Axes all = normalize_axes("average", axes, x.ndim());
+  Shape expected;
+  for (std::int64_t axis : all) expected.push_back(x.shape()[static_cast<int>(axis)]);
+  Variable w = weights;
+  if (w.shape() == expected) {
+    Shape spread_out = Shape::filled(x.ndim(), 1);
+    for (std::int64_t axis : all) {
+      spread_out[static_cast<int>(axis)] = x.shape()[static_cast<int>(axis)];
+    }
+    w = broadcast_to(reshape(w, spread_out), x.shape());
+  } else if (w.shape() != x.shape()) {
+    throw ValueError(cat("[average] weights of the wrong shape: got ", w.shape(), ", expected ",
+                         expected, " or ", x.shape()));
+  }
+  return divide(sum(multiply(x, w), all, keepdims), sum(w, all, keepdims));
+}
+
 Variable max(const Variable& x, const Axes& axes, bool keepdims) {
   return extremum(max_kernel, x, axes, keepdims);
 }

@@ -1,0 +1,4 @@
+"""Activation functions."""
+
+from chainrule.functions.activation.rectifiers import elu, leaky_relu, relu
+from chainrule.functions.activation.sigmoids import sigmoid, softplus, tanh

@@ -1,0 +1,3 @@
+"""Functions that draw random numbers."""
+
+from chainrule.functions.noise.dropout import dropout
