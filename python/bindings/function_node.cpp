@@ -105,7 +105,7 @@ void PythonNode::backward(Backward& context) {
 
 // The node while it is alive; throws for one whose graph is gone.
 Ref<PythonNode> locked(const NodeHandle& handle) {
-  if (!handle.node || !handle.node->try_retain()) {
+  if (!handle.node || handle.node->freed() || !handle.node->try_retain()) {
     throw Error("[FunctionNode] the graph of this function was freed");
   }
   return Ref<PythonNode>::adopt(handle.node);
@@ -215,7 +215,7 @@ py::list describe_inputs(const NodeHandle& handle) {
 }
 
 py::object output_variable(const NodeHandle& handle, int index) {
-  if (!handle.node) return py::none();
+  if (!handle.node || handle.node->freed()) return py::none();
   const auto node = locked(handle);
   check_indexes(node->name(), "output", {index}, static_cast<std::size_t>(node->output_count()));
   auto variable = node->output_variable(index);
@@ -272,7 +272,7 @@ void bind_function_node(py::module_& m) {
       .def(
           "unchain",
           [](const NodeHandle& self) {
-            if (self.node) locked(self)->free();
+            if (self.node && !self.node->freed()) locked(self)->free();
           },
           "Frees the graph behind this node.");
 

@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include "chainrule/backend/cpu/gemm.h"
 #include "chainrule/backend/cpu/register.h"
 #include "chainrule/backend/kernel.h"
 #include "chainrule/backend/parallel.h"
@@ -35,6 +36,7 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
         "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
+  m.def("onednn_version", &cpu::onednn_version, "The version of the oneDNN in use.");
   m.def("set_num_threads", &set_num_threads, py::arg("count"),
         "Sets the number of threads that kernels use.");
   m.def("num_threads", &num_threads, "The number of threads that kernels use.");

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.configuration import config
+from chainrule import configuration
 
 __all__ = ["get_dtype", "mixed16"]
 
@@ -47,7 +47,7 @@ def get_dtype(dtype: Any = None, map_mixed16: Any = None) -> np.dtype:
         dtype('float32')
     """
     if dtype is None:
-        dtype = config.dtype
+        dtype = configuration.config.dtype
     if dtype is mixed16:
         dtype = map_mixed16 if map_mixed16 is not None else mixed16.dtype
     return np.dtype(dtype)

@@ -53,30 +53,34 @@ class FunctionNode:
     _outputs_to_retain: tuple[int, ...] = ()
 
     @property
+    def _graph(self) -> Any:
+        """The native node, or None before `apply` and after the graph was freed."""
+        return self._node if self._node is not None and self._node.alive else None
+
+    @property
     def _creator(self) -> Any:
         """What ``Variable.creator`` is for the outputs."""
         return self
 
     @property
     def inputs(self) -> tuple[VariableNode, ...] | None:
-        """What the inputs are: shape, dtype, place in the graph; None before `apply`."""
-        if self._node is None:
-            return None
-        return tuple(VariableNode(*described) for described in self._node.inputs())
+        """What the inputs are: shape, dtype, place in the graph; None where there is no graph."""
+        graph = self._graph
+        return graph and tuple(VariableNode(*described) for described in graph.inputs())
 
     @property
     def outputs(self) -> tuple[Callable[[], VariableNode | None], ...] | None:
         """References to the outputs: called, each gives a node, or None if nobody holds it."""
-        if self._node is None:
-            return None
-        return tuple(
-            functools.partial(_output, self._node, i) for i in range(self._node.output_count)
+        graph = self._graph
+        return graph and tuple(
+            functools.partial(_output, graph, i) for i in range(graph.output_count)
         )
 
     @property
     def rank(self) -> int:
         """Length of the longest chain of functions that led here."""
-        return 0 if self._node is None else self._node.rank
+        graph = self._graph
+        return 0 if graph is None else graph.rank
 
     @property
     def label(self) -> str:
@@ -86,7 +90,8 @@ class FunctionNode:
     @property
     def output_data(self) -> tuple[np.ndarray | None, ...] | None:
         """Arrays of the outputs that are retained or still held, None for the others."""
-        return None if self._node is None else self._node.output_data
+        graph = self._graph
+        return graph and graph.output_data
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
@@ -307,5 +312,5 @@ class FunctionNode:
 
     def unchain(self) -> None:
         """Cut the graph here: nothing behind this function gets gradients through it."""
-        if self._node is not None:
-            self._node.unchain()
+        if self._graph is not None:
+            self._graph.unchain()

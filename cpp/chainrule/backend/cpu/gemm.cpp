@@ -212,4 +212,10 @@ void add_gemm(KernelRegistrar add) {
   add_all<Dtype::int32, Dtype::int64, Dtype::float32, Dtype::float64>(add);
 }
 
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
+}
+
 }  // namespace chainrule::cpu
