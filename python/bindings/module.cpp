@@ -11,6 +11,7 @@
 #include "ops.h"
 #include "ops_array.h"
 #include "ops_nn.h"
+#include "update.h"
 #include "variable.h"
 
 namespace py = pybind11;
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
   bind_variable(m);
   bind_function_node(m);
   bind_ops(m);
+  bind_update(m);
   bind_nn_ops(m);
   bind_array_ops(m);
 

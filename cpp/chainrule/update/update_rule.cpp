@@ -8,7 +8,9 @@
 namespace chainrule {
 
 UpdateRule::UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam)
-    : algorithm_(algorithm), hyperparam_(std::move(hyperparam)) {
+    : algorithm_(algorithm), hyperparam_(std::move(hyperparam)) {}
+
+void UpdateRule::begin() {
   if (algorithm_ && algorithm_->begin) {
     algorithm_->begin(resolve("a new rule").values, scalars);
   }

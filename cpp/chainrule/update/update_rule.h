@@ -18,6 +18,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
  public:
   // Without an algorithm the host language does the update.
   UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam);
+  // Takes down what the rule remembers of its first values; to be called when they are set.
+  void begin();
 
   const Algorithm* algorithm() const { return algorithm_; }
   const Ref<Hyperparameter>& hyperparam() const { return hyperparam_; }

@@ -67,6 +67,13 @@ void check_coefs(const UpdateRule& rule,
                        algorithm.name, " is too small for float32: got ", values[i]));
 }
 
+update::GradientStep checked_step(const GradientHook& hook) {
+  if (hook.a != hook.a || hook.b != hook.b) {
+    throw ValueError("[update] a hook's number is NaN");
+  }
+  return hook.step();
+}
+
 }  // namespace
 
 std::int64_t structure_version() { return structure.load(std::memory_order_relaxed); }
@@ -112,7 +119,7 @@ void UpdateTable::plan_program(const UpdateOptions& options) {
     if (hook->kind == GradientHook::Kind::clip_norm) {
       norms_.emplace_back(static_cast<int>(program_.size()), hook->a);
     }
-    program_.push_back(hook->step());
+    program_.push_back(checked_step(*hook));
   }
   hook_count_ = static_cast<int>(program_.size());
   if (scaled && options.chainer_order) program_.push_back(unscale);
@@ -195,7 +202,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   check_coefs(rule, resolved, row, t, entry.path);
 
   rule.program.clear();
-  for (const Ref<GradientHook>& hook : rule.hooks) rule.program.push_back(hook->step());
+  for (const Ref<GradientHook>& hook : rule.hooks) rule.program.push_back(checked_step(*hook));
   row.own_steps = rule.program.data();
   row.own_count = static_cast<std::int16_t>(rule.program.size());
 

@@ -18,7 +18,9 @@ inline Ref<UpdateRule> rule_of(const char* algorithm, std::initializer_list<Sett
   const Algorithm& found = find_algorithm(algorithm);
   auto values = make_ref<Hyperparameter>(default_hyperparameter(found), &found);
   for (const auto& [name, value] : own) values->set(intern(name), Value::real(value));
-  return make_ref<UpdateRule>(&found, values);
+  auto rule = make_ref<UpdateRule>(&found, values);
+  rule->begin();
+  return rule;
 }
 
 inline Array array_of(const std::vector<double>& values, Dtype dtype) {

@@ -1,0 +1,180 @@
+#include "chainrule/update/hyperparameter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "chainrule/core/error.h"
+#include "update.h"
+#include "variable.h"
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+Value value_from_python(py::handle object) {
+  PyObject* p = object.ptr();
+  if (PyFloat_CheckExact(p)) return Value::real(PyFloat_AS_DOUBLE(p));
+  if (PyBool_Check(p)) return {Value::Kind::boolean, true, p == Py_True ? 1.0 : 0.0, {}};
+  Value value{Value::Kind::object, false, 0, HostObject(object.inc_ref().ptr())};
+  // Strings have no __float__, but float() reads them; they are no numbers here.
+  if (PyNumber_Check(p) && !PyComplex_Check(p)) {
+    const double number = PyFloat_AsDouble(p);
+    if (number == -1.0 && PyErr_Occurred()) {
+      PyErr_Clear();
+    } else {
+      value.numeric = true;
+      value.number = number;
+      if (PyLong_CheckExact(p) && std::abs(number) < 9007199254740992.0) {
+        return {Value::Kind::integer, true, number, {}};
+      }
+    }
+  }
+  return value;
+}
+
+py::object value_to_python(const Value& value) {
+  switch (value.kind) {
+    case Value::Kind::real:
+      break;
+    case Value::Kind::integer:
+      return py::int_(static_cast<long long>(value.number));
+    case Value::Kind::boolean:
+      return py::bool_(value.number != 0);
+    case Value::Kind::object:
+      return py::reinterpret_borrow<py::object>(static_cast<PyObject*>(value.object.get()));
+  }
+  return py::float_(value.number);
+}
+
+py::object get(const Hyperparameter& self, const std::string& name) {
+  const Value* value = self.find(intern(name));
+  if (!value) throw AttributeError(self.unknown(name));
+  return value_to_python(*value);
+}
+
+void set(Hyperparameter& self, const std::string& name, py::handle object) {
+  Value value = value_from_python(object);
+  if (self.strict() && self.strict()->find_field(intern(name)) >= 0 && !value.numeric) {
+    throw TypeError(cat("[hyperparam] '", name, "' of ", self.strict()->name,
+                        " is no number: got ", py::repr(object).cast<std::string>()));
+  }
+  self.set(intern(name), std::move(value));
+}
+
+py::dict get_dict(const Hyperparameter& self) {
+  py::dict out;
+  for (const auto& [name, value] : self.items()) out[py::str(*name)] = value_to_python(*value);
+  return out;
+}
+
+std::string repr(const Hyperparameter& self) {
+  auto items = self.items();
+  std::sort(items.begin(), items.end(),
+            [](const auto& a, const auto& b) { return *a.first < *b.first; });
+  std::string out = "Hyperparameter(";
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    out += (i ? ", " : "") + *items[i].first + "=" +
+           py::str(value_to_python(*items[i].second)).cast<std::string>();
+  }
+  return out + ")";
+}
+
+// Copies and pickles: the parent goes along, as an object of its own.
+py::tuple reduce(const Ref<Hyperparameter>& self) {
+  py::dict own;
+  for (const auto& [name, value] : self->own()) own[py::str(*name)] = value_to_python(value);
+  const py::object strict =
+      self->strict() ? py::object(py::str(self->strict()->name)) : py::object(py::none());
+  return py::make_tuple(py::type::of<Hyperparameter>().attr("_restore"),
+                        py::make_tuple(self->parent(), strict, own));
+}
+
+Ref<Hyperparameter> make(const Ref<Hyperparameter>& parent, const py::object& algorithm) {
+  return make_ref<Hyperparameter>(
+      parent, algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+}
+
+}  // namespace
+
+void bind_hyperparameter(py::module_& m) {
+  py::class_<Hyperparameter, Ref<Hyperparameter>>(
+      m, "Hyperparameter",
+      "Named values of an optimizer or of one update rule.\n\n"
+      "Entries are set and read as attributes. What is not set here is read from the parent,\n"
+      "which is how a change of ``optimizer.lr`` reaches every parameter without a rate of its\n"
+      "own; deleting an entry lets the parent's be seen again. Built-in rules take the names\n"
+      "they know and refuse others.\n\n"
+      "Args:\n"
+      "    parent: The Hyperparameter that provides the values not set here.\n\n"
+      "Example:\n"
+      "    >>> parent = Hyperparameter()\n"
+      "    >>> parent.lr = 0.1\n"
+      "    >>> child = Hyperparameter(parent)\n"
+      "    >>> child.lr\n"
+      "    0.1\n"
+      "    >>> child.lr = 10.0\n"
+      "    >>> parent.lr, child\n"
+      "    (0.1, Hyperparameter(lr=10.0))\n")
+      .def(py::init([](const Ref<Hyperparameter>& parent) {
+             return make_ref<Hyperparameter>(parent);
+           }),
+           py::arg("parent") = py::none())
+      .def_static("_make", &make, py::arg("parent"), py::arg("algorithm"),
+                  "With an algorithm's name, only its fields can be set.")
+      .def_static("_restore",
+                  [](const Ref<Hyperparameter>& parent, const py::object& algorithm,
+                     const py::dict& own) {
+                    auto out = make(parent, algorithm);
+                    for (const auto& [name, value] : own) {
+                      set(*out, name.cast<std::string>(), value);
+                    }
+                    return out;
+                  })
+      .def_property_readonly(
+          "parent", [](const Hyperparameter& self) { return self.parent(); },
+          "Where values that are not set here come from, or None.")
+      .def("get_dict", &get_dict,
+           "All entries that can be read here, inherited ones included, as a dict.")
+      .def("__getattr__", &get)
+      .def("__setattr__", &set)
+      .def("__delattr__",
+           [](Hyperparameter& self, const std::string& name) {
+             if (!self.erase(intern(name))) {
+               throw AttributeError(cat("[hyperparam] '", name, "' is not set here"));
+             }
+           })
+      .def("__dir__",
+           [](const py::object& self) {
+             py::list names = py::module_::import("builtins").attr("object").attr("__dir__")(self);
+             for (const auto& [name, value] : self.cast<const Hyperparameter&>().items()) {
+               names.append(*name);
+             }
+             return names;
+           })
+      .def("__repr__", &repr)
+      .def("__reduce__", &reduce);
+
+  m.def(
+      "update_rules",
+      [] {
+        py::dict out;
+        for (const Algorithm& algorithm : algorithms()) {
+          py::dict fields = get_dict(*default_hyperparameter(algorithm));
+          py::list states;
+          for (const auto& state : algorithm.states) states.append(state.name);
+          out[py::str(algorithm.name)] = py::make_tuple(fields, states);
+        }
+        return out;
+      },
+      "The built-in update rules: name -> (hyperparameters with defaults, names of states).");
+  m.def(
+      "default_hyperparameter",
+      [](const std::string& algorithm) {
+        return default_hyperparameter(find_algorithm(algorithm));
+      },
+      py::arg("algorithm"), "The defaults of a built-in update rule.");
+}
+
+}  // namespace chainrule::python

@@ -1,0 +1,300 @@
+#include "update.h"
+
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "chainrule/backend/elementwise.h"
+#include "chainrule/core/error.h"
+#include "chainrule/update/update_table.h"
+#include "numpy_array.h"
+#include "variable.h"
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+// Below this many elements a step is over before another thread could make use of the lock.
+constexpr std::int64_t kWorthReleasing = std::int64_t{1} << 20;
+
+void run_step(UpdateTable& table, const UpdateOptions& options) {
+  table.prepare(options);
+  if (table.work() < kWorthReleasing) {
+    table.run();
+  } else {
+    table.pin();
+    const py::gil_scoped_release release;
+    table.run();
+  }
+  table.finish();
+}
+
+Ref<VariableImpl> parameter_from(py::handle object) {
+  VariableImpl* impl = variable_or_null(object);
+  if (!impl) {
+    throw TypeError(cat("[update] not a parameter: got ",
+                        py::str(py::type::of(object).attr("__name__")).cast<std::string>()));
+  }
+  return Ref<VariableImpl>(impl);
+}
+
+std::string label_of(const VariableImpl& param) {
+  return param.name().empty() ? "a parameter without a name" : param.name();
+}
+
+// One parameter by itself; the same bits as in a table.
+void run_one(py::handle param, const Ref<UpdateRule>& rule, const UpdateOptions& options) {
+  UpdateTable table;
+  const Ref<VariableImpl> impl = parameter_from(param);
+  table.add(impl, rule, label_of(*impl), false);
+  run_step(table, options);
+}
+
+int place_of_state(const UpdateRule& rule, const std::string& name) {
+  const int place = rule.algorithm() ? rule.algorithm()->find_state(name) : -1;
+  if (place < 0) throw KeyError(name);
+  return place;
+}
+
+py::object get_state(UpdateRule& self, const std::string& name) {
+  Array& state = self.state(place_of_state(self, name));
+  if (!state.defined()) return py::none();
+  py::object numpy = to_numpy(state);
+  // From now on the memory belongs to this NumPy array, so that the next look finds the same.
+  if (!state.storage()->owner() && state.device().kind == DeviceKind::cpu) {
+    state = from_numpy(numpy, "state");
+  }
+  return numpy;
+}
+
+// Writes into a state that is there, and makes one that is not; None removes it.
+void set_state(UpdateRule& self, const std::string& name, py::handle value) {
+  Array& state = self.state(place_of_state(self, name));
+  if (value.is_none()) {
+    state = {};
+    return;
+  }
+  const Array array = from_numpy(value, "state");
+  if (!is_floating(array.dtype())) {
+    throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
+  }
+  if (!state.defined()) {
+    state = copied(array);
+    return;
+  }
+  if (array.shape() != state.shape()) {
+    throw ValueError(cat("[state] '", name, "' of the wrong shape: got ", array.shape(),
+                         ", expected ", state.shape()));
+  }
+  if (!state.writeable()) {
+    throw ValueError(cat("[state] '", name, "' is read-only"));
+  }
+  copy_into(state, array);
+}
+
+void init_states(UpdateRule& self, py::handle param) {
+  if (!self.algorithm()) return;
+  const Ref<VariableImpl> impl = parameter_from(param);
+  if (!impl->data().defined()) return;
+  const auto& resolved = self.resolve(label_of(*impl));
+  self.prepare_states(*resolved.variant, impl->data(), impl->data().dtype(), label_of(*impl));
+}
+
+py::dict scalars(const UpdateRule& self) {
+  py::dict out;
+  if (!self.algorithm()) return out;
+  for (std::size_t i = 0; i < self.algorithm()->scalars.size(); ++i) {
+    out[py::str(self.algorithm()->scalars[i])] = self.scalars[i];
+  }
+  return out;
+}
+
+void set_scalar(UpdateRule& self, const std::string& name, double value) {
+  for (std::size_t i = 0; self.algorithm() && i < self.algorithm()->scalars.size(); ++i) {
+    if (self.algorithm()->scalars[i] == name) {
+      self.scalars[i] = value;
+      return;
+    }
+  }
+  throw KeyError(name);
+}
+
+std::vector<std::string> state_names(UpdateRule& self) {
+  std::vector<std::string> out;
+  if (!self.algorithm()) return out;
+  for (const int place : self.resolve("a rule").variant->states) {
+    out.push_back(self.algorithm()->states[static_cast<std::size_t>(place)].name);
+  }
+  return out;
+}
+
+void bind_rule(py::module_& m) {
+  py::class_<UpdateRule, Ref<UpdateRule>>(m, "UpdateRule")
+      .def(py::init([](const std::optional<std::string>& algorithm,
+                       const Ref<Hyperparameter>& hyperparam) {
+             return make_ref<UpdateRule>(algorithm ? &find_algorithm(*algorithm) : nullptr,
+                                         hyperparam);
+           }),
+           py::arg("algorithm"), py::arg("hyperparam"))
+      .def_readwrite("t", &UpdateRule::t, "Number of updates so far.")
+      .def_readwrite("_enabled", &UpdateRule::enabled)
+      .def_property(
+          "hyperparam", [](const UpdateRule& self) { return self.hyperparam(); },
+          [](UpdateRule& self, const Ref<Hyperparameter>& hyperparam) {
+            if (!hyperparam) throw TypeError("[hyperparam] got None, expected Hyperparameter");
+            self.set_hyperparam(hyperparam);
+          },
+          "Values of this rule; what is not set here comes from the optimizer.")
+      .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
+      .def_readwrite("_native_hooks", &UpdateRule::hooks)
+      .def_property_readonly("_has_states", &UpdateRule::has_states)
+      .def_property_readonly("_state_names", &state_names,
+                             "The states that the present hyperparameters need.")
+      .def_property_readonly("_all_state_names",
+                             [](const UpdateRule& self) {
+                               std::vector<std::string> out;
+                               if (!self.algorithm()) return out;
+                               for (const auto& state : self.algorithm()->states) {
+                                 out.push_back(state.name);
+                               }
+                               return out;
+                             })
+      .def("_has_state",
+           [](UpdateRule& self, const std::string& name) {
+             return self.state(place_of_state(self, name)).defined();
+           })
+      .def_property_readonly("_scalars", &scalars)
+      .def("_set_scalar", &set_scalar)
+      .def("_begin", &UpdateRule::begin, "Takes down what the rule remembers of its first values.")
+      .def("_clear_states", &UpdateRule::clear_states)
+      .def("_get_state", &get_state)
+      .def("_set_state", &set_state)
+      .def("_init_states", &init_states)
+      .def("_master",
+           [](UpdateRule& self, py::handle param) {
+             return to_numpy(self.master(parameter_from(param)->data()));
+           },
+           "The float32 copy of a half-precision parameter.")
+      .def("_step",
+           [](const Ref<UpdateRule>& self, py::handle param) {
+             UpdateOptions options;
+             options.counted = true;
+             run_one(param, self, options);
+           },
+           "The update itself: no hooks, no count.")
+      .def("_update",
+           [](const Ref<UpdateRule>& self, py::handle param) { run_one(param, self, {}); },
+           "Hooks, update and count of one parameter.");
+}
+
+void bind_hook(py::module_& m) {
+  py::class_<GradientHook, Ref<GradientHook>>(m, "GradientHook")
+      .def(py::init([](const std::string& kind, double a, double b) {
+             using Kind = GradientHook::Kind;
+             const std::pair<const char*, Kind> kinds[] = {{"weight_decay", Kind::weight_decay},
+                                                           {"lasso", Kind::lasso},
+                                                           {"hard_clip", Kind::hard_clip},
+                                                           {"clip_norm", Kind::clip_norm}};
+             for (const auto& [name, value] : kinds) {
+               if (kind == name) return make_ref<GradientHook>(value, a, b);
+             }
+             throw ValueError(cat("[GradientHook] no such kind: got ", kind));
+           }),
+           py::arg("kind"), py::arg("a") = 0.0, py::arg("b") = 0.0)
+      .def_readwrite("_a", &GradientHook::a)
+      .def_readwrite("_b", &GradientHook::b);
+
+  m.def(
+      "apply_hook",
+      [](const Ref<GradientHook>& hook, const std::vector<py::object>& params) {
+        UpdateTable table;
+        const auto rule = make_ref<UpdateRule>(nullptr, make_ref<Hyperparameter>());
+        for (const py::object& param : params) {
+          const Ref<VariableImpl> impl = parameter_from(param);
+          table.add(impl, rule, label_of(*impl), true);
+        }
+        UpdateOptions options;
+        options.hooks = {hook};
+        options.gradients_only = true;
+        run_step(table, options);
+      },
+      py::arg("hook"), py::arg("params"), "Changes gradients in memory as the hook says.");
+}
+
+// A table with the options that stay from step to step.
+struct Table {
+  UpdateTable rows;
+  UpdateOptions options;
+
+  const UpdateOptions& for_step(double loss_scale, bool chainer) {
+    options.loss_scale = loss_scale;
+    options.chainer_order = options.write_gradients = options.allow_uninitialized = chainer;
+    return options;
+  }
+};
+
+void bind_table(py::module_& m) {
+  py::class_<Table>(m, "UpdateTable")
+      .def(py::init<>())
+      .def("clear", [](Table& self) { self.rows.clear(); })
+      .def(
+          "add",
+          [](Table& self, py::handle param, const Ref<UpdateRule>& rule, std::string path,
+             bool by_host) {
+            self.rows.add(parameter_from(param), rule, std::move(path), by_host);
+          },
+          py::arg("param"), py::arg("rule"), py::arg("path"), py::arg("by_host"))
+      .def("__len__", [](const Table& self) { return self.rows.size(); })
+      .def_property(
+          "hooks", [](const Table& self) { return self.options.hooks; },
+          [](Table& self, std::vector<Ref<GradientHook>> hooks) {
+            self.options.hooks = std::move(hooks);
+          },
+          "Hooks on all parameters that run inside the sweep.")
+      .def(
+          "step",
+          [](Table& self, double loss_scale, bool chainer) {
+            run_step(self.rows, self.for_step(loss_scale, chainer));
+          },
+          py::arg("loss_scale"), py::arg("chainer"), "One update of all rows.")
+      .def(
+          "check",
+          [](Table& self, double loss_scale, bool chainer) {
+            self.rows.prepare(self.for_step(loss_scale, chainer));
+          },
+          py::arg("loss_scale"), py::arg("chainer"), "Raises what `step` would raise.")
+      .def(
+          "unscale",
+          [](Table& self, double loss_scale, bool chainer) {
+            UpdateOptions options;
+            options.loss_scale = loss_scale;
+            options.chainer_order = chainer;
+            options.gradients_only = true;
+            run_step(self.rows, options);
+          },
+          py::arg("loss_scale"), py::arg("chainer"), "Divides all gradients in memory.")
+      .def("fill_missing_gradients",
+           [](Table& self) { self.rows.fill_missing_gradients(); },
+           "Gives zeros to initialised parameters without a gradient.")
+      .def(
+          "nonfinite_gradients",
+          [](Table& self, bool disabled_too) {
+            return self.rows.nonfinite_gradients(disabled_too);
+          },
+          py::arg("disabled_too"), "Paths of parameters whose gradient is not finite.");
+}
+
+}  // namespace
+
+void bind_update(py::module_& m) {
+  bind_hyperparameter(m);
+  bind_hook(m);
+  bind_rule(m);
+  bind_table(m);
+  m.def("structure_version", &structure_version,
+        "Grows when a parameter gets another rule or a link other children.");
+  m.def("structure_changed", &structure_changed, "To be called when that happens.");
+}
+
+}  // namespace chainrule::python

@@ -1,0 +1,74 @@
+"""Registers of hooks, before and after an update."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Hookable"]
+
+Hook = Callable[..., Any]
+
+
+class Hookable:
+    """Hooks by name, in the order in which they were added.
+
+    Args:
+        fall_back: Whether a hook's own odd ``timing`` counts as ``'pre'``, with a warning.
+
+    Attributes:
+        pre: Hooks that run before an update.
+        post: Hooks that run after it.
+    """
+
+    def __init__(self, fall_back: bool = False) -> None:
+        self.pre: dict[str, Hook] = {}
+        self.post: dict[str, Hook] = {}
+        self._fall_back = fall_back
+
+    def add(self, hook: Hook, name: str | None, timing: str) -> None:
+        """Add a hook at the end of its list."""
+        if not callable(hook):
+            raise TypeError("hook function must be callable")
+        if timing not in ("pre", "post", "auto"):
+            raise ValueError("timing must be one of ('pre', 'post', 'auto')")
+        if timing == "auto":
+            timing = getattr(hook, "timing", "pre")
+            if timing not in ("pre", "post"):
+                if not self._fall_back:
+                    raise ValueError(
+                        f"[add_hook] timing of the hook: got {timing!r}, expected 'pre' or 'post'"
+                    )
+                warnings.warn(
+                    "Hook timing attribute not in ('pre', 'post'), defaulting timing to 'pre'.",
+                    stacklevel=3,
+                )
+                timing = "pre"
+        if name is None:
+            name = getattr(hook, "name", getattr(hook, "__name__", None))
+            if name is None:
+                raise ValueError("the name of the hook function is not specified")
+        if name in self.pre or name in self.post:
+            raise KeyError(f'hook "{name}" already exists')
+        (self.pre if timing == "pre" else self.post)[name] = hook
+
+    def remove(self, name: str) -> None:
+        """Remove the hook of a name."""
+        if name in self.pre:
+            del self.pre[name]
+        else:
+            del self.post[name]
+
+    def of(self, timing: str) -> list[Hook]:
+        """List the hooks of one timing."""
+        if timing not in ("pre", "post"):
+            raise ValueError("timing must be either 'pre' or 'post'")
+        return list((self.pre if timing == "pre" else self.post).values())
+
+    def take(self, other: Hookable) -> None:
+        """Add the hooks of another register, except where a name is taken."""
+        for mine, theirs in ((self.pre, other.pre), (self.post, other.post)):
+            for name, hook in theirs.items():
+                if name not in self.pre and name not in self.post:
+                    mine[name] = hook

@@ -1,0 +1,249 @@
+"""What all optimizers have: a target, counts, hooks, loss scaling."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chainrule import _core
+from chainrule._hookable import Hookable
+from chainrule.configuration import config
+from chainrule.link import Link
+from chainrule.serializer import AbstractSerializer
+
+__all__ = ["Optimizer"]
+
+_Self = TypeVar("_Self", bound="Optimizer")
+
+
+class Optimizer:
+    """Base of all optimizers.
+
+    Attributes:
+        target: The link whose parameters are updated; set by :meth:`setup`.
+        t: Number of updates so far.
+        epoch: Number of epochs so far; see :meth:`new_epoch`.
+        use_auto_new_epoch: Whether an updater calls :meth:`new_epoch`.
+    """
+
+    target: Link | None = None
+    t = 0
+    epoch = 0
+    use_auto_new_epoch = False
+    _hookable: Hookable | None = None
+    _loss_scale: float | None = None
+    _loss_scale_max = 65504.0  # the greatest float16
+    _loss_scaling_is_dynamic = False
+    _loss_scaling_isnan = False
+    _loss_scaling_isnan_ever = False
+    _loss_scaling_multiplier = 1.0
+
+    def setup(self: _Self, link: Link) -> _Self:
+        """Choose the link to update, and start counting anew.
+
+        Args:
+            link: The link.
+
+        Returns:
+            The optimizer itself.
+
+        Raises:
+            TypeError: If ``link`` is none.
+        """
+        if not isinstance(link, Link):
+            raise TypeError("optimization target must be a link")
+        self.target = link
+        self.t = 0
+        self.epoch = 0
+        if self._hookable is None or config.chainer_semantics:
+            self._hookable = Hookable(fall_back=True)
+        self._changed()
+        return self
+
+    def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
+        """Update the parameters; to be overridden.
+
+        Args:
+            lossfun: Computes the loss; without it the gradients are there already.
+            *args: What ``lossfun`` is called with.
+            **kwds: What ``lossfun`` is called with.
+        """
+        raise NotImplementedError
+
+    def new_epoch(self, auto: bool = False) -> None:
+        """Count an epoch.
+
+        Args:
+            auto: Whether an updater calls it.
+
+        Raises:
+            RuntimeError: If both the updater and somebody else count.
+        """
+        if auto and not self.use_auto_new_epoch:
+            raise RuntimeError(
+                "invalid new_epoch call with auto=True.\n"
+                "Fix the updater to set optimizer.use_auto_new_epoch = True."
+            )
+        if not auto and self.use_auto_new_epoch:
+            raise RuntimeError(
+                "duplicated new_epoch with the updater.\n"
+                "Pass auto_new_epoch=False to the updater or stop calling new_epoch outside the "
+                "updater."
+            )
+        self.epoch += 1
+
+    def _hooks(self) -> Hookable:
+        if self._hookable is None:
+            raise RuntimeError("Optimizer is not set up. Call `setup` method.")
+        return self._hookable
+
+    def _changed(self) -> None:
+        """Note that hooks or target are others."""
+
+    def add_hook(
+        self, hook: Callable[..., Any], name: str | None = None, timing: str = "auto"
+    ) -> None:
+        """Run a hook around each update.
+
+        Args:
+            hook: Called as ``hook(optimizer)``; or, if ``hook.call_for_each_param`` is true, as
+                ``hook(rule, param)`` for each parameter.
+            name: Its name; ``hook.name`` by default.
+            timing: ``'pre'``, ``'post'``, or ``'auto'``: what ``hook.timing`` says.
+
+        Raises:
+            KeyError: If the name is taken.
+            RuntimeError: If :meth:`setup` was not called yet.
+            TypeError: If ``hook`` cannot be called.
+            ValueError: If there is no name, or no such timing.
+        """
+        self._hooks().add(hook, name, timing)
+        self._changed()
+
+    def remove_hook(self, name: str) -> None:
+        """Take a hook off again.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            KeyError: If there is none of this name.
+        """
+        self._hooks().remove(name)
+        self._changed()
+
+    def call_hooks(self, timing: str = "pre") -> None:
+        """Call the hooks of one timing.
+
+        Args:
+            timing: ``'pre'`` or ``'post'``.
+        """
+        for hook in self._hooks().of(timing):
+            self.call_hook(hook)
+
+    def call_hook(self, hook: Callable[..., Any]) -> None:
+        """Call one hook, for all parameters or once.
+
+        Args:
+            hook: The hook.
+        """
+        if not getattr(hook, "call_for_each_param", False):
+            hook(self)
+            return
+        every = config.chainer_semantics
+        assert self.target is not None
+        for param in self.target.params():
+            rule = param.update_rule
+            # What is not updated is left alone.
+            if every or (param.grad is not None and rule is not None and rule.enabled):
+                hook(rule, param)
+
+    def serialize(self, serializer: AbstractSerializer) -> None:
+        """Save or load counts and the states of all rules; not the parameters themselves.
+
+        Args:
+            serializer: Where to or from.
+        """
+        self.t = int(serializer("t", self.t))
+        self.epoch = int(serializer("epoch", self.epoch))
+        if self.target is None:
+            raise RuntimeError("Optimizer is not set up. Call `setup` method.")
+        for path, param in self.target.namedparams():
+            rule = getattr(param, "update_rule", None)
+            if rule is not None:
+                rule.serialize(serializer[path])
+
+    def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
+        """Multiply the loss, and divide the gradients again, so that float16 does not underflow.
+
+        Args:
+            interval: Updates until the scale has doubled, where it is found by itself.
+            scale: The scale; without it, it is found by itself: raised step by step, halved when
+                a gradient is not finite.
+
+        Raises:
+            ValueError: If one of them is not positive.
+        """
+        if scale is None:
+            if interval < 1:
+                raise ValueError(
+                    f"interval must be greater than or equal to 1. Actual: {interval}"
+                )
+            self._loss_scaling_is_dynamic = True
+            self._loss_scale = 1.0
+            self._loss_scaling_multiplier = math.pow(2.0, 1.0 / interval)
+            self._loss_scaling_isnan_ever = False
+        else:
+            if scale <= 0:
+                raise ValueError(f"loss_scale must be a positive number. Actual: {scale}")
+            self._loss_scaling_is_dynamic = False
+            self._loss_scale = scale
+        self._changed()
+
+    def set_loss_scale(self, loss_scale: float) -> None:
+        """Set a fixed loss scale.
+
+        Args:
+            loss_scale: The scale.
+        """
+        self.loss_scaling(scale=loss_scale)
+
+    def check_nan_in_grads(self) -> None:
+        """Look for gradients that are not finite, where the loss scale is found by itself."""
+        self._loss_scaling_isnan = False
+        if not self._loss_scaling_is_dynamic:
+            return
+        for path in self._nonfinite_gradients():
+            self._loss_scaling_isnan = self._loss_scaling_isnan_ever = True
+            warnings.warn(
+                f"Non finite number found in param.grad of {path}"
+                f" (iteration: {self.t}, loss_scale: {self._loss_scale})",
+                stacklevel=3,
+            )
+
+    def _nonfinite_gradients(self) -> list[str]:
+        table = _core.UpdateTable()
+        assert self.target is not None
+        for path, param in self.target.namedparams(False):
+            if param.update_rule is not None:
+                table.add(param, param.update_rule, path, True)
+        return table.nonfinite_gradients(config.chainer_semantics)
+
+    def is_safe_to_update(self) -> bool:
+        """Whether :meth:`check_nan_in_grads` found all gradients finite."""
+        return not self._loss_scaling_isnan
+
+    def update_loss_scale(self) -> None:
+        """Raise or halve the loss scale, where it is found by itself."""
+        if not self._loss_scaling_is_dynamic:
+            return
+        if self._loss_scaling_isnan:
+            multiplier = 0.5
+        elif self._loss_scaling_isnan_ever:
+            multiplier = self._loss_scaling_multiplier
+        else:
+            multiplier = 2.0
+        assert self._loss_scale is not None
+        self._loss_scale = max(1.0, min(self._loss_scale_max, self._loss_scale * multiplier))

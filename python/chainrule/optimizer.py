@@ -1,0 +1,333 @@
+"""Optimizers: what updates the parameters of a link.
+
+The optimizer gives every parameter an :class:`UpdateRule` of its own and then keeps a table of them
+in C++: one native call updates all parameters of all built-in rules, whatever their values.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from chainrule import _core, optimizer_hooks
+from chainrule._core import Hyperparameter
+from chainrule._optimizer import Optimizer
+from chainrule.configuration import config
+from chainrule.link import Link
+from chainrule.optimizer_hooks._native import is_native
+from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule.variable import Parameter
+
+__all__ = [
+    "GradientMethod",
+    "Hyperparameter",
+    "HyperparameterProxy",
+    "Optimizer",
+    "UpdateRule",
+    "make_deprecation_message",
+]
+
+_Self = TypeVar("_Self", bound="GradientMethod")
+
+# Whoever overrides one of these takes part in every update.
+_STEPS = (
+    "call_hook",
+    "call_hooks",
+    "check_nan_in_grads",
+    "is_safe_to_update",
+    "reallocate_cleared_grads",
+    "update_loss_scale",
+)
+
+
+class GradientMethod(Optimizer):
+    """Base of the optimizers that need one gradient per update.
+
+    A subclass overrides :meth:`create_update_rule`, or names an algorithm of the core.
+
+    Attributes:
+        hyperparam: The values that all update rules start from and fall back to.
+    """
+
+    hyperparam: Hyperparameter
+    _algorithm: ClassVar[str | None] = None
+    _strict: ClassVar[bool] = False
+    _rule_class: ClassVar[type[UpdateRule] | None] = None
+    _use_fp32_update = False
+    _use_cleargrads = True
+    # The table, and what it was built from.
+    _table: Any = None
+    _version = -1
+    _built_for: Link | None = None
+    _plain = False  # one native call does everything
+    _fused = True  # hooks run inside the sweep
+    _in_python: list[tuple[Parameter, UpdateRule]]
+
+    def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if rule is not None:
+            cls._rule_class = rule
+        cls._strict = rule is not None
+
+    def __init__(self) -> None:
+        super().__init__()
+        strict = self._rule_class._algorithm if self._strict and self._rule_class else None
+        self.hyperparam = Hyperparameter._make(None, strict)
+        self._use_fp32_update = False
+
+    def setup(self: _Self, link: Link) -> _Self:
+        """Give every parameter of a link a rule of this optimizer.
+
+        A parameter that has a rule already keeps its hooks, and stays off if it was off.
+
+        Args:
+            link: The link.
+
+        Returns:
+            The optimizer itself.
+
+        Raises:
+            TypeError: If ``link`` is none.
+        """
+        super().setup(link)
+        given: set[int] = set()
+        for param in link.params():
+            if id(param) in given:
+                continue
+            given.add(id(param))
+            before = param.update_rule
+            rule = self.create_update_rule()
+            if self._use_fp32_update:
+                rule.use_fp32_update()
+            if isinstance(before, UpdateRule) and not config.chainer_semantics:
+                rule.enabled = before.enabled
+                rule._hookable.take(before._hookable)
+                rule._sort_hooks()
+            param.update_rule = rule
+        return self
+
+    def create_update_rule(self) -> UpdateRule:
+        """Make the rule of one parameter.
+
+        Returns:
+            A new rule whose hyperparameters fall back to the optimizer's.
+        """
+        if self._rule_class is None:
+            raise NotImplementedError(
+                f"[{type(self).__name__}] override create_update_rule"
+            )
+        return self._rule_class(self.hyperparam)
+
+    def _changed(self) -> None:
+        self._version = -1
+
+    def _build(self) -> None:
+        """Build the table anew: rules, children or hooks are others."""
+        if self.target is None:
+            raise RuntimeError(
+                f"[update] {type(self).__name__} is not set up: call setup(link) first"
+            )
+        version = _core.structure_version()
+        table = _core.UpdateTable()
+        in_python = []
+        seen: set[int] = set()
+        for path, param in self.target.namedparams():
+            rule = param.update_rule
+            if rule is None or id(param) in seen:
+                continue
+            seen.add(id(param))
+            by_python = rule._by_python
+            table.add(param, rule, path, by_python)
+            if by_python:
+                in_python.append((param, rule))
+        hooks = self._hooks()
+        pre = hooks.of("pre")
+        overridden = any(
+            getattr(type(self), name) is not getattr(GradientMethod, name) or name in vars(self)
+            for name in _STEPS
+        )
+        self._fused = all(is_native(hook) for hook in pre) and not overridden
+        table.hooks = pre if self._fused else []
+        self._plain = (
+            self._fused and not in_python and not hooks.post and not self._loss_scaling_is_dynamic
+        )
+        self._table, self._in_python = table, in_python
+        self._built_for, self._version = self.target, version
+
+    def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
+        """Update all parameters that have a gradient and whose rule is on.
+
+        Args:
+            lossfun: Called with the other arguments; gives the loss, whose gradients are then
+                computed. Without it the gradients are there already.
+            *args: What ``lossfun`` is called with.
+            **kwds: What ``lossfun`` is called with.
+
+        Raises:
+            RuntimeError: If :meth:`setup` was not called, or a parameter has no array yet.
+            ValueError: If a hyperparameter is not finite, or shapes do not fit. Nothing is
+                changed then.
+            TypeError: If dtypes do not fit. Nothing is changed then.
+        """
+        scale = 1.0
+        if lossfun is not None:
+            if self._loss_scale is not None:
+                scale = self._loss_scale
+            self._backward(lossfun, args, kwds)
+        if self._version != _core.structure_version() or self._built_for is not self.target:
+            self._build()
+        chainer = config.chainer_semantics
+        if self._plain and not chainer:
+            self._table.step(scale, False)
+            self.t += 1
+        else:
+            self._update_in_steps(scale, chainer)
+
+    def _backward(
+        self, lossfun: Callable[..., Any], args: tuple[Any, ...], kwds: dict[str, Any]
+    ) -> None:
+        if self.target is None:
+            self._build()  # says so
+        assert self.target is not None
+        loss = lossfun(*args, **kwds)
+        if self._use_cleargrads:
+            self.target.cleargrads()
+        else:
+            self.target.zerograds()
+        loss.backward(loss_scale=self._loss_scale)
+
+    def _update_in_steps(self, scale: float, chainer: bool) -> None:
+        """Update where Python has a part in it, in Chainer's order."""
+        table = self._table
+        if chainer:
+            self.reallocate_cleared_grads()
+        self.check_nan_in_grads()
+        safe = self.is_safe_to_update()
+        if safe:
+            table.check(scale, chainer)
+        if not self._fused:
+            if scale != 1 and not chainer:
+                table.unscale(scale, False)
+                scale = 1.0
+            self.call_hooks("pre")
+        self.t += 1
+        if safe:
+            table.step(scale, chainer)
+            for param, rule in self._in_python:
+                rule.update(param)
+        if chainer:
+            self.reallocate_cleared_grads()
+        self.call_hooks("post")
+        self.update_loss_scale()
+
+    def call_hook(self, hook: Callable[..., Any]) -> None:
+        """Call one hook, for all parameters or once.
+
+        Args:
+            hook: The hook.
+        """
+        super().call_hook(hook)
+        if config.chainer_semantics:
+            self.reallocate_cleared_grads()
+
+    def reallocate_cleared_grads(self) -> None:
+        """Give a gradient of zeros to every parameter that has an array and no gradient.
+
+        Only done in updates under ``config.chainer_semantics``; otherwise a parameter without a
+        gradient is left alone.
+        """
+        if self.target is not None:
+            for param in self.target.params(False):
+                if param.grad is None:
+                    param.zerograd()
+
+    def use_cleargrads(self, use: bool = True) -> None:
+        """Choose between clearing gradients and setting them to zeros in :meth:`update`.
+
+        Args:
+            use: Whether to clear them, which is the default and faster.
+        """
+        warnings.warn(
+            "GradientMethod.use_cleargrads is deprecated.", DeprecationWarning, stacklevel=2
+        )
+        self._use_cleargrads = use
+
+    def use_fp32_update(self, flag: bool = True) -> None:
+        """Update half-precision parameters through copies in float32.
+
+        Args:
+            flag: Whether to do so.
+        """
+        self._use_fp32_update = flag
+        if self.target is not None:
+            for param in self.target.params():
+                if param.update_rule is not None:
+                    param.update_rule.use_fp32_update(flag)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The table is built anew by whoever copies or loads the optimizer.
+        made = ("_table", "_version", "_built_for", "_plain", "_fused", "_in_python")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+
+class HyperparameterProxy:
+    """Makes an entry of ``self.hyperparam`` an attribute of the optimizer.
+
+    Args:
+        attr_name: Name of the entry.
+
+    Example:
+        >>> from chainrule.optimizers import SGD
+        >>> optimizer = SGD(lr=0.1)
+        >>> optimizer.lr = 0.5
+        >>> optimizer.hyperparam.lr
+        0.5
+    """
+
+    def __init__(self, attr_name: str) -> None:
+        self._attr_name = attr_name
+        self.__doc__ = f"Alias to ``self.hyperparam.{attr_name}``"
+
+    def __get__(self, obj: Any, type: Any = None) -> Any:
+        return self if obj is None else getattr(obj.hyperparam, self._attr_name)
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        setattr(obj.hyperparam, self._attr_name, value)
+
+
+def make_deprecation_message(module_name: str) -> str:
+    """Say where a hook of the old ``chainer.optimizer`` is now.
+
+    Args:
+        module_name: Name of its class.
+
+    Returns:
+        The text of the warning.
+    """
+    return (
+        f"chainer.optimizer.{module_name} is deprecated from v4. "
+        f"Use chainer.optimizer_hooks.{module_name} instead."
+    )
+
+
+def _moved(base: type) -> type:
+    """Make a class under its old name in this module: it warns, and is otherwise the same."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(make_deprecation_message(base.__name__), DeprecationWarning, stacklevel=2)
+        base.__init__(self, *args, **kwargs)  # type: ignore[misc]
+
+    members = {"__init__": __init__, "__doc__": base.__doc__, "__module__": __name__}
+    if "_kind" in vars(base):
+        members["_kind"] = base._kind  # type: ignore[attr-defined]
+    return type(base.__name__, (base,), members)
+
+
+GradientClipping = _moved(optimizer_hooks.GradientClipping)
+GradientHardClipping = _moved(optimizer_hooks.GradientHardClipping)
+GradientNoise = _moved(optimizer_hooks.GradientNoise)
+Lasso = _moved(optimizer_hooks.Lasso)
+WeightDecay = _moved(optimizer_hooks.WeightDecay)

@@ -1,0 +1,68 @@
+"""Gradient descent with momentum, the rate outside the velocity."""
+
+from __future__ import annotations
+
+from chainrule._core import Hyperparameter
+from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.update_rule import UpdateRule
+
+__all__ = ["CorrectedMomentumSGD", "CorrectedMomentumSGDRule"]
+
+
+class CorrectedMomentumSGDRule(UpdateRule, algorithm="CorrectedMomentumSGD"):
+    """Update rule of :class:`CorrectedMomentumSGD`.
+
+    Args:
+        parent_hyperparam: Where values that are not given come from; the defaults without it.
+        lr: Learning rate.
+        momentum: Share of the velocity that is kept at each step.
+    """
+
+    is_elementwise = True
+
+    def __init__(
+        self,
+        parent_hyperparam: Hyperparameter | None = None,
+        lr: float | None = None,
+        momentum: float | None = None,
+    ) -> None:
+        super().__init__(parent_hyperparam)
+        self._override(lr=lr, momentum=momentum)
+
+
+class CorrectedMomentumSGD(GradientMethod, rule=CorrectedMomentumSGDRule):
+    """Gradient descent with momentum, the rate outside the velocity.
+
+    ``v = momentum * v - g``, then ``p += lr * v``: a change of ``lr`` acts at once.
+
+    Args:
+        lr: Learning rate.
+        momentum: Share of the velocity that is kept at each step.
+
+    Source:
+        Goyal et al., `Accurate, Large Minibatch SGD
+        <https://arxiv.org/abs/1706.02677>`_, section 3.
+
+    Example:
+        >>> import chainrule, numpy
+        >>> from chainrule.optimizers import CorrectedMomentumSGD
+        >>> link = chainrule.Link(w=1)
+        >>> link.w.array[:] = 1
+        >>> optimizer = CorrectedMomentumSGD(lr=0.1).setup(link)
+        >>> link.w.grad = numpy.ones(1, numpy.float32)
+        >>> optimizer.update()
+        >>> link.w.array
+        array([0.9], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        self.hyperparam.lr = lr
+        self.hyperparam.momentum = momentum
+
+    lr = HyperparameterProxy("lr")
+    momentum = HyperparameterProxy("momentum")
