@@ -31,12 +31,6 @@ Variable apply(PyObject* a, PyObject* b, const char* name) {
   const Variable x = left ? Variable(Ref<VariableImpl>(left))
                           : to_operand(a, Variable(Ref<VariableImpl>(right)), name);
   const Variable y = right ? Variable(Ref<VariableImpl>(right)) : to_operand(b, x, name);
-  for (const Variable* operand : {&x, &y}) {
-    if (!operand->array().defined()) {
-      throw Error(cat("[", name, "] a variable has no data yet",
-                      (*operand)->name().empty() ? "" : ": " + (*operand)->name()));
-    }
-  }
   return Op<function>::call(x, y);
 }
 

@@ -61,8 +61,7 @@ Variable soft_target_loss(const Variable& x,
     const Variable safe = add(target, scalar_like(target, 1e-7, ScalarKind::floating));
     y = add(y, sum(multiply(target, log(safe)), {1}));
   }
-  if (options.reduce == LossReduce::none) return y;
-  return divide(sum(y), scalar_like(y, static_cast<double>(y.size()), ScalarKind::floating));
+  return options.reduce == LossReduce::mean ? mean(y) : y;
 }
 
 }  // namespace

@@ -64,6 +64,39 @@ Variable without(const Variable& y, int from_end) {
   return reshape(y, shape);
 }
 
+// One matrix of rows, the heart of linear.
+Variable multiply_rows(const Variable& x, const Variable& w, const Variable& b) {
+  const Dtype dtype = x.dtype();
+  if (!is_floating(dtype) || !is_floating(w.dtype()) || (b.defined() && !is_floating(b.dtype()))) {
+    throw TypeError(cat("[linear] got x ", dtype, ", W ", w.dtype(), ", b ",
+                        b.defined() ? b.dtype() : dtype, ", expected floating point numbers"));
+  }
+  if (w.ndim() != 2 || x.shape()[1] != w.shape()[1]) {
+    throw ValueError(cat("[linear] shapes do not fit: got x ", x.shape(), " and W ", w.shape(),
+                         ", expected x (batch, in) and W (out, in)"));
+  }
+  const Shape shape = {x.shape()[0], w.shape()[0]};
+  if (b.defined() && (b.ndim() != 1 || b.shape()[0] != shape[1])) {
+    throw ValueError(cat("[linear] bias does not fit: got ", b.shape(), ", expected (", shape[1],
+                         ",) for W ", w.shape()));
+  }
+  // The result has the dtype of x; other dtypes are for mixed precision.
+  if (w.dtype() != dtype) return multiply_rows(x, cast(w, dtype), b);
+  if (b.defined() && b.dtype() != dtype) return multiply_rows(x, w, cast(b, dtype));
+  const Device device = common_device("linear", {&x.array(), &w.array()});
+  if (b.defined()) common_device("linear", {&x.array(), &b.array()});
+  Array y(shape, dtype, device);
+  gemm(y, x.array(), w.array(), {.transpose_b = true, .bias = b.defined() ? &b.array() : nullptr});
+  auto backward = [x = Saved(x), w = Saved(w), biased = b.defined()](Backward& ctx) {
+    const Variable& g = ctx.grad();
+    if (ctx.needs(0)) ctx.set(0, matmul(g, w.unpack("linear")));
+    if (ctx.needs(1)) ctx.set(1, matmul(g, x.unpack("linear"), true, false));
+    if (biased && ctx.needs(2)) ctx.set(2, sum(g, {0}));
+  };
+  return b.defined() ? record("linear", y, std::move(backward), x, w, b)
+                     : record("linear", y, std::move(backward), x, w);
+}
+
 }  // namespace
 
 Variable matmul(const Variable& a, const Variable& b, bool transa, bool transb) {
@@ -93,37 +126,25 @@ Variable matmul(const Variable& a, const Variable& b, bool transa, bool transb) 
   return multiply_matrices(a, b, transa, transb);
 }
 
-Variable linear(const Variable& x, const Variable& w, const Variable& b) {
-  const Dtype dtype = x.dtype();
-  if (!is_floating(dtype) || !is_floating(w.dtype()) || (b.defined() && !is_floating(b.dtype()))) {
-    throw TypeError(cat("[linear] got x ", dtype, ", W ", w.dtype(), ", b ",
-                        b.defined() ? b.dtype() : dtype, ", expected floating point numbers"));
+Variable linear(const Variable& x, const Variable& w, const Variable& b, int batch_axes) {
+  if (x.ndim() < 2) {
+    throw ValueError(cat("[linear] x: got shape ", x.shape(), ", expected (batch, in)"));
   }
-  if (x.ndim() != 2 || w.ndim() != 2 || x.shape()[1] != w.shape()[1]) {
-    throw ValueError(cat("[linear] shapes do not fit: got x ", x.shape(), " and W ", w.shape(),
-                         ", expected x (batch, in) and W (out, in)"));
+  if (batch_axes < 1 || batch_axes > x.ndim()) {
+    throw ValueError(cat("[linear] n_batch_axes: got ", batch_axes, ", expected 1 to ", x.ndim(),
+                         " for x ", x.shape()));
   }
-  const Shape shape = {x.shape()[0], w.shape()[0]};
-  if (b.defined() && (b.ndim() != 1 || b.shape()[0] != shape[1])) {
-    throw ValueError(cat("[linear] bias does not fit: got ", b.shape(), ", expected (", shape[1],
-                         ",) for W ", w.shape()));
+  if (batch_axes == 1 && x.ndim() == 2) return multiply_rows(x, w, b);
+  Shape shape = {};
+  std::int64_t rows = 1;
+  std::int64_t size = 1;
+  for (int i = 0; i < x.ndim(); ++i) {
+    (i < batch_axes ? rows : size) *= x.shape()[i];
+    if (i < batch_axes) shape.push_back(x.shape()[i]);
   }
-  // The result has the dtype of x; other dtypes are for mixed precision.
-  if (w.dtype() != dtype) return linear(x, cast(w, dtype), b);
-  if (b.defined() && b.dtype() != dtype) return linear(x, w, cast(b, dtype));
-  const Device device = common_device("linear", {&x.array(), &w.array()});
-  if (b.defined()) common_device("linear", {&x.array(), &b.array()});
-  Array y(shape, dtype, device);
-  gemm(y, x.array(), w.array(),
-       {.transpose_b = true, .bias = b.defined() ? &b.array() : nullptr});
-  auto backward = [x = Saved(x), w = Saved(w), biased = b.defined()](Backward& ctx) {
-    const Variable& g = ctx.grad();
-    if (ctx.needs(0)) ctx.set(0, matmul(g, w.unpack("linear")));
-    if (ctx.needs(1)) ctx.set(1, matmul(g, x.unpack("linear"), true, false));
-    if (biased && ctx.needs(2)) ctx.set(2, sum(g, {0}));
-  };
-  return b.defined() ? record("linear", y, std::move(backward), x, w, b)
-                     : record("linear", y, std::move(backward), x, w);
+  const Variable y = multiply_rows(reshape(x, {rows, size}), w, b);
+  shape.push_back(y.shape()[1]);
+  return reshape(y, shape);
 }
 
 }  // namespace chainrule

@@ -10,7 +10,11 @@ CHAINRULE_API Variable matmul(const Variable& a,
                               bool transa = false,
                               bool transb = false);
 
-// y = x W^T + b for x (batch, in), W (out, in), b (out,) or undefined.
-CHAINRULE_API Variable linear(const Variable& x, const Variable& w, const Variable& b);
+// y = x W^T + b for W (out, in) and b (out,) or undefined. The first `batch_axes` dimensions of x
+// number the rows, the others together are the `in` of each; y is (..., out).
+CHAINRULE_API Variable linear(const Variable& x,
+                              const Variable& w,
+                              const Variable& b,
+                              int batch_axes = 1);
 
 }  // namespace chainrule

@@ -2,8 +2,10 @@
 
 from chainrule.functions.activation import elu
 from chainrule.functions.activation import leaky_relu
+from chainrule.functions.activation import log_softmax
 from chainrule.functions.activation import relu
 from chainrule.functions.activation import sigmoid
+from chainrule.functions.activation import softmax
 from chainrule.functions.activation import softplus
 from chainrule.functions.activation import tanh
 from chainrule.functions.array import broadcast
@@ -26,6 +28,11 @@ from chainrule.functions.array import stack
 from chainrule.functions.array import swapaxes
 from chainrule.functions.array import transpose
 from chainrule.functions.array import where
+from chainrule.functions.connection import linear
+from chainrule.functions.evaluation import accuracy
+from chainrule.functions.loss import mean_squared_error
+from chainrule.functions.loss import sigmoid_cross_entropy
+from chainrule.functions.loss import softmax_cross_entropy
 from chainrule.functions.math import absolute
 from chainrule.functions.math import add
 from chainrule.functions.math import argmax
@@ -35,6 +42,7 @@ from chainrule.functions.math import clip
 from chainrule.functions.math import exp
 from chainrule.functions.math import log
 from chainrule.functions.math import logsumexp
+from chainrule.functions.math import matmul
 from chainrule.functions.math import max
 from chainrule.functions.math import maximum
 from chainrule.functions.math import mean

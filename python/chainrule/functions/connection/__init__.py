@@ -1,0 +1,3 @@
+"""Functions with weights."""
+
+from chainrule.functions.connection.linear import linear
