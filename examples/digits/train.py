@@ -1,0 +1,234 @@
+"""Recognise handwritten digits: a network with a rule for every parameter.
+
+    python examples/digits/train.py [--out DIR] [--epochs N] [--seed N]
+
+The 1,797 digits of 8 x 8 pixels come with scikit-learn; three quarters are learnt from, one quarter
+tests. All parameters follow one Adam, and these go their own way:
+
+- ``l1``, the first layer, is frozen at its random start; after a quarter of the epochs it is let go;
+- ``l3``, the last layer, learns at three times the rate;
+- weights decay, biases do not.
+
+Loss, accuracy and what the first layer has learnt are drawn into DIR/digits.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import time
+
+import matplotlib
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+import chainrule
+import chainrule.functions as F
+import chainrule.links as L
+from chainrule import optimizer_hooks, optimizers
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+BATCH = 32
+EPOCHS = 40
+GOAL = 0.97
+INK = "#1f3a5f"
+ACCENT = "#d1495b"
+
+
+class MLP(chainrule.Chain):
+    """Two hidden layers with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.l1 = L.Linear(64, 256)
+            self.l2 = L.Linear(256, 128)
+            self.l3 = L.Linear(128, 10)
+
+    def forward(self, x):
+        h = F.dropout(F.relu(self.l1(x)), 0.3)
+        h = F.dropout(F.relu(self.l2(h)), 0.3)
+        return self.l3(h)
+
+
+def load(seed: int):
+    """Give images, scaled to 0..1, and labels: to learn from, to test with."""
+    digits = load_digits()
+    x = (digits.data / 16).astype(np.float32)
+    t = digits.target.astype(np.int32)
+    x, x_test, t, t_test = train_test_split(x, t, test_size=0.25, stratify=t, random_state=seed)
+    return (x, t), (x_test, t_test)
+
+
+def set_up(net: MLP):
+    """Give every parameter its rule."""
+    optimizer = optimizers.Adam(alpha=0.002)
+    optimizer.setup(net)
+    net.l1.disable_update()
+    for path, param in net.namedparams():
+        if path.startswith("/l3/"):
+            param.update_rule.hyperparam.alpha = 0.006
+        if path.endswith("/W"):
+            param.update_rule.add_hook(optimizer_hooks.WeightDecay(1e-4))
+    return optimizer
+
+
+def rules_table(net: chainrule.Link, title: str) -> Table:
+    """Show what rule every parameter has."""
+    table = Table("path", "shape", "algorithm", "values", "hooks", "updated", title=title)
+    for path, param in sorted(net.namedparams()):
+        rule = param.update_rule
+        values = rule.hyperparam.get_dict()
+        table.add_row(
+            path,
+            str(param.shape),
+            type(rule).__name__.removesuffix("Rule"),
+            ", ".join(f"{k}={values[k]:g}" for k in ("alpha", "beta1", "beta2")),
+            ", ".join(rule.hooks),
+            "yes" if rule.enabled else "[red]no",
+        )
+    return table
+
+
+def train_epoch(net: MLP, optimizer, x: np.ndarray, t: np.ndarray) -> tuple[float, float]:
+    """Go through all images once, in random order; give mean loss and accuracy."""
+    order = np.random.permutation(len(x))
+    loss_sum = hits = 0.0
+    for start in range(0, len(x), BATCH):
+        rows = order[start : start + BATCH]
+        y = net(x[rows])
+        loss = F.softmax_cross_entropy(y, t[rows])
+        net.cleargrads()
+        loss.backward()
+        optimizer.update()
+        loss_sum += float(loss.array) * len(rows)
+        hits += np.count_nonzero(y.array.argmax(axis=1) == t[rows])
+    return loss_sum / len(x), hits / len(x)
+
+
+def evaluate(net: MLP, x: np.ndarray, t: np.ndarray) -> tuple[float, float]:
+    """Give loss and accuracy on images that were not learnt from."""
+    with chainrule.using_config("train", False), chainrule.no_backprop_mode():
+        y = net(x)
+        return float(F.softmax_cross_entropy(y, t).array), float(F.accuracy(y, t).array)
+
+
+def mosaic(weights: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Lay the weights of neurons, 8 x 8 each, side by side with gaps of one."""
+    tiles = np.full((rows * 9 + 1, columns * 9 + 1), np.nan, np.float32)
+    for i, tile in enumerate(weights[: rows * columns].reshape(-1, 8, 8)):
+        row, column = divmod(i, columns)
+        tiles[row * 9 + 1 : row * 9 + 9, column * 9 + 1 : column * 9 + 9] = tile
+    return tiles
+
+
+def draw(history: np.ndarray, release: int, first: np.ndarray, last: np.ndarray, file) -> None:
+    """Draw the curves, and the first layer's weights before and after."""
+    plt.rcParams.update({"font.size": 10, "axes.titleweight": "bold", "axes.titlesize": 11})
+    figure = plt.figure(figsize=(11, 8.2), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.25))
+    epochs = np.arange(1, len(history) + 1)
+    curves = (
+        ("Loss", "cross entropy", history[:, 0], history[:, 2]),
+        ("Accuracy", "per cent right", 100 * history[:, 1], 100 * history[:, 3]),
+    )
+    for column, (title, label, train, test) in enumerate(curves):
+        axes = figure.add_subplot(grid[0, column])
+        axes.plot(epochs, train, color=INK, alpha=0.45, label="training (with dropout)")
+        axes.plot(epochs, test, color=INK, linewidth=2, label="test")
+        axes.axvline(release + 0.5, color=ACCENT, linestyle="--", label="first layer let go")
+        axes.set(title=title, xlabel="epoch", ylabel=label, xlim=(1, max(len(history), 2)))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.axes[0].set_yscale("log")
+    low = 100 * np.median(history[:, 3])
+    figure.axes[1].set_ylim(min(90.0, low - 5), 100.3)
+    figure.axes[1].annotate(
+        f"{100 * history[-1, 3]:.1f} %",
+        (epochs[-1], 100 * history[-1, 3]),
+        xytext=(-4, -16),
+        textcoords="offset points",
+        ha="right",
+        color=INK,
+        weight="bold",
+    )
+
+    # The same neurons in both pictures: those that end up with the largest weights.
+    order = np.argsort(-np.linalg.norm(last, axis=1), kind="stable")
+    limit = float(np.quantile(np.abs(last[order[:80]]), 0.995))
+    panels = []
+    for column, (title, weights) in enumerate(
+        (("First layer while frozen: random", first), ("First layer, learnt", last))
+    ):
+        axes = figure.add_subplot(grid[1, column])
+        image = axes.imshow(mosaic(weights[order], 8, 10), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.set(title=title, xticks=(), yticks=(), xlabel="80 of 256 neurons, 8 x 8 weights each")
+        axes.spines[:].set_visible(False)
+        panels.append(axes)
+    figure.colorbar(image, ax=panels, shrink=0.8, label="weight", pad=0.02)
+    figure.savefig(file, dpi=130)
+    plt.close(figure)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=pathlib.Path, default="result", help="folder for the picture")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    args = parser.parse_args()
+    if args.epochs < 1:
+        parser.error(f"--epochs: got {args.epochs}, expected at least 1")
+
+    console = Console()
+    np.random.seed(args.seed)
+    train, test = load(args.seed)
+    net = MLP()
+    optimizer = set_up(net)
+    first = net.l1.W.array.copy()
+    release = args.epochs // 4
+    console.print(rules_table(net, "The rules at the start"))
+
+    history = []
+    start = time.perf_counter()
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}, test accuracy {task.fields[accuracy]:.2%}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=args.epochs, loss=float("nan"), accuracy=0.0)
+        for epoch in range(args.epochs):
+            if epoch == release:
+                net.l1.enable_update()
+                progress.print(f"epoch {epoch + 1}: the first layer is let go")
+            history.append((*train_epoch(net, optimizer, *train), *evaluate(net, *test)))
+            optimizer.alpha *= 0.95  # reaches all parameters that have no rate of their own
+            loss, _, _, accuracy = history[-1]
+            progress.update(task, advance=1, loss=loss, accuracy=accuracy)
+    seconds = time.perf_counter() - start
+
+    console.print(rules_table(net, "The rules at the end"))
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / "digits.png"
+    draw(np.array(history), release, first, net.l1.W.array, file)
+    console.print(
+        f"test accuracy {accuracy:.2%} after {args.epochs} epochs in {seconds:.1f} s; {file}"
+    )
+    if args.epochs >= EPOCHS and accuracy < GOAL:
+        console.print(f"[red]expected at least {GOAL:.0%}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
