@@ -8,8 +8,6 @@
 namespace chainrule::cuda {
 namespace {
 
-constexpr int kMaxDevices = 128;  // Device::index is an int8
-
 struct Pool {
   std::once_flag made;
   cudaMemPool_t handle = nullptr;  // null where the device has no pools
@@ -56,20 +54,29 @@ std::int64_t pool_bytes(const Pool& pool, cudaMemPoolAttr attribute) {
 
 void wait() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
 
-std::atomic<cudaError_t> launch_error{cudaSuccess};
+struct Kept {
+  std::atomic<bool> some{false};
+  std::mutex mutex;
+  Failure failure;
+};
+
+Kept& kept() {
+  static auto* kept = new Kept;
+  return *kept;
+}
 
 }  // namespace
 
-void keep_launch_error(cudaError_t error) {
-  if (error == cudaSuccess) return;
-  cudaGetLastError();
-  cudaError_t none = cudaSuccess;
-  launch_error.compare_exchange_strong(none, error);
+void keep_failure(const Failure& failure) {
+  const std::lock_guard lock(kept().mutex);
+  if (!kept().some) kept().failure = failure;
+  kept().some = true;
 }
 
-void check_launches() {
-  if (launch_error.load(std::memory_order_relaxed) == cudaSuccess) return;
-  check(launch_error.exchange(cudaSuccess), "an earlier kernel could not be started");
+void throw_kept_failure() {
+  if (!kept().some.load(std::memory_order_relaxed)) return;
+  const std::lock_guard lock(kept().mutex);
+  if (kept().some.exchange(false)) throw Failure(kept().failure);
 }
 
 void* allocate(int index, std::int64_t bytes) {
@@ -105,7 +112,7 @@ void copy(void* to, Device to_device, const void* from, Device from_device, std:
   const bool from_cuda = from_device.kind == DeviceKind::cuda;
   const DeviceGuard guard(to_cuda ? to_device.index : from_device.index);
   check(guard.error(), "choosing the device");
-  check_launches();
+  throw_kept_failure();
   if (bytes == 0) return;
   const auto count = static_cast<std::size_t>(bytes);
   if (to_cuda && from_cuda && to_device != from_device) {
@@ -127,7 +134,7 @@ void copy(void* to, Device to_device, const void* from, Device from_device, std:
 void synchronize(int index) {
   const DeviceGuard guard(index);
   check(guard.error(), "choosing the device");
-  check_launches();
+  throw_kept_failure();
   wait();
 }
 

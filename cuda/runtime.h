@@ -14,6 +14,8 @@ namespace chainrule::cuda {
 // otherwise: arrays can be handed over without waiting.
 inline cudaStream_t stream() { return nullptr; }
 
+inline constexpr int kMaxDevices = 128;  // Device::index is an int8
+
 // Makes a device current for a scope; others in this process may have chosen theirs.
 class DeviceGuard {
  public:
@@ -53,11 +55,17 @@ inline void check(cudaError_t error, const char* what) {
   throw Failure{status, cat("[cuda] ", what, ": ", cudaGetErrorString(error))};
 }
 
-// A kernel that could not be started is kept in mind: the functions that run kernels have no
-// way to say so. The first one is reported by the next copy or synchronisation.
-void keep_launch_error(cudaError_t error);
-// Throws it, and forgets it.
-void check_launches();
+// The functions that run kernels have no way to say that they failed. The first failure is kept
+// in mind, and thrown by the next copy or synchronisation: nobody sees a result before.
+void keep_failure(const Failure& failure);
+void throw_kept_failure();
+
+inline void keep_launch_error(cudaError_t error) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();
+  keep_failure({kPluginError, cat("[cuda] a kernel could not be started: ",
+                                  cudaGetErrorString(error))});
+}
 
 // Memory and copies, as in PluginTable, but throwing Failure.
 void* allocate(int index, std::int64_t bytes);
