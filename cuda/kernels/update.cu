@@ -187,7 +187,7 @@ CR_INLINE double squares(const Row& row, const Chunk& chunk, int shared) {
   double sum = 0;
   for_my_elements<kWidth<T>>(row, chunk, [&](std::int64_t at, auto width) {
     constexpr int n = decltype(width)::value;
-    Values<T, n> p;
+    Values<T, n> p{};
     Values<T, n> g;
     if (shared) load_param(row, at, p);
     load(row.grad_dtype, row.grad, at, g);
@@ -231,60 +231,53 @@ struct Kernels<List<Rules...>> {
 };
 using AllKernels = Kernels<Rules>;
 
-// Rows and their programs as the device sees them.
+// The rows of a batch's chunks and their programs, as the device sees them.
 class Tables {
  public:
-  Tables(Staging& staging, const Batch& batch)
-      : staging_(staging),
-        batch_(batch),
-        rows_(staging.room<Row>(batch.row_count)),
-        steps_(staging.room<GradientStep>(count_steps())) {}
+  Tables(Staging& staging, const Batch& batch) : staging_(staging), first_(batch.rows) {
+    const Row* last = nullptr;
+    std::int64_t steps = 0;
+    for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
+      const Row* row = &batch.rows[batch.chunks[c].row];
+      if (row == last) continue;
+      last = row;
+      rows_.push_back(row);
+      steps += row->own_count;
+      if (row->shared_count > shared_count_) shared_count_ = row->shared_count;
+      if (row->shared_count) shared_ = row->shared_steps;
+    }
+    row_room_ = staging.room<Row>(batch.row_count);
+    step_room_ = staging.room<GradientStep>(steps + shared_count_);
+  }
 
-  // Fills them in, and returns where the rows will lie.
-  const Row* write() {
-    const auto rows = staging_.table<Row>(rows_);
-    const auto steps = staging_.table<GradientStep>(steps_);
+  // Fills them in, and returns where the rows will lie, each at its place in the batch.
+  const Row* write() const {
+    const auto rows = staging_.table<Row>(row_room_);
+    const auto steps = staging_.table<GradientStep>(step_room_);
     std::int64_t used = 0;
-    const GradientStep* shared = nullptr;
-    const GradientStep* shared_on_device = nullptr;
-    const auto put = [&](const GradientStep* from, int count) -> const GradientStep* {
+    const auto put = [&](const GradientStep* from, int count) {
       for (int i = 0; i < count; ++i) steps.host[used + i] = from[i];
       used += count;
       return steps.device + used - count;
     };
-    for (std::int64_t r = 0; r < batch_.row_count; ++r) {
-      Row& row = rows.host[r];
-      row = batch_.rows[r];
-      if (row.shared_count && row.shared_steps != shared) {
-        shared = row.shared_steps;
-        shared_on_device = put(shared, row.shared_count);
-      }
-      row.shared_steps = shared_on_device;
-      if (row.own_count) row.own_steps = put(row.own_steps, row.own_count);
+    const GradientStep* shared = put(shared_, shared_count_);
+    for (const Row* from : rows_) {
+      Row& row = rows.host[from - first_];
+      row = *from;
+      row.shared_steps = shared;
+      row.own_steps = put(from->own_steps, from->own_count);
     }
     return rows.device;
   }
 
  private:
-  // As `write` puts them.
-  std::int64_t count_steps() const {
-    std::int64_t count = 0;
-    const GradientStep* shared = nullptr;
-    for (std::int64_t r = 0; r < batch_.row_count; ++r) {
-      const Row& row = batch_.rows[r];
-      if (row.shared_count && row.shared_steps != shared) {
-        shared = row.shared_steps;
-        count += row.shared_count;
-      }
-      count += row.own_count;
-    }
-    return count;
-  }
-
   Staging& staging_;
-  const Batch& batch_;
-  std::size_t rows_;
-  std::size_t steps_;
+  const Row* first_;
+  std::vector<const Row*> rows_;
+  const GradientStep* shared_ = nullptr;
+  int shared_count_ = 0;
+  std::size_t row_room_;
+  std::size_t step_room_;
 };
 
 // A batch lies on one device.

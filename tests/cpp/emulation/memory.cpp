@@ -35,13 +35,13 @@ void protect(std::uintptr_t address, const Block& block, int protection) {
   if (mprotect(reinterpret_cast<void*>(address), block.mapped - page(), protection)) std::abort();
 }
 
-// The block that holds all of data..data+bytes.
-std::pair<const std::uintptr_t, Block>* find(const void* data, std::size_t bytes) {
+// The block that holds all of data..data+bytes, or null.
+const Block* find(const void* data, std::size_t bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(data);
   auto next = blocks().upper_bound(address);
   if (next == blocks().begin()) return nullptr;
-  auto& found = *std::prev(next);
-  return address + bytes <= found.first + found.second.bytes ? &found : nullptr;
+  const auto& found = *std::prev(next);
+  return address + bytes <= found.first + found.second.bytes ? &found.second : nullptr;
 }
 
 // A run of foreign memory; true where no part of it is a device's.
@@ -160,9 +160,12 @@ cudaError_t cudaMemcpyAsync(void* to,
                             cudaMemcpyKind kind,
                             cudaStream_t) {
   const MemoryAccess access(-1);
-  const bool to_fits = kind == cudaMemcpyDeviceToHost ? is_host(to, bytes) : find(to, bytes);
-  const bool from_fits = kind == cudaMemcpyHostToDevice ? is_host(from, bytes) : find(from, bytes);
-  if (!to_fits || !from_fits) return emulated_error(cudaErrorInvalidValue);
+  const bool to_host = kind == cudaMemcpyDeviceToHost;
+  const bool from_host = kind == cudaMemcpyHostToDevice;
+  if (!(to_host ? is_host(to, bytes) : find(to, bytes) != nullptr) ||
+      !(from_host ? is_host(from, bytes) : find(from, bytes) != nullptr)) {
+    return emulated_error(cudaErrorInvalidValue);
+  }
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
@@ -174,10 +177,9 @@ cudaError_t cudaMemcpyPeerAsync(void* to,
                                 std::size_t bytes,
                                 cudaStream_t) {
   const MemoryAccess access(-1);
-  const auto* target = find(to, bytes);
-  const auto* source = find(from, bytes);
-  if (!target || target->second.device != to_device || !source ||
-      source->second.device != from_device) {
+  const Block* target = find(to, bytes);
+  const Block* source = find(from, bytes);
+  if (!target || target->device != to_device || !source || source->device != from_device) {
     return emulated_error(cudaErrorInvalidValue);
   }
   std::memmove(to, from, bytes);
@@ -195,8 +197,8 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* data) {
   const std::lock_guard lock(mutex);
-  const auto* found = find(data, 1);
-  *attributes = found ? cudaPointerAttributes{cudaMemoryTypeDevice, found->second.device}
+  const Block* found = find(data, 1);
+  *attributes = found ? cudaPointerAttributes{cudaMemoryTypeDevice, found->device}
                       : cudaPointerAttributes{cudaMemoryTypeUnregistered, -1};
   return cudaSuccess;
 }
