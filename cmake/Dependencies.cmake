@@ -29,11 +29,8 @@ endif()
 
 # Sets CHAINRULE_WITH_CUDA, and a word on why in CHAINRULE_CUDA_STATE.
 set(CHAINRULE_WITH_CUDA OFF)
-file(GLOB cuda_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/*.cu")
 if(NOT CHAINRULE_CUDA)
   set(CHAINRULE_CUDA_STATE "off")
-elseif(NOT cuda_sources)
-  set(CHAINRULE_CUDA_STATE "off: no sources")
 else()
   include(CheckLanguage)
   check_language(CUDA)

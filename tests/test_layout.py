@@ -20,7 +20,13 @@ PACKAGE = ROOT / "python" / "chainrule"
 
 # What a folder may include beside itself; the rules and the plain data of an update are read by
 # every device.
-RULES = {"update/rule.h", "update/rule_list.h", "update/plan.h", "update/rules/"}
+RULES = {
+    "update/rule.h",
+    "update/rule_list.h",
+    "update/element.h",
+    "update/plan.h",
+    "update/rules/",
+}
 LAYERS = {
     "functors/": set(),
     "core/": {"functors/"},
@@ -28,6 +34,7 @@ LAYERS = {
     "update/rules/": {"functors/", "update/rule.h"},
     "update/rule.h": {"functors/"},
     "update/rule_list.h": {"functors/", "update/rules/"},
+    "update/element.h": {"functors/", "update/plan.h"},
     "update/plan.h": set(),
     "autograd/": {"functors/", "core/", "backend/"},
     "ops/": {"functors/", "core/", "backend/", "autograd/"},
@@ -55,7 +62,7 @@ LONG: dict[str, str] = {}
 CUDA_ALONE: dict[str, str] = {
     "plugin": "the door: version stamp, device count, the table of kernels",
     "memory": "allocation and copies",
-    "update": "the traversal over many tensors",
+    "staging": "tables that kernels read, sent over before each launch",
 }
 
 # Tests that belong to no single module.

@@ -106,6 +106,7 @@ void run_elementwise(const ElementwiseKernel& kernel,
   const ElementwiseKernel::Function function = kernel.get(device, dtype);
   ElementwisePlan plan;
   plan.size = out.size();
+  plan.device = device.index;
   plan.params = params;
   plan.operand_count = 0;
   if (all_contiguous(out, inputs)) {

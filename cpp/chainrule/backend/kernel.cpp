@@ -27,6 +27,12 @@ KernelBase* KernelBase::find(const char* name) {
   return found == kernels().end() ? nullptr : found->second;
 }
 
+std::vector<KernelBase*> KernelBase::all() {
+  std::vector<KernelBase*> found;
+  for (const auto& [name, kernel] : kernels()) found.push_back(kernel);
+  return found;
+}
+
 void* KernelBase::resolve(Device device, int column) const {
   initialize_kernels();
   if (void* function = functions_[static_cast<int>(device.kind)][column]) return function;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
@@ -15,6 +16,8 @@ class CHAINRULE_API KernelBase {
   const char* name() const { return name_; }
 
   static KernelBase* find(const char* name);
+  // Every slot there is, in no particular order.
+  static std::vector<KernelBase*> all();
   void set(DeviceKind kind, int column, void* function) {
     functions_[static_cast<int>(kind)][column] = function;
   }

@@ -12,7 +12,8 @@ struct ElementwisePlan {
   static constexpr int kMaxOperands = 5;
 
   std::int32_t ndim;
-  std::int32_t operand_count;
+  std::int16_t operand_count;
+  std::int16_t device = 0;  // which of its kind
   std::int64_t size;
   std::int64_t shape[kMaxDims];
   char* data[kMaxOperands];

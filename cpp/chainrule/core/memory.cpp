@@ -127,11 +127,12 @@ void cpu_copy(void* to, Device, const void* from, Device, std::int64_t bytes) {
 
 struct Registry {
   DeviceMemory memory[kDeviceKindCount];
-  bool present[kDeviceKindCount];
+  std::atomic<bool> present[kDeviceKindCount];
+  DeviceProvider provider;
 };
 
 Registry& registry() {
-  static Registry registry{{{cpu_allocate, cpu_release, cpu_copy}, {}}, {true, false}};
+  static Registry registry{{{cpu_allocate, cpu_release, cpu_copy}, {}}, {true, false}, nullptr};
   return registry;
 }
 
@@ -148,12 +149,17 @@ void register_device_memory(DeviceKind kind, const DeviceMemory& memory) {
   registry().present[static_cast<int>(kind)] = true;
 }
 
+void set_device_provider(DeviceProvider provider) { registry().provider = provider; }
+
 const DeviceMemory& device_memory(DeviceKind kind) {
-  if (!registry().present[static_cast<int>(kind)]) {
-    throw DeviceError(cat("[device] no memory of this kind: got ", Device{kind, 0},
-                          ", expected cpu (see chainrule.cuda.reason)"));
+  const Registry& all = registry();
+  const int i = static_cast<int>(kind);
+  if (!all.present[i] && all.provider) all.provider(kind);
+  if (!all.present[i]) {
+    throw DeviceError(cat("[device] nothing provides this kind: got ", Device{kind, 0},
+                          ", expected cpu"));
   }
-  return registry().memory[static_cast<int>(kind)];
+  return all.memory[i];
 }
 
 }  // namespace chainrule

@@ -16,6 +16,9 @@ struct DeviceMemory {
 };
 
 CHAINRULE_API void register_device_memory(DeviceKind kind, const DeviceMemory& memory);
+// What to call, once, before a kind without memory is given up: it registers, or throws why not.
+using DeviceProvider = void (*)(DeviceKind kind);
+void set_device_provider(DeviceProvider provider);
 CHAINRULE_API const DeviceMemory& device_memory(DeviceKind kind);
 
 // A pool of CPU blocks: returned blocks are kept by size class and handed out again, because

@@ -14,8 +14,8 @@ namespace {
 
 using update::Batch;
 
-const Kernel<update::UpdateFunction> update_kernel{"update"};
-const Kernel<update::SumSquaresFunction> sum_squares_kernel{"update_sum_squares"};
+Kernel<update::UpdateFunction> update_kernel{"update"};
+Kernel<update::SumSquaresFunction> sum_squares_kernel{"update_sum_squares"};
 
 // Elements per thread below which a second one does not pay.
 constexpr std::int64_t kGrain = 16384;

@@ -1,7 +1,7 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/loop.h"
 #include "chainrule/core/dtype.h"
-#include "chainrule/update/plan.h"
+#include "chainrule/update/element.h"
 #include "chainrule/update/rule_list.h"
 
 // The traversal over many tensors. Rows of one type without programs are worked on where they
@@ -23,13 +23,7 @@ using StepLoop = void (*)(const double* coefs, std::int64_t n, T* p, const T* g,
 
 template <class Rule, class T, int... S>
 void step_loop(const double* coefs, std::int64_t n, T* p, const T* g, T* const* states) {
-  using Coefs = typename Rule::template Coefs<T>;
-  constexpr int count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
-  static_assert(count <= kMaxCoefs && sizeof(Coefs) == count * sizeof(T));
-  T values[count];
-  for (int i = 0; i < count; ++i) values[i] = static_cast<T>(coefs[i]);
-  Coefs c;
-  __builtin_memcpy(&c, values, sizeof(c));
+  const auto c = load_coefs<Rule, T>(coefs);
   [&](auto* __restrict... s) __attribute__((always_inline)) {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) Rule::step(c, g[i], p[i], s[i]...);
@@ -62,6 +56,12 @@ struct Loops<T, List<Rules...>> {
 
 // Gradients.
 
+template <GradientOp op, class T>
+CR_INLINE void apply_to(T* g, const T* p, T a, T b, std::int64_t n) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) g[i] = apply<op>(g[i], p[i], a, b);
+}
+
 template <class T>
 void run_program(const GradientStep* steps, int count, T* g, const T* p, std::int64_t n) {
   for (const GradientStep* step = steps; step != steps + count; ++step) {
@@ -69,22 +69,16 @@ void run_program(const GradientStep* steps, int count, T* g, const T* p, std::in
     const T b = static_cast<T>(step->b);
     switch (step->op) {
       case GradientOp::scale:
-        for (std::int64_t i = 0; i < n; ++i) g[i] *= a;
+        apply_to<GradientOp::scale>(g, p, a, b, n);
         break;
       case GradientOp::weight_decay:
-#pragma GCC ivdep
-        for (std::int64_t i = 0; i < n; ++i) g[i] += a * p[i];
+        apply_to<GradientOp::weight_decay>(g, p, a, b, n);
         break;
       case GradientOp::lasso:
-#pragma GCC ivdep
-        for (std::int64_t i = 0; i < n; ++i) {
-          // The sign of zero and of NaN is the number itself.
-          const T sign = math::select(p[i] > T(0), T(1), math::select(p[i] < T(0), T(-1), p[i]));
-          g[i] += a * sign;
-        }
+        apply_to<GradientOp::lasso>(g, p, a, b, n);
         break;
       case GradientOp::clip:
-        for (std::int64_t i = 0; i < n; ++i) g[i] = math::min(math::max(g[i], a), b);
+        apply_to<GradientOp::clip>(g, p, a, b, n);
         break;
     }
   }
@@ -110,19 +104,13 @@ void store_block(std::uint8_t dtype, void* target, std::int64_t at, const T* x, 
   });
 }
 
-// Elements of a half-precision parameter that are no longer the rounded master were set by
-// somebody: the master follows.
 template <class T>
 void refresh_master(std::uint8_t dtype, const void* half, std::int64_t at, T* p, std::int64_t n) {
   visit(static_cast<Dtype>(dtype), [&](auto tag) {
     using S = typename decltype(tag)::type;
     if constexpr (sizeof(S) == 2 && !__is_same(Compute<S>, S)) {
       const S* h = static_cast<const S*>(half) + at;
-      for (std::int64_t i = 0; i < n; ++i) {
-        const float seen = h[i];
-        const float own = S(static_cast<float>(p[i]));
-        p[i] = math::select(seen == own, p[i], static_cast<T>(seen));
-      }
+      for (std::int64_t i = 0; i < n; ++i) p[i] = refreshed(p[i], h[i]);
     }
   });
 }

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+
+#include "chainrule/core/api.h"
+#include "chainrule/core/device.h"
+
+// The way to CUDA: libchainrule_cuda.so, which lies beside libchainrule.so or at the path in
+// CHAINRULE_CUDA_PLUGIN, is opened when a CUDA device is first asked for. One attempt is made;
+// where it fails, `status` keeps the reason.
+namespace chainrule::cuda {
+
+struct Status {
+  bool available;
+  std::string reason;  // one sentence; empty where CUDA is available
+};
+
+// Opens the plug-in on the first call. Thread-safe, never throws for want of CUDA.
+CHAINRULE_API Status status();
+
+// 0 where CUDA is not available.
+CHAINRULE_API int device_count();
+
+// Throws a DeviceError that says why unless arrays can live on this device.
+CHAINRULE_API void require(int index);
+
+struct DeviceMemoryInfo {
+  std::int64_t in_use;  // by arrays
+  std::int64_t cached;  // kept for reuse
+  std::int64_t free;    // of the whole device, by any program
+  std::int64_t total;
+};
+
+// These throw as `require` does.
+CHAINRULE_API std::string device_name(int index);
+CHAINRULE_API DeviceMemoryInfo memory_info(int index);
+// Gives memory kept for reuse back to the device.
+CHAINRULE_API void release_cached(int index);
+// Waits until all work is done; throws what went wrong in it.
+CHAINRULE_API void synchronize(int index);
+// The cudaStream_t on which a device's work runs.
+CHAINRULE_API void* stream(int index);
+
+// For tests: forgets the plug-in, so that the next call tries again. No CUDA array may be alive.
+CHAINRULE_API void forget_plugin();
+
+}  // namespace chainrule::cuda

@@ -1,0 +1,4 @@
+#include "fake.h"
+
+// Starts well; whatever is then asked of it fails.
+FAKE_PLUGIN()

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "chainrule/backend/plugin_abi.h"
+
+// What the stand-ins for the CUDA plug-in have in common: a table in which everything works, with
+// one device and no kernels.
+namespace fake {
+
+using namespace chainrule;
+
+inline PluginStatus fill_text(const char* from, char* text, int size) {
+  for (int i = 0; i < size; ++i) {
+    text[i] = from[i];
+    if (!from[i]) break;
+  }
+  return kPluginOk;
+}
+
+inline PluginTable working_table() {
+  return {
+      .stamp = {kPluginAbi, sizeof(PluginTable), plugin_layout(), CHAINRULE_VERSION},
+      .last_error = [] { return "[cuda] the fake plug-in was told to fail"; },
+      .device_count = [](int* count) { return *count = 1, kPluginOk; },
+      .device_problem = [](int, char* text, int size) { return fill_text("", text, size); },
+      .device_name = [](int, char* text, int size) { return fill_text("fake", text, size); },
+      .kernels = [](KernelRegistrar) {},
+      .allocate = [](int, std::int64_t, void**) { return kPluginError; },
+      .release = [](int, void*) { return kPluginError; },
+      .copy = [](void*, Device, const void*, Device, std::int64_t) { return kPluginError; },
+      .synchronize = [](int) { return kPluginError; },
+      .memory_info = [](int, PluginMemoryInfo*) { return kPluginError; },
+      .release_cached = [](int) { return kPluginError; },
+      .stream = [](int) -> void* { return nullptr; },
+  };
+}
+
+}  // namespace fake
+
+#define FAKE_PLUGIN(change)                                                          \
+  extern "C" __attribute__((visibility("default"))) const chainrule::PluginTable*    \
+  chainrule_cuda_plugin() {                                                          \
+    static const chainrule::PluginTable table = [] {                                 \
+      chainrule::PluginTable t = fake::working_table();                              \
+      change;                                                                        \
+      return t;                                                                      \
+    }();                                                                             \
+    return &table;                                                                   \
+  }
