@@ -111,12 +111,14 @@ Ref<PythonNode> locked(const NodeHandle& handle) {
   return Ref<PythonNode>::adopt(handle.node);
 }
 
-void check_indexes(const char* label, const char* what, const std::vector<int>& indexes,
+void check_indexes(const char* label,
+                   const char* what,
+                   const std::vector<int>& indexes,
                    std::size_t count) {
   for (const int index : indexes) {
     if (index < 0 || static_cast<std::size_t>(index) >= count) {
-      throw IndexError(cat("[", label, "] ", what, ": got index ", index, ", expected one below ",
-                           count));
+      throw IndexError(
+          cat("[", label, "] ", what, ": got index ", index, ", expected one below ", count));
     }
   }
 }
@@ -145,8 +147,8 @@ py::tuple apply_node(py::object function,
   for (const Variable& input : inputs) {
     node->add_input(input);
     const bool known = input.defined() && input.array().defined();
-    node->input_types.push_back({known ? input.shape() : Shape(),
-                                 known ? input.dtype() : Dtype::float32});
+    node->input_types.push_back(
+        {known ? input.shape() : Shape(), known ? input.dtype() : Dtype::float32});
   }
   for (const Variable& output : outputs) node->add_output(output);
   node->kept_inputs = keep_inputs;

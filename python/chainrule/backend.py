@@ -278,7 +278,7 @@ def copyto(dst: np.ndarray, src: Any) -> None:
     Raises:
         TypeError: If one of them is no array.
     """
-    if isinstance(dst, Variable) or isinstance(src, Variable):
+    if any(isinstance(x, Variable) for x in (dst, src)):
         raise TypeError("[copyto] got a Variable, expected arrays: use Variable.copydata")
     if not isinstance(dst, np.ndarray):
         raise TypeError(f"[copyto] got {type(dst).__name__}, expected an array")

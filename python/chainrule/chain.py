@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableSequence
-from typing import Any, TypeVar
+from typing import Any
 
 from chainrule.device_resident import DeviceResidentsVisitor
 from chainrule.link import Link
@@ -11,8 +11,6 @@ from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
 __all__ = ["Chain", "ChainList"]
-
-_Self = TypeVar("_Self", bound="_Tree")
 
 
 class _Tree(Link):
@@ -157,11 +155,19 @@ class Chain(_Tree):
         with self.init_scope():
             setattr(self, name, link)
 
-    def copy(self: _Self, mode: str = "share") -> _Self:
-        copied = super().copy(mode)
+    def copy(self, mode: str = "share") -> Any:
+        """Copy the link and those below it.
+
+        Args:
+            mode: What :meth:`Link.copy` takes.
+
+        Returns:
+            The copy.
+        """
+        copied: Any = super().copy(mode)
         if mode == "share":
-            copied._children = set(self._children)  # type: ignore[attr-defined]
-            for name in self._children:  # type: ignore[attr-defined]
+            copied._children = set(self._children)
+            for name in self._children:
                 child = self.__dict__[name].copy(mode)
                 child.name = name
                 copied.__dict__[name] = child
@@ -251,12 +257,19 @@ class ChainList(_Tree, MutableSequence[Link]):
         """
         self.insert(len(self._children), link)
 
-    def copy(self: _Self, mode: str = "share") -> _Self:
-        copied = super().copy(mode)
+    def copy(self, mode: str = "share") -> Any:
+        """Copy the link and those below it.
+
+        Args:
+            mode: What :meth:`Link.copy` takes.
+
+        Returns:
+            The copy.
+        """
+        copied: Any = super().copy(mode)
         if mode == "share":
-            children = [child.copy(mode) for child in self._children]  # type: ignore[attr-defined]
-            copied._children = children  # type: ignore[attr-defined]
-            copied._number()  # type: ignore[attr-defined]
+            copied._children = [child.copy(mode) for child in self._children]
+            copied._number()
         return copied
 
 

@@ -41,9 +41,22 @@ class FunctionAdapter(FunctionNode):
         return self._function.label
 
     def check_type_forward(self, in_types: Any) -> None:
+        """Let the function check its inputs.
+
+        Args:
+            in_types: Describes the inputs.
+        """
         self._function.check_type_forward(in_types)
 
     def forward(self, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """Run the function's forward.
+
+        Args:
+            inputs: Arrays.
+
+        Returns:
+            Arrays.
+        """
         self._input_count = len(inputs)
         self.retain_inputs(range(len(inputs)))
         return self._function.forward(inputs)
@@ -53,6 +66,15 @@ class FunctionAdapter(FunctionNode):
         target_input_indexes: tuple[int, ...],
         grad_outputs: tuple[Variable | None, ...],
     ) -> tuple[Variable | None, ...]:
+        """Run the function's backward.
+
+        Args:
+            target_input_indexes: Which inputs need gradients.
+            grad_outputs: Gradients of the outputs, None where there is none.
+
+        Returns:
+            Gradients, which cannot be differentiated.
+        """
         inputs: list[Variable | None] = [None] * self._input_count
         for index, variable in zip(self._to_retain, self.get_retained_inputs(), strict=True):
             inputs[index] = variable
@@ -89,7 +111,7 @@ class _OldBackward(FunctionNode):
             tuple(None if x is None else x.array for x in given) for given in self._given
         )
         del self._given  # the graph holds what it needs
-        gradients = self._function.backward(inputs, grad_outputs)  # type: ignore[arg-type]
+        gradients = self._function.backward(inputs, grad_outputs)
         if not isinstance(gradients, (tuple, list)):
             raise TypeError(
                 f"[{self._function.label}] backward returned {type(gradients).__name__}, expected "

@@ -94,6 +94,15 @@ class FunctionNode:
         return graph and graph.output_data
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: the function is run by :meth:`apply`.
+
+        Args:
+            *args: Anything.
+            **kwargs: Anything.
+
+        Raises:
+            RuntimeError: Always.
+        """
         raise RuntimeError(
             f"A function class object ({type(self).__name__}) which is derived from FunctionNode "
             "has been called as if it were a callable. Use apply() method instead."
@@ -121,8 +130,8 @@ class FunctionNode:
         arrays = tuple(x.array for x in variables)
         if type(self).check_type_forward is not FunctionNode.check_type_forward:
             self._check_types(arrays)
-        outputs = self.forward(arrays)
-        if type(outputs) is not tuple and not isinstance(outputs, tuple):
+        outputs: Any = self.forward(arrays)
+        if not isinstance(outputs, tuple):
             raise TypeError(
                 f"forward output must be a tuple ({self.label})\nActual: {type(outputs)}"
             )
@@ -137,9 +146,7 @@ class FunctionNode:
             for output in outputs:
                 if output.dtype.kind == "f" and np.isnan(output).any():
                     raise RuntimeError(f"NaN is detected on forward computation of {self.label}")
-        return _core.apply_node(
-            self, variables, outputs, self._to_retain, self._outputs_to_retain
-        )
+        return _core.apply_node(self, variables, outputs, self._to_retain, self._outputs_to_retain)
 
     def _check_types(self, arrays: tuple[Any, ...]) -> None:
         if not config.type_check:

@@ -60,7 +60,7 @@ def grad(
         (6.0, 2.0)
     """
     inputs = _check("grad", inputs)
-    gradients = _core.grad(
+    gradients: list[Any] = _core.grad(
         _check("grad", outputs),
         inputs,
         _check("grad", grad_outputs or []),

@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule.configuration import config
 from chainrule.device_resident import DeviceResident, DeviceResidentsVisitor
 from chainrule.initializers import _get_initializer
 from chainrule.link_hook import LinkHook, _active, call_with_hooks
 from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
-__all__ = ["Chain", "ChainList", "Link"]
+__all__ = ["Link"]
 
 _Self = TypeVar("_Self", bound="Link")
 _MODES = ("init", "copy", "share")
@@ -80,6 +79,15 @@ class Link(DeviceResident):
             self.add_param(name, shape, dtype=dtype)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``, between the hooks if there are any.
+
+        Args:
+            *args: Arguments of ``forward``.
+            **kwargs: Arguments of ``forward``.
+
+        Returns:
+            What ``forward`` returns.
+        """
         if self._local_link_hooks is None and not _active.hooks:
             return self.forward(*args, **kwargs)
         return call_with_hooks(self, self._local_link_hooks or {}, args, kwargs)
@@ -150,7 +158,7 @@ class Link(DeviceResident):
         initializer = _get_initializer(np.nan if initializer is None else initializer)
         if dtype is not None and getattr(initializer, "dtype", None) is None:
             with contextlib.suppress(AttributeError):
-                initializer.dtype = np.dtype(dtype)  # type: ignore[attr-defined]
+                initializer.dtype = np.dtype(dtype)
         with self.init_scope():
             setattr(self, name, Parameter(initializer, shape))
 
@@ -165,9 +173,7 @@ class Link(DeviceResident):
             AttributeError: If the name is taken.
         """
         if name in self.__dict__:
-            raise AttributeError(
-                f"cannot register a new persistent value {name}: attribute exists"
-            )
+            raise AttributeError(f"cannot register a new persistent value {name}: attribute exists")
         setattr(self, name, value)
         self.register_persistent(name)
 

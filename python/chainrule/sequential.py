@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from chainrule.chain import ChainList
 from chainrule.link import Link
@@ -11,6 +11,7 @@ from chainrule.link import Link
 __all__ = ["Sequential"]
 
 Layer = Callable[..., Any]
+_Self = TypeVar("_Self", bound="Sequential")
 
 
 class Sequential(ChainList):
@@ -105,7 +106,7 @@ class Sequential(ChainList):
             )
         return Sequential(*self._layers, *other._layers)
 
-    def __iadd__(self, other: Any) -> Sequential:  # type: ignore[misc, override]
+    def __iadd__(self, other: Any) -> Sequential:
         if not isinstance(other, Sequential):
             raise ValueError(
                 "add (+) operator supports only objects of Sequential class, but "
@@ -218,7 +219,7 @@ class Sequential(ChainList):
         """
         return sum(type(layer).__name__ == type_name for layer in self._layers)
 
-    def index(self, layer: Layer, start: int | None = None, end: int | None = None) -> int:  # type: ignore[override]
+    def index(self, layer: Layer, start: int | None = None, end: int | None = None) -> int:
         """Find a layer.
 
         Args:
@@ -245,7 +246,15 @@ class Sequential(ChainList):
             layers.extend(layer.flatten() if isinstance(layer, Sequential) else (layer,))
         return Sequential(*layers)
 
-    def copy(self, mode: str = "share") -> Sequential:
+    def copy(self: _Self, mode: str = "share") -> _Self:
+        """Copy the links among the layers; other layers are shared.
+
+        Args:
+            mode: What :meth:`Link.copy` takes.
+
+        Returns:
+            The copy.
+        """
         copied = super().copy(mode)
         if mode == "share":
             copies = iter(copied._children)
@@ -258,6 +267,5 @@ class Sequential(ChainList):
 def _check_layer(layer: object) -> None:
     if not callable(layer):
         raise ValueError(
-            "All elements of the argument should be callable. But given "
-            f"{layer} is not callable."
+            f"All elements of the argument should be callable. But given {layer} is not callable."
         )

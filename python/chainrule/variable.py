@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import initializers
 from chainrule._core import Variable
-from chainrule.backend import CpuDevice, Device, get_device
+from chainrule.backend import CpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
 
@@ -93,7 +93,7 @@ class VariableNode:
 
     Args:
         shape: Shape of the data.
-        dtype: Dtype of the data.
+        dtype: Dtype of the data, or None where there are none.
         variable: The Variable; one without data where nobody keeps those.
 
     Attributes:
@@ -103,7 +103,7 @@ class VariableNode:
 
     __slots__ = ("_variable", "dtype", "shape")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, variable: Variable) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, variable: Variable) -> None:
         self.shape = shape
         self.dtype = dtype
         self._variable = variable
@@ -183,7 +183,7 @@ def _creator_node(self: Variable) -> Any:
     return getattr(creator, "node", creator)
 
 
-def _node(self: Variable) -> VariableNode:
+def _node(self: Variable) -> Any:
     """Its place in the graph."""
     known = self.array is not None
     return VariableNode(self.shape if known else (), self.dtype if known else None, self)
@@ -233,7 +233,7 @@ def _label(self: Variable) -> str:
     return "None" if self.array is None else _node(self).label
 
 
-def _device(self: Variable) -> Device:
+def _device(self: Variable) -> Any:
     """The device the data are on."""
     return CpuDevice()
 
@@ -244,11 +244,7 @@ def _xp(self: Variable) -> Any:
 
 
 def _to_device(self: Variable, device: Any) -> None:
-    """Move data and gradient to a device.
-
-    Args:
-        device: What :func:`chainrule.get_device` takes.
-    """
+    """Move data and gradient to a device: what :func:`chainrule.get_device` takes."""
     get_device(device)
 
 
@@ -257,14 +253,7 @@ def _to_cpu(self: Variable) -> None:
 
 
 def _to_gpu(self: Variable, device: Any = None) -> None:
-    """Move data and gradient to a GPU.
-
-    Args:
-        device: Number of the GPU; the first by default.
-
-    Raises:
-        RuntimeError: If CUDA is not available.
-    """
+    """Move data and gradient to a GPU, named by its number; the first by default."""
     self.to_device(0 if device is None else device)
 
 
@@ -297,7 +286,7 @@ def _restore(
     requires_grad: bool,
     frozen: bool,
 ) -> Variable:
-    variable = cls.__new__(cls)
+    variable: Variable = cls.__new__(cls)
     Variable.__init__(variable, array, name=name, grad=grad, requires_grad=requires_grad)
     variable.frozen = frozen
     return variable

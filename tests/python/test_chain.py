@@ -184,7 +184,10 @@ class TestChainList:
             tower[0] = 3
         with pytest.raises(IndexError):
             _ = tower[5]
-        with tower.init_scope(), pytest.raises(TypeError, match="cannot register a new link within"):
+        with (
+            tower.init_scope(),
+            pytest.raises(TypeError, match="cannot register a new link within"),
+        ):
             tower.l = L.Linear(1, 1)
 
     def test_own_parameters_come_first(self):

@@ -114,7 +114,9 @@ def test_recording_follows_the_mode():
 @pytest.mark.parametrize("name", ["CHAINRULE_DTYPE", "CHAINER_DTYPE"])
 def test_environment(name):
     environment = {**os.environ, name: "float64", "CHAINRULE_DEBUG": "1", "CHAINER_TRAIN": "off"}
-    program = "import chainrule.configuration as c; g = c.global_config; print(g.dtype, g.debug, g.train)"
+    program = (
+        "import chainrule.configuration as c; g = c.global_config; print(g.dtype, g.debug, g.train)"
+    )
     output = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     ).stdout

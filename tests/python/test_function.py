@@ -105,7 +105,9 @@ def test_cannot_be_differentiated_twice():
     x = variable(1.0)
     (gx,) = chainrule.grad([Double()(x)], [x], enable_double_backprop=True)
     assert gx.array == 2
-    with pytest.raises(RuntimeError, match='cannot twice-differentiate an old style Function "Double"'):
+    with pytest.raises(
+        RuntimeError, match='cannot twice-differentiate an old style Function "Double"'
+    ):
         chainrule.grad([gx * x], [x])
 
 

@@ -329,7 +329,9 @@ class TestErrors:
                 getattr(self, retain)((1,))
                 return inputs
 
-        with pytest.raises(IndexError, match=rf"\[Wrong\] {retain}: got index 1, expected one below 1"):
+        with pytest.raises(
+            IndexError, match=rf"\[Wrong\] {retain}: got index 1, expected one below 1"
+        ):
             run(Wrong(), variable(1.0))
 
     def test_runs_once(self):
@@ -402,7 +404,7 @@ def test_unchain():
     assert y.creator is None
     with pytest.raises(RuntimeError, match="no graph"):
         backward(y)
-    with pytest.raises(RuntimeError, match="no graph|was freed"):
+    with pytest.raises(RuntimeError, match=r"was freed"):
         node.get_retained_inputs()
 
 

@@ -1,13 +1,14 @@
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
-from golden import golden_cases
 
 import chainrule
 import chainrule.links as L
 from chainrule import compat, initializers
+from golden import golden_cases
 
 FACTS = json.loads((golden_cases.HERE / "behaviour.json").read_text())
 GOLDEN = golden_cases.load("initializers")
@@ -48,10 +49,10 @@ def test_same_numbers_as_chainer(case, shape, dtype):
         np.testing.assert_allclose(array, GOLDEN[key], rtol=rtol, atol=rtol)
         return
     error, message = FACTS["initializer_refusals"][key_of(case, shape, "float32")]
-    with pytest.raises(ValueError) as caught:
+    if error != "ValueError" or "unpack" in message:
+        message = "shape: got"
+    with pytest.raises(ValueError, match=re.escape(message)):
         fill(case, shape, dtype)
-    if error == "ValueError" and "unpack" not in message:
-        assert str(caught.value) == message
 
 
 LINKS = ("two_linear", "sequential", "linear_options", "linear_nobias", "linear_scalars", "repeat")
@@ -101,7 +102,9 @@ def test_dtypes():
     assert initializers.generate_array(one, (2,)).dtype == np.float64
     with pytest.raises(ValueError, match="dtype mismatch: float32 != float64"):
         initializers.generate_array(one, (2,), np, np.float32)
-    with pytest.raises(TypeError, match=r"\[One\] dtype of the array: got float32, expected float64"):
+    with pytest.raises(
+        TypeError, match=r"\[One\] dtype of the array: got float32, expected float64"
+    ):
         one(np.empty(2, np.float32))
 
 
@@ -115,7 +118,7 @@ def test_misuse():
         L.Linear(2, 2, initialW="glorot")
     with pytest.raises(TypeError, match="got list"):
         L.Linear(2, 2, initialW=[1, 2])
-    with pytest.raises(ValueError, match="Invalid mode: 'tall'. Choose from 'auto'"):
+    with pytest.raises(ValueError, match=r"Invalid mode: 'tall'\. Choose from 'auto'"):
         initializers.Orthogonal(mode="tall")
     with pytest.raises(ValueError, match="fan_option should be either"):
         initializers.generate_array(initializers.HeNormal(fan_option="fan"), (2, 2))

@@ -158,7 +158,7 @@ class TestCopy:
         assert (link.W.shape, copied.W.shape) == ((2, 3), (2, 5))
 
     def test_other_modes(self):
-        with pytest.raises(ValueError, match="either 'init','copy', or 'share'. But x was given"):
+        with pytest.raises(ValueError, match=r"either 'init','copy', or 'share'. But x was given"):
             Scale().copy("x")
 
     def test_repeat(self):

@@ -49,9 +49,11 @@ def test_nobody_listens():
     with pytest.raises(IndexError, match="no current reporter"):
         chainrule.get_current_reporter()
     with Reporter():
-        thread = threading.Thread(target=lambda: pytest.raises(IndexError, chainrule.get_current_reporter))
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(report({"a": 1})))
         thread.start()
         thread.join()
+        assert chainrule.get_current_reporter().observation == {}
         with pytest.raises(KeyError, match="observer is not registered to the reporter: object"):
             report({"a": 1}, object())
 

@@ -75,7 +75,7 @@ def test_sums():
     one += two
     assert list(one) == list(both)
     with pytest.raises(ValueError, match="supports only objects of Sequential class"):
-        one + [F.relu]
+        _ = one.__add__([F.relu])
     with pytest.raises(ValueError, match="supports only objects of Sequential class"):
         one += [F.relu]
 

@@ -45,7 +45,7 @@ cupy: Any = object()
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class ndarray:  # noqa: N801
+class ndarray:
     """Stands for CuPy's array type, so that ``isinstance(x, cuda.ndarray)`` can be asked."""
 
 
@@ -256,7 +256,9 @@ def should_use_cudnn(level: str, lowest_version: int = 0) -> bool:
         ValueError: If ``level`` is another.
     """
     if level not in ("==always", ">=auto"):
-        raise ValueError(f"invalid cuDNN use level: {level!r} (must be either of '==always' or '>=auto')")
+        raise ValueError(
+            f"invalid cuDNN use level: {level!r} (must be either of '==always' or '>=auto')"
+        )
     return False
 
 

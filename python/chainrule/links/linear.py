@@ -61,6 +61,8 @@ class Linear(Link):
         super().__init__()
         if out_size is None:
             in_size, out_size = None, in_size
+        if out_size is None:
+            raise TypeError("[Linear] out_size: got None, expected an integer")
         self.in_size = in_size
         self.out_size = out_size
         self.nobias = nobias
@@ -73,7 +75,7 @@ class Linear(Link):
                 self.b = Parameter(0 if initial_bias is None else initial_bias, out_size)
 
     @classmethod
-    def from_params(cls, W: Any, b: Any = None, nobias: bool = False) -> Linear:  # noqa: N803
+    def from_params(cls, W: Any, b: Any = None, nobias: bool = False) -> Linear:
         """Make a layer with given weight and bias.
 
         Args:

@@ -73,7 +73,8 @@ class NpzArchive(Mapping[str, Any]):
     def __init__(self, file: Any) -> None:
         if isinstance(file, np.lib.npyio.NpzFile):
             self.name = str(getattr(file.fid, "name", None) or "npz file")
-            self._zip, self._owned = file.zip, False
+            self._zip: Any = file.zip
+            self._owned = False
         else:
             named = isinstance(file, (str, os.PathLike))
             self.name = os.fspath(file) if named else str(getattr(file, "name", "npz file"))
@@ -82,9 +83,7 @@ class NpzArchive(Mapping[str, Any]):
                 self._zip = zipfile.ZipFile(file)
             except _NO_ARCHIVE as error:
                 raise ValueError(f"[load_npz] {self.name}: not an npz file: {error}") from None
-        self._entries = {
-            info.filename.removesuffix(".npy"): info for info in self._zip.infolist()
-        }
+        self._entries = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
 
     def __enter__(self) -> NpzArchive:
         return self
@@ -134,9 +133,7 @@ class NpzArchive(Mapping[str, Any]):
             ) from None
 
     @staticmethod
-    def _read(
-        member: IO[bytes], size: int, expected: tuple[int, ...] | None
-    ) -> np.ndarray | None:
+    def _read(member: IO[bytes], size: int, expected: tuple[int, ...] | None) -> np.ndarray | None:
         version = np.lib.format.read_magic(member)
         if version == (1, 0):
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)

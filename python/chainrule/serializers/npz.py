@@ -188,11 +188,15 @@ class NpzDeserializer(Deserializer):
                     f"{stored.shape}"
                 ) from None
         if stored.shape != value.shape:
-            raise ValueError(f"{where} has another shape: got {stored.shape}, expected {value.shape}")
+            raise ValueError(
+                f"{where} has another shape: got {stored.shape}, expected {value.shape}"
+            )
         if stored.dtype.kind == "V" and stored.dtype.itemsize == value.dtype.itemsize:
             stored = stored.view(value.dtype)  # dtypes that NumPy has no name for: bfloat16
         if not np.can_cast(stored.dtype, value.dtype, "same_kind"):
-            raise TypeError(f"{where} has another dtype: got {stored.dtype}, expected {value.dtype}")
+            raise TypeError(
+                f"{where} has another dtype: got {stored.dtype}, expected {value.dtype}"
+            )
         if not value.flags.writeable:
             raise ValueError(f"{where} is to be loaded into a read-only array")
         before = value.copy()

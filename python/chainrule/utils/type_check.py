@@ -100,10 +100,16 @@ class Expr:
         return Expr(f"{self}[{shown}]", _ATOM, lambda: self.eval()[_value(key)])
 
     def __call__(self, *args: Any) -> Expr:
+        """Call the value when evaluated.
+
+        Args:
+            *args: Arguments: values or expressions.
+
+        Returns:
+            An expression.
+        """
         shown = ", ".join(_text(a) for a in args)
-        return Expr(
-            f"{self}({shown})", _ATOM, lambda: self.eval()(*(_value(a) for a in args))
-        )
+        return Expr(f"{self}({shown})", _ATOM, lambda: self.eval()(*(_value(a) for a in args)))
 
     def __neg__(self) -> Expr:
         return Expr("-" + _enclose(self, 6), 6, lambda: -self.eval())
@@ -364,9 +370,7 @@ def expect_broadcast_shapes(*shape_types: Any) -> None:
     try:
         np.broadcast_shapes(*shapes)
     except ValueError:
-        pairs = [
-            f"{_text(s)} = {shape}" for s, shape in zip(shape_types, shapes, strict=True)
-        ]
+        pairs = [f"{_text(s)} = {shape}" for s, shape in zip(shape_types, shapes, strict=True)]
         message = "cannot broadcast inputs of the following shapes:\n" + "\n".join(pairs)
         raise InvalidType("each dimension has the same size or is 1", message, message) from None
 

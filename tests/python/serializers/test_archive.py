@@ -6,11 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from golden import golden_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.serializers.archive import NpzArchive, write_npz
+from golden import golden_cases
 
 SNAPSHOTS = sorted((golden_cases.HERE / "snapshots").glob("*.npz"))
 ARRAYS = {
@@ -170,7 +170,9 @@ def test_truncated_files(compression):
 @settings(max_examples=300, deadline=None)
 @given(
     st.booleans(),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
+    ),
 )
 def test_corrupted_files_give_errors_or_the_same_arrays(compression, changes):
     data = bytearray(written(compression))

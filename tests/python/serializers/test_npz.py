@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pytest
-from golden import golden_cases
 
 import chainrule
 import chainrule.functions as F
@@ -15,6 +14,7 @@ from chainrule.serializers import (
     load_npz,
     save_npz,
 )
+from golden import golden_cases
 
 FOLDER = golden_cases.HERE / "snapshots"
 
@@ -151,7 +151,7 @@ def test_values_of_all_kinds():
     assert type(blank.values[6]) is np.float32
     assert report.loaded == [f"child/{i}" for i in (0, 1, 2, 3, 5, 6, 7)]
     for wrong in ({}, object(), [1, None]):
-        with pytest.raises((TypeError, ValueError), match="child/0|inhomogeneous"):
+        with pytest.raises((TypeError, ValueError), match=r"child/0|inhomogeneous"):
             saved(Thing(wrong))
 
 

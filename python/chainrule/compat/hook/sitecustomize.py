@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -15,7 +16,7 @@ class _FirstImport:
     """Waits for the first import of Chainer."""
 
     @classmethod
-    def find_spec(cls, fullname, path=None, target=None):
+    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> Any:
         """Put the real finder in our place when Chainer is asked for."""
         if fullname.partition(".")[0] not in ("chainer", "chainerx"):
             return None
@@ -33,7 +34,7 @@ if os.environ.get("CHAINRULE_COMPAT"):
     sys.meta_path.insert(0, _FirstImport)
 
 
-def _run_next():
+def _run_next() -> None:
     """Run the sitecustomize that this one hides, if there is one."""
     others = [path for path in sys.path if os.path.abspath(path) != _HERE]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)

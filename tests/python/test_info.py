@@ -1,0 +1,26 @@
+import io
+
+import chainrule
+from chainrule import _core
+from chainrule.info import runtime_info
+
+
+def test_columns_are_aligned():
+    out = io.StringIO()
+    chainrule.print_runtime_info(out)
+    lines = out.getvalue().splitlines()
+    width = max(map(len, runtime_info())) + 2
+    assert all(line[width - 1] == " " and line[width] != " " for line in lines)
+    assert len(lines) == len(runtime_info())
+
+
+def test_what_is_told(monkeypatch):
+    info = runtime_info()
+    assert info["chainrule"] == chainrule.__version__ == _core.__version__
+    assert info["CPU kernels"] in ("baseline", "avx2", "avx512")
+    assert int(info["threads"]) >= 1
+    assert info["oneDNN"].startswith("3.")
+    monkeypatch.setattr(_core, "cuda_status", lambda: (False, "no driver"))
+    assert runtime_info()["CUDA"] == "not available: no driver"
+    monkeypatch.setattr(_core, "cuda_status", lambda: (True, "1 device"))
+    assert runtime_info()["CUDA"] == "available"
