@@ -1,6 +1,5 @@
 """Variables and parameters."""
 
-from __future__ import annotations
 
 import operator
 from typing import Any
