@@ -30,11 +30,7 @@ SoftTargetLoss soft_target_loss_from(std::string_view loss) {
 
 // Labels and weights: no gradient flows to them, whether they come in a Variable or not.
 Array constant_from(py::handle object, const char* op) {
-  if (auto* impl = variable_or_null(object)) {
-    require_data(Variable(Ref<VariableImpl>(impl)));
-    return impl->data();
-  }
-  return from_numpy(object, op);
+  return require(op, to_variable(object, op)).array();
 }
 
 }  // namespace
@@ -42,17 +38,8 @@ Array constant_from(py::handle object, const char* op) {
 void bind_nn_ops(py::module_& m) {
   m.def("matmul", &Op<matmul>::call, py::arg("a"), py::arg("b"), py::arg("transa") = false,
         py::arg("transb") = false);
-  m.def(
-      "linear",
-      [](const Variable& x, const Variable& w, const Variable& b, int n_batch_axes) {
-        require_data(x);
-        require_data(w);
-        if (b.defined()) require_data(b);
-        // The work is that of the result and more.
-        ReleaseGil gil(x.size() + w.size());
-        return linear(x, w, b, n_batch_axes);
-      },
-      py::arg("x"), py::arg("W"), py::arg("b") = Variable(), py::arg("n_batch_axes") = 1);
+  m.def("linear", &Op<linear, 2>::call, py::arg("x"), py::arg("W"), py::arg("b") = Variable(),
+        py::arg("n_batch_axes") = 1);
   m.def("softmax", &Op<softmax>::call, py::arg("x"), py::arg("axis") = 1);
   m.def("log_softmax", &Op<log_softmax>::call, py::arg("x"), py::arg("axis") = 1);
   m.def("mean_squared_error", &Op<mean_squared_error>::call, py::arg("x0"), py::arg("x1"));
@@ -68,7 +55,7 @@ void bind_nn_ops(py::module_& m) {
         options.reduce = reduce_from(op, reduce);
         options.soft_target_loss = soft_target_loss_from(soft_target_loss);
         if (!class_weight.is_none()) options.class_weight = constant_from(class_weight, op);
-        require_data(x);
+        require(op, x);
         const Array labels = constant_from(t, op);
         ReleaseGil gil(x.size());
         return chainrule::softmax_cross_entropy(x, labels, options);
@@ -80,7 +67,7 @@ void bind_nn_ops(py::module_& m) {
       [](const Variable& x, py::handle t, bool normalize, std::string_view reduce) {
         constexpr char op[] = "sigmoid_cross_entropy";
         const LossReduce how = reduce_from(op, reduce);
-        require_data(x);
+        require(op, x);
         const Array labels = constant_from(t, op);
         ReleaseGil gil(x.size());
         return chainrule::sigmoid_cross_entropy(x, labels, normalize, how);
@@ -89,7 +76,7 @@ void bind_nn_ops(py::module_& m) {
   m.def(
       "accuracy",
       [](const Variable& y, py::handle t, std::optional<std::int64_t> ignore_label) {
-        require_data(y);
+        require("accuracy", y);
         const Array labels = constant_from(t, "accuracy");
         ReleaseGil gil(y.size());
         return chainrule::accuracy(y, labels, ignore_label);

@@ -22,9 +22,10 @@ Kernel<void(const GemmPlan&, std::int64_t, std::int64_t, std::int64_t, std::int6
     packed_kernel("gemm.packed");
 Kernel<GemmBlocking()> blocking_kernel("gemm.blocking");
 
-// In multiply-adds, measured: below the first a plain loop is quickest, below the second one
-// thread is.
+// In multiply-adds, measured: up to the first a plain loop is quickest, up to the second our own
+// kernel (calling oneDNN takes 0.2 microseconds), up to the third one thread is.
 constexpr std::int64_t kTiny = 256;
+constexpr std::int64_t kSmall = 1024;
 constexpr std::int64_t kSerial = std::int64_t{1} << 18;
 // A thread writes whole cache lines of a thin product.
 constexpr std::int64_t kThinGrain = 64;
@@ -143,49 +144,53 @@ Grid choose_grid(const GemmPlan& plan, const GemmBlocking& blocking, std::int64_
   return best;
 }
 
-void packed(const GemmPlan& plan, Dtype dtype) {
+// `scratch` is the calling thread's own where it is one of many; null where it may use them all.
+void packed(const GemmPlan& plan, Dtype dtype, void* scratch) {
   const auto kernel = packed_kernel.get({}, dtype);
   const GemmBlocking blocking = blocking_kernel.get({}, dtype)();
-  if (work(plan) <= kSerial || num_threads() == 1 || omp_in_parallel()) {
-    const Scratch scratch(blocking.scratch_bytes);
-    kernel(plan, 0, plan.c.rows, 0, plan.c.cols, scratch.at(0));
-    return;
-  }
-  const Grid grid = choose_grid(plan, blocking, num_threads());
-  const Scratch scratch(grid.rows * grid.cols * blocking.scratch_bytes);
+  if (scratch) return kernel(plan, 0, plan.c.rows, 0, plan.c.cols, scratch);
+  const bool serial = work(plan) <= kSerial || omp_in_parallel();
+  const Grid grid = choose_grid(plan, blocking, serial ? 1 : num_threads());
+  const Scratch parts(grid.rows * grid.cols * blocking.scratch_bytes);
   parallel_for(grid.rows * grid.cols, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = i / grid.cols * grid.part_rows;
       const std::int64_t col = i % grid.cols * grid.part_cols;
       kernel(plan, row, std::min(plan.c.rows, row + grid.part_rows), col,
-             std::min(plan.c.cols, col + grid.part_cols), scratch.at(i * blocking.scratch_bytes));
+             std::min(plan.c.cols, col + grid.part_cols), parts.at(i * blocking.scratch_bytes));
     }
   });
 }
 
-void multiply(const GemmPlan& plan, Dtype dtype) {
-  if (work(plan) <= kTiny) return tiny_kernel.get({}, dtype)(plan);
-  if (dtype == Dtype::float32 && library_sgemm(plan)) return;
+void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
+  const std::int64_t size = work(plan);
+  if (size <= kTiny) return tiny_kernel.get({}, dtype)(plan);
+  if (dtype == Dtype::float32 && size > kSmall && library_sgemm(plan)) return;
   const bool swap = plan.c.cols <= kThinRows && plan.c.rows > kThinRows;
   if (swap || (plan.c.col_stride != 1 && plan.c.row_stride == 1 && plan.c.rows > kThinRows)) {
     const GemmPlan other = transposed(plan);
-    return swap ? thin(other, dtype) : packed(other, dtype);
+    return swap ? thin(other, dtype) : packed(other, dtype, scratch);
   }
-  plan.c.rows <= kThinRows ? thin(plan, dtype) : packed(plan, dtype);
+  plan.c.rows <= kThinRows ? thin(plan, dtype) : packed(plan, dtype, scratch);
 }
 
-// Product `index` of the batch.
-GemmPlan select(const GemmPlan& plan, std::int64_t index, int size) {
-  GemmPlan one = plan;
-  one.batch_ndim = 0;
-  for (int i = plan.batch_ndim; i-- > 0;) {
-    const std::int64_t at = index % plan.batch_shape[i] * size;
-    index /= plan.batch_shape[i];
-    one.a.data += at * plan.batch_strides[0][i];
-    one.b.data += at * plan.batch_strides[1][i];
-    one.c.data += at * plan.batch_strides[2][i];
+// Products begin..end of a batch.
+void multiply_each(const GemmPlan& batch, Dtype dtype, std::int64_t begin, std::int64_t end,
+                   void* scratch) {
+  GemmPlan one = batch;
+  for (std::int64_t i = begin; i < end; ++i) {
+    std::int64_t rest = i;
+    std::int64_t offsets[3] = {};
+    for (int d = batch.batch_ndim; d-- > 0;) {
+      const std::int64_t index = d > 0 ? rest % batch.batch_shape[d] : rest;
+      if (d > 0) rest /= batch.batch_shape[d];
+      for (int k = 0; k < 3; ++k) offsets[k] += index * batch.batch_strides[k][d];
+    }
+    one.a.data = batch.a.data + offsets[0] * item_size(dtype);
+    one.b.data = batch.b.data + offsets[1] * item_size(dtype);
+    one.c.data = batch.c.data + offsets[2] * item_size(dtype);
+    multiply(one, dtype, scratch);
   }
-  return one;
 }
 
 template <Dtype D>
@@ -193,12 +198,19 @@ void gemm(const GemmPlan& plan) {
   if (plan.batch_ndim == 0) return multiply(plan, D);
   std::int64_t count = 1;
   for (int i = 0; i < plan.batch_ndim; ++i) count *= plan.batch_shape[i];
-  auto run = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) multiply(select(plan, i, item_size(D)), D);
-  };
+  // Few large products: threads share one at a time.
   const std::int64_t each = std::max<std::int64_t>(1, work(plan));
-  if (each >= 4 * kSerial) return run(0, count);  // threads share one product at a time
-  parallel_for(count, std::max<std::int64_t>(1, kSerial / each), run);
+  const int threads = omp_in_parallel() ? 1 : num_threads();
+  if (threads > 1 && count < 4 * threads && each > kSerial) {
+    return multiply_each(plan, D, 0, count, nullptr);
+  }
+  const std::int64_t bytes = blocking_kernel.get({}, D)().scratch_bytes;
+  const Scratch scratch(threads * bytes);
+  parallel_for(count, std::max<std::int64_t>(1, kSerial / each),
+               [&](std::int64_t begin, std::int64_t end) {
+                 const int thread = threads > 1 ? omp_get_thread_num() : 0;
+                 multiply_each(plan, D, begin, end, scratch.at(thread * bytes));
+               });
 }
 
 template <Dtype... Ds>
