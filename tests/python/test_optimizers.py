@@ -6,11 +6,11 @@ import inspect
 
 import numpy as np
 import pytest
-import rule_table
-from golden import golden_cases as golden
 
 import chainrule
+import rule_table
 from chainrule import _core, optimizers
+from golden import golden_cases as golden
 
 ROW_OF = {name: row for row in rule_table.ROWS for name in row.classes}
 
