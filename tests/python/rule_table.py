@@ -1,8 +1,9 @@
 """One row per update rule: what its results are compared with, and how closely.
 
-A rule without a row fails `test_optimizers.py`. Tolerances are in units of the dtype's machine epsilon, after
-100 steps: `param` relative to the larger of 1 and the value, `state` relative to the value. The reference rounds
-after every operation where our kernels use fused multiply-adds, so that each step may differ by half a unit.
+A rule without a row fails `test_optimizers.py`. Tolerances are in units of the dtype's machine
+epsilon, after 100 steps: `param` relative to the larger of 1 and the value, `state` relative to
+the value. The reference rounds after every operation where our kernels use fused multiply-adds,
+so that each step may differ by half a unit.
 """
 
 from __future__ import annotations

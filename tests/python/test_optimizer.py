@@ -95,7 +95,7 @@ def test_inheritance_and_overrides():
 
 def test_strict_names_and_values():
     optimizer = optimizers.MomentumSGD()
-    with pytest.raises(AttributeError, match="did you mean 'momentum'. Known: lr, momentum"):
+    with pytest.raises(AttributeError, match=r"did you mean 'momentum'\? Known: lr, momentum"):
         optimizer.hyperparam.momentun = 1
     with pytest.raises(AttributeError, match="got 'lrr'; did you mean 'lr'"):
         _ = optimizer.create_update_rule().hyperparam.lrr
@@ -364,14 +364,17 @@ def test_hooks_are_checked():
 def test_loss_scaling():
     link = make_link(w=1)
     optimizer = optimizers.SGD(lr=1).setup(link)
-    with pytest.raises(ValueError, match="positive number. Actual: -1"):
+    with pytest.raises(ValueError, match="positive number"):
         optimizer.set_loss_scale(-1)
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         optimizer.loss_scaling(interval=0)
     optimizer.loss_scaling(interval=2)
     scales = []
     for factor in (1.0, 1.0, float("inf"), 1.0, 1.0):
-        lossfun = lambda factor=factor: (link.w * factor).sum()
+
+        def lossfun(factor=factor):
+            return (link.w * factor).sum()
+
         if np.isinf(factor):
             with pytest.warns(UserWarning, match="Non finite number found in param.grad of /w"):
                 optimizer.update(lossfun)
