@@ -57,8 +57,8 @@ py::object get(const Hyperparameter& self, const std::string& name) {
 void set(Hyperparameter& self, const std::string& name, py::handle object) {
   Value value = value_from_python(object);
   if (self.strict() && self.strict()->find_field(intern(name)) >= 0 && !value.numeric) {
-    throw TypeError(cat("[hyperparam] '", name, "' of ", self.strict()->name,
-                        " is no number: got ", py::repr(object).cast<std::string>()));
+    throw TypeError(cat("[hyperparam] '", name, "' of ", self.strict()->name, " is no number: got ",
+                        py::repr(object).cast<std::string>()));
   }
   self.set(intern(name), std::move(value));
 }
@@ -81,19 +81,26 @@ std::string repr(const Hyperparameter& self) {
   return out + ")";
 }
 
-// Copies and pickles: the parent goes along, as an object of its own.
-py::tuple reduce(const Ref<Hyperparameter>& self) {
-  py::dict own;
-  for (const auto& [name, value] : self->own()) own[py::str(*name)] = value_to_python(value);
-  const py::object strict =
-      self->strict() ? py::object(py::str(self->strict()->name)) : py::object(py::none());
-  return py::make_tuple(py::type::of<Hyperparameter>().attr("_restore"),
-                        py::make_tuple(self->parent(), strict, own));
-}
-
 Ref<Hyperparameter> make(const Ref<Hyperparameter>& parent, const py::object& algorithm) {
   return make_ref<Hyperparameter>(
       parent, algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+}
+
+// Copies and pickles: the parent goes along, as an object of its own.
+py::tuple save(const Hyperparameter& self) {
+  py::dict own;
+  for (const auto& [name, value] : self.own()) own[py::str(*name)] = value_to_python(value);
+  const py::object strict =
+      self.strict() ? py::object(py::str(self.strict()->name)) : py::object(py::none());
+  return py::make_tuple(self.parent(), strict, own);
+}
+
+Ref<Hyperparameter> restore(const py::tuple& saved) {
+  auto out = make(saved[0].cast<Ref<Hyperparameter>>(), saved[1]);
+  for (const auto& [name, value] : saved[2].cast<py::dict>()) {
+    set(*out, name.cast<std::string>(), value);
+  }
+  return out;
 }
 
 }  // namespace
@@ -117,21 +124,11 @@ void bind_hyperparameter(py::module_& m) {
       "    >>> child.lr = 10.0\n"
       "    >>> parent.lr, child\n"
       "    (0.1, Hyperparameter(lr=10.0))\n")
-      .def(py::init([](const Ref<Hyperparameter>& parent) {
-             return make_ref<Hyperparameter>(parent);
-           }),
+      .def(py::init(
+               [](const Ref<Hyperparameter>& parent) { return make_ref<Hyperparameter>(parent); }),
            py::arg("parent") = py::none())
       .def_static("_make", &make, py::arg("parent"), py::arg("algorithm"),
                   "With an algorithm's name, only its fields can be set.")
-      .def_static("_restore",
-                  [](const Ref<Hyperparameter>& parent, const py::object& algorithm,
-                     const py::dict& own) {
-                    auto out = make(parent, algorithm);
-                    for (const auto& [name, value] : own) {
-                      set(*out, name.cast<std::string>(), value);
-                    }
-                    return out;
-                  })
       .def_property_readonly(
           "parent", [](const Hyperparameter& self) { return self.parent(); },
           "Where values that are not set here come from, or None.")
@@ -154,7 +151,7 @@ void bind_hyperparameter(py::module_& m) {
              return names;
            })
       .def("__repr__", &repr)
-      .def("__reduce__", &reduce);
+      .def(py::pickle(&save, &restore));
 
   m.def(
       "update_rules",

@@ -76,10 +76,10 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
     return;
   }
   const Array array = from_numpy(value, "state");
-  if (!is_floating(array.dtype())) {
-    throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
-  }
   if (!state.defined()) {
+    if (!is_floating(array.dtype())) {
+      throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
+    }
     state = copied(array);
     return;
   }
@@ -171,21 +171,24 @@ void bind_rule(py::module_& m) {
       .def("_get_state", &get_state)
       .def("_set_state", &set_state)
       .def("_init_states", &init_states)
-      .def("_master",
-           [](UpdateRule& self, py::handle param) {
-             return to_numpy(self.master(parameter_from(param)->data()));
-           },
-           "The float32 copy of a half-precision parameter.")
-      .def("_step",
-           [](const Ref<UpdateRule>& self, py::handle param) {
-             UpdateOptions options;
-             options.counted = true;
-             run_one(param, self, options);
-           },
-           "The update itself: no hooks, no count.")
-      .def("_update",
-           [](const Ref<UpdateRule>& self, py::handle param) { run_one(param, self, {}); },
-           "Hooks, update and count of one parameter.");
+      .def(
+          "_master",
+          [](UpdateRule& self, py::handle param) {
+            return to_numpy(self.master(parameter_from(param)->data()));
+          },
+          "The float32 copy of a half-precision parameter.")
+      .def(
+          "_step",
+          [](const Ref<UpdateRule>& self, py::handle param) {
+            UpdateOptions options;
+            options.counted = true;
+            run_one(param, self, options);
+          },
+          "The update itself: no hooks, no count.")
+      .def(
+          "_update",
+          [](const Ref<UpdateRule>& self, py::handle param) { run_one(param, self, {}); },
+          "Hooks, update and count of one parameter.");
 }
 
 void bind_hook(py::module_& m) {
@@ -274,9 +277,9 @@ void bind_table(py::module_& m) {
             run_step(self.rows, options);
           },
           py::arg("loss_scale"), py::arg("chainer"), "Divides all gradients in memory.")
-      .def("fill_missing_gradients",
-           [](Table& self) { self.rows.fill_missing_gradients(); },
-           "Gives zeros to initialised parameters without a gradient.")
+      .def(
+          "fill_missing_gradients", [](Table& self) { self.rows.fill_missing_gradients(); },
+          "Gives zeros to initialised parameters without a gradient.")
       .def(
           "nonfinite_gradients",
           [](Table& self, bool disabled_too) {

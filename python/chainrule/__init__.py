@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from chainrule import _core, backends, configuration, cuda, functions, initializers, links, utils
+from chainrule import (
+    _core,
+    backends,
+    configuration,
+    cuda,
+    functions,
+    initializers,
+    links,
+    optimizer,
+    optimizer_hooks,
+    optimizers,
+    utils,
+)
 from chainrule._core import Variable
 from chainrule.backend import (
     get_array_types,
@@ -30,6 +42,7 @@ from chainrule.info import print_runtime_info
 from chainrule.initializer import Initializer
 from chainrule.link import Link
 from chainrule.link_hook import LinkHook
+from chainrule.optimizer import GradientMethod, Optimizer, UpdateRule
 from chainrule.reporter import (
     DictSummary,
     Reporter,

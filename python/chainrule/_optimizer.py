@@ -188,9 +188,7 @@ class Optimizer:
         """
         if scale is None:
             if interval < 1:
-                raise ValueError(
-                    f"interval must be greater than or equal to 1. Actual: {interval}"
-                )
+                raise ValueError(f"interval must be greater than or equal to 1. Actual: {interval}")
             self._loss_scaling_is_dynamic = True
             self._loss_scale = 1.0
             self._loss_scaling_multiplier = math.pow(2.0, 1.0 / interval)

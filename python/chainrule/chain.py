@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import Any
 
+from chainrule._core import structure_changed
 from chainrule.device_resident import DeviceResidentsVisitor
 from chainrule.link import Link
 from chainrule.serializer import AbstractSerializer
@@ -229,6 +230,7 @@ class ChainList(_Tree, MutableSequence[Link]):
         return iter(self._children)
 
     def _number(self) -> None:
+        structure_changed()
         for index, link in enumerate(self._children):
             link.name = str(index)
 

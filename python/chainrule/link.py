@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule._core import structure_changed
 from chainrule.device_resident import DeviceResident, DeviceResidentsVisitor
 from chainrule.initializers import _get_initializer
 from chainrule.link_hook import LinkHook, _active, call_with_hooks
@@ -113,11 +114,14 @@ class Link(DeviceResident):
             value.name = name
             self._params.add(name)
             self._persistent.discard(name)
+        if isinstance(value, (Parameter, Link)):
+            structure_changed()  # optimizers keep tables
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         self._params.discard(name)
         self._persistent.discard(name)
+        structure_changed()
         object.__delattr__(self, name)
 
     @property

@@ -116,9 +116,7 @@ class GradientMethod(Optimizer):
             A new rule whose hyperparameters fall back to the optimizer's.
         """
         if self._rule_class is None:
-            raise NotImplementedError(
-                f"[{type(self).__name__}] override create_update_rule"
-            )
+            raise NotImplementedError(f"[{type(self).__name__}] override create_update_rule")
         return self._rule_class(self.hyperparam)
 
     def _changed(self) -> None:

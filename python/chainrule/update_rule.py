@@ -395,7 +395,7 @@ class UpdateRule(_core.UpdateRule):
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self._start(saved["hyperparam"])
-        vars(self).update(saved["attributes"])
+        self.__dict__.update(saved["attributes"])
         self.t = saved["t"]
         self._enabled = saved["enabled"]
         self._fp32_update = saved["fp32_update"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import initializers
-from chainrule._core import Variable
+from chainrule._core import Variable, structure_changed
 from chainrule.backend import CpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
@@ -412,8 +412,10 @@ class Parameter(Variable):
 
     def _set_update_rule(self, rule: Any) -> None:
         self._update_rule = rule
+        structure_changed()  # optimizers keep tables
         if rule is None:
             return
+        rule._attach(self)
         # What was said before there was a rule holds for the rule.
         if not self._update_enabled:
             rule.enabled = False

@@ -67,11 +67,13 @@ void check_coefs(const UpdateRule& rule,
                        algorithm.name, " is too small for float32: got ", values[i]));
 }
 
-update::GradientStep checked_step(const GradientHook& hook) {
+update::GradientStep checked_step(const GradientHook& hook, double decay_scale) {
   if (hook.a != hook.a || hook.b != hook.b) {
     throw ValueError("[update] a hook's number is NaN");
   }
-  return hook.step();
+  update::GradientStep step = hook.step();
+  if (step.op == update::GradientOp::weight_decay) step.a *= decay_scale;
+  return step;
 }
 
 }  // namespace
@@ -119,7 +121,7 @@ void UpdateTable::plan_program(const UpdateOptions& options) {
     if (hook->kind == GradientHook::Kind::clip_norm) {
       norms_.emplace_back(static_cast<int>(program_.size()), hook->a);
     }
-    program_.push_back(checked_step(*hook));
+    program_.push_back(checked_step(*hook, options.chainer_order ? options.loss_scale : 1));
   }
   hook_count_ = static_cast<int>(program_.size());
   if (scaled && options.chainer_order) program_.push_back(unscale);
@@ -201,12 +203,15 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
   check_coefs(rule, resolved, row, t, entry.path);
 
+  const bool mastered = rule.fp32_update && is_half(data.dtype());
+  const double decay_scale = options.chainer_order && !mastered ? options.loss_scale : 1;
   rule.program.clear();
-  for (const Ref<GradientHook>& hook : rule.hooks) rule.program.push_back(checked_step(*hook));
+  for (const Ref<GradientHook>& hook : rule.hooks) {
+    rule.program.push_back(checked_step(*hook, decay_scale));
+  }
   row.own_steps = rule.program.data();
   row.own_count = static_cast<std::int16_t>(rule.program.size());
 
-  const bool mastered = rule.fp32_update && is_half(data.dtype());
   if (mastered) {
     row.param = rule.master(data).raw();
     row.param_dtype = static_cast<std::uint8_t>(Dtype::float32);
@@ -225,7 +230,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
     row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
   }
   row.rule = resolved.variant->rule;
-  entry.counts = true;
+  entry.counts = !options.counted;
 }
 
 void UpdateTable::prepare(const UpdateOptions& options) {

@@ -18,7 +18,9 @@ struct UpdateOptions {
   std::vector<Ref<GradientHook>> hooks;
   // What gradients were multiplied by; divided out before the hooks see them.
   double loss_scale = 1;
-  // Divided out after `hooks` instead, and `hooks` see disabled parameters too.
+  // As Chainer had it: divided out after `hooks`, of which only the decay of weights allows for
+  // the scale (and still does on a rule, where it is divided out already); `hooks` see disabled
+  // parameters too.
   bool chainer_order = false;
   // Leaves the gradients in memory as the rules saw them.
   bool write_gradients = false;

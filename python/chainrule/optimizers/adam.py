@@ -256,9 +256,7 @@ class AMSGrad(Adam, rule=AdamRule):
         eps: float = 1e-8,
         eta: float = 1.0,
     ) -> None:
-        super().__init__(
-            alpha=alpha, beta1=beta1, beta2=beta2, eps=eps, eta=eta, amsgrad=True
-        )
+        super().__init__(alpha=alpha, beta1=beta1, beta2=beta2, eps=eps, eta=eta, amsgrad=True)
 
 
 class AdaBound(Adam, rule=AdamRule):

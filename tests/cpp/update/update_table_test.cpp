@@ -245,9 +245,31 @@ TEST(UpdateTable, UnscalesBeforeTheHooksOrAfterThemAsChainerDid) {
     UpdateOptions options;
     options.loss_scale = 8;
     options.chainer_order = chainer;
-    options.hooks.push_back(make_ref<GradientHook>(GradientHook::Kind::weight_decay, 1));
+    options.hooks.push_back(make_ref<GradientHook>(GradientHook::Kind::lasso, 1));
     table.update(options);
-    EXPECT_EQ(2 - values_of(p->data())[0], chainer ? (8 + 2) / 8.0 : 8 / 8.0 + 2);
+    EXPECT_EQ(2 - values_of(p->data())[0], chainer ? (8 + 1) / 8.0 : 8 / 8.0 + 1);
+  }
+}
+
+TEST(UpdateTable, DecayOnARuleIsMultipliedByTheLossScaleOnlyAsChainerDid) {
+  for (bool chainer : {false, true}) {
+    auto p = parameter({2}, {8}, Dtype::float64);
+    auto q = parameter({2}, {8}, Dtype::float64);
+    auto rule = rule_of("SGD", {{"lr", 1}});
+    const auto decay = make_ref<GradientHook>(GradientHook::Kind::weight_decay, 1);
+    rule->hooks.push_back(decay);
+    UpdateTable table;
+    table.add(p, rule, "/p", false);
+    UpdateOptions options;
+    options.loss_scale = 8;
+    options.chainer_order = chainer;
+    table.update(options);
+    EXPECT_EQ(2 - values_of(p->data())[0], chainer ? 8 / 8.0 + 8 * 2 : 8 / 8.0 + 2);
+    UpdateTable other;
+    other.add(q, rule_of("SGD", {{"lr", 1}}), "/q", false);
+    options.hooks.push_back(decay);
+    other.update(options);
+    EXPECT_EQ(2 - values_of(q->data())[0], 8 / 8.0 + 2);
   }
 }
 
@@ -358,15 +380,11 @@ TEST(UpdateTable, RefusesBeforeAnythingIsChanged) {
        }},
       {"not initialized", [](VariableImpl& p, UpdateRule&) { p.set_data({}); }},
       {"gradient of the wrong shape",
-       [](VariableImpl& p, UpdateRule&) {
-         p.set_data(array_of({1, 2}, Dtype::float32));
-       }},
+       [](VariableImpl& p, UpdateRule&) { p.set_data(array_of({1, 2}, Dtype::float32)); }},
       {"gradient of the wrong dtype",
        [](VariableImpl& p, UpdateRule&) { p.set_data(array_of({1}, Dtype::float64)); }},
       {"state 'v' of the wrong shape",
-       [](VariableImpl&, UpdateRule& rule) {
-         rule.state(1) = array_of({1, 2}, Dtype::float32);
-       }},
+       [](VariableImpl&, UpdateRule& rule) { rule.state(1) = array_of({1, 2}, Dtype::float32); }},
       {"state 'v' of another dtype",
        [](VariableImpl&, UpdateRule& rule) {
          rule.state(0) = array_of({1}, Dtype::float32);

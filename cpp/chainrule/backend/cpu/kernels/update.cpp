@@ -27,8 +27,7 @@ void step_loop(const double* coefs, std::int64_t n, T* p, const T* g, T* const* 
   [&](auto* __restrict... s) __attribute__((always_inline)) {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) Rule::step(c, g[i], p[i], s[i]...);
-  }
-  (states[S]...);
+  }(states[S]...);
 }
 
 template <int... S>
