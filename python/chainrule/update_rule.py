@@ -180,6 +180,11 @@ class UpdateRule(_core.UpdateRule):
 
     # Hooks
 
+    @property
+    def hooks(self) -> dict[str, Callable[..., Any]]:
+        """The hooks of this parameter by name, in the order in which they run."""
+        return {**self._hookable.pre, **self._hookable.post}
+
     def add_hook(
         self, hook: Callable[..., Any], name: str | None = None, timing: str = "auto"
     ) -> None:
