@@ -5,6 +5,7 @@
 #include "chainrule/backend/kernel.h"
 #include "chainrule/backend/parallel.h"
 #include "chainrule/core/storage.h"
+#include "cuda.h"
 #include "errors.h"
 #include "function_node.h"
 #include "node.h"
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, m) {
   bind_update(m);
   bind_nn_ops(m);
   bind_array_ops(m);
+  bind_cuda(m);
 
   m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
         "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");

@@ -1,5 +1,4 @@
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -8,49 +7,64 @@
 
 #include "emulation.h"
 
-// Device memory: pages that nothing may touch, except kernels on their device and copies.
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes)
+#endif
+
+// Device memory: a stretch of pages per device that nothing may touch, except kernels on that
+// device and copies.
 namespace {
 
 constexpr std::size_t kTotal = std::size_t{1} << 30;
+constexpr std::size_t kAlignment = 256;
+constexpr std::size_t kGap = 256;  // between blocks, full of canaries
 constexpr std::byte kCanary{0xA5};
 
 struct Block {
   std::size_t bytes;
-  std::size_t mapped;  // the last page is never opened
+  std::size_t room;  // with the gap
   int device;
   EmulatedPool* pool;
 };
 
-std::recursive_mutex mutex;
-std::size_t used[kEmulatedDevices];
+struct Arena {
+  std::byte* base = nullptr;
+  std::size_t top = 0;
+  std::size_t used = 0;
+  std::multimap<std::size_t, std::byte*> released;  // by room
+};
 
-std::map<std::uintptr_t, Block>& blocks() {
-  static auto* all = new std::map<std::uintptr_t, Block>;
+std::recursive_mutex mutex;
+Arena arenas[kEmulatedDevices];
+
+std::map<const std::byte*, Block>& blocks() {
+  static auto* all = new std::map<const std::byte*, Block>;
   return *all;
 }
 
-std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
-
-void protect(std::uintptr_t address, const Block& block, int protection) {
-  if (mprotect(reinterpret_cast<void*>(address), block.mapped - page(), protection)) std::abort();
+void protect(const Arena& arena, int protection) {
+  if (arena.base && mprotect(arena.base, kTotal, protection)) std::abort();
 }
 
 // The block that holds all of data..data+bytes, or null.
 const Block* find(const void* data, std::size_t bytes) {
-  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  const auto* address = static_cast<const std::byte*>(data);
   auto next = blocks().upper_bound(address);
   if (next == blocks().begin()) return nullptr;
-  const auto& found = *std::prev(next);
-  return address + bytes <= found.first + found.second.bytes ? &found.second : nullptr;
+  const auto& [begin, block] = *std::prev(next);
+  return address + bytes <= begin + block.bytes ? &block : nullptr;
 }
 
-// A run of foreign memory; true where no part of it is a device's.
+// Memory of the host: no part of it is a device's.
 bool is_host(const void* data, std::size_t bytes) {
-  const auto address = reinterpret_cast<std::uintptr_t>(data);
-  auto next = blocks().lower_bound(address + bytes);
-  if (next == blocks().begin()) return true;
-  const auto& before = *std::prev(next);
-  return before.first + before.second.mapped <= address;
+  const auto* address = static_cast<const std::byte*>(data);
+  for (const Arena& arena : arenas) {
+    if (arena.base && address + bytes > arena.base && address < arena.base + kTotal) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -63,55 +77,74 @@ struct EmulatedPool {
 
 MemoryAccess::MemoryAccess(int device) : device_(device) {
   mutex.lock();
-  for (auto& [address, block] : blocks()) {
-    if (device_ < 0 || block.device == device_) protect(address, block, PROT_READ | PROT_WRITE);
+  for (int i = 0; i < kEmulatedDevices; ++i) {
+    if (device_ < 0 || i == device_) protect(arenas[i], PROT_READ | PROT_WRITE);
   }
 }
 MemoryAccess::~MemoryAccess() {
-  for (auto& [address, block] : blocks()) protect(address, block, PROT_NONE);
+  for (const Arena& arena : arenas) protect(arena, PROT_NONE);
   mutex.unlock();
 }
 
 static cudaError_t allocate(void** data, std::size_t bytes, EmulatedPool* pool) {
-  const std::lock_guard lock(mutex);
   int device = 0;
   cudaGetDevice(&device);
+  const std::lock_guard lock(mutex);
+  Arena& arena = arenas[device];
+  if (!arena.base) {
+    void* base = mmap(nullptr, kTotal, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return emulated_error(cudaErrorMemoryAllocation);
+    arena.base = static_cast<std::byte*>(base);
+  }
   if (bytes == 0) return emulated_error(cudaErrorInvalidValue);
-  if (emulating("out_of_memory") || used[device] + bytes > kTotal) {
+  if (emulating("out_of_memory") || bytes > kTotal) {
     return emulated_error(cudaErrorMemoryAllocation);
   }
-  const std::size_t mapped = (bytes + page() - 1) / page() * page() + page();
-  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return emulated_error(cudaErrorMemoryAllocation);
-  // Whatever was not written reads as NaN or -1; past the end stands the canary.
-  std::memset(memory, 0xFF, bytes);
-  std::memset(static_cast<std::byte*>(memory) + bytes, static_cast<int>(kCanary),
-              mapped - page() - bytes);
-  mprotect(memory, mapped, PROT_NONE);
-  blocks()[reinterpret_cast<std::uintptr_t>(memory)] = {bytes, mapped, device, pool};
-  used[device] += bytes;
+  const std::size_t room = (bytes + kAlignment - 1) / kAlignment * kAlignment + kGap;
+  std::byte* block = nullptr;
+  if (const auto found = arena.released.find(room); found != arena.released.end()) {
+    block = found->second;
+    arena.released.erase(found);
+  } else if (arena.top + room <= kTotal) {
+    block = arena.base + arena.top;
+    arena.top += room;
+  } else {
+    return emulated_error(cudaErrorMemoryAllocation);
+  }
+  const MemoryAccess access(device);
+  ASAN_UNPOISON_MEMORY_REGION(block, room);
+  // Whatever was not written reads as NaN or -1.
+  std::memset(block, 0xFF, bytes);
+  std::memset(block + bytes, static_cast<int>(kCanary), room - bytes);
+  ASAN_POISON_MEMORY_REGION(block + bytes, room - bytes);
+  blocks()[block] = {bytes, room, device, pool};
+  arena.used += bytes;
   if (pool) {
     pool->used += bytes;
     if (pool->used > pool->reserved) pool->reserved = pool->used;
   }
-  *data = memory;
+  *data = block;
   return cudaSuccess;
 }
 
 static cudaError_t release(void* data) {
   const std::lock_guard lock(mutex);
-  const auto found = blocks().find(reinterpret_cast<std::uintptr_t>(data));
+  auto* address = static_cast<std::byte*>(data);
+  const auto found = blocks().find(address);
   if (found == blocks().end()) return emulated_error(cudaErrorInvalidValue);
-  const Block& block = found->second;
-  protect(found->first, block, PROT_READ);
-  const auto* bytes = static_cast<const std::byte*>(data);
-  for (std::size_t i = block.bytes; i < block.mapped - page(); ++i) {
-    if (bytes[i] != kCanary) emulation_abort("a kernel wrote past the end of an array");
-  }
-  used[block.device] -= block.bytes;
-  if (block.pool) block.pool->used -= block.bytes;
-  munmap(data, block.mapped);
+  const Block block = found->second;
   blocks().erase(found);
+  const MemoryAccess access(block.device);
+  ASAN_UNPOISON_MEMORY_REGION(address, block.room);
+  for (std::size_t i = block.bytes; i < block.room; ++i) {
+    if (address[i] != kCanary) emulation_abort("a kernel wrote past the end of an array");
+  }
+  std::memset(address, 0xFF, block.bytes);
+  ASAN_POISON_MEMORY_REGION(address, block.room);
+  Arena& arena = arenas[block.device];
+  arena.used -= block.bytes;
+  arena.released.emplace(block.room, address);
+  if (block.pool) block.pool->used -= block.bytes;
   return cudaSuccess;
 }
 
@@ -191,7 +224,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   int device = 0;
   cudaGetDevice(&device);
   *total = kTotal;
-  *free = kTotal - used[device];
+  *free = kTotal - arenas[device].used;
   return cudaSuccess;
 }
 

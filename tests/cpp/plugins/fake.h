@@ -36,12 +36,12 @@ inline PluginTable working_table() {
 
 }  // namespace fake
 
-#define FAKE_PLUGIN(change)                                                          \
+#define FAKE_PLUGIN(...)                                                             \
   extern "C" __attribute__((visibility("default"))) const chainrule::PluginTable*    \
   chainrule_cuda_plugin() {                                                          \
     static const chainrule::PluginTable table = [] {                                 \
       chainrule::PluginTable t = fake::working_table();                              \
-      change;                                                                        \
+      __VA_ARGS__;                                                                   \
       return t;                                                                      \
     }();                                                                             \
     return &table;                                                                   \
