@@ -396,9 +396,7 @@ class Link(DeviceResident):
     @property
     def update_enabled(self) -> bool:
         """Whether at least one parameter has an update rule that is enabled."""
-        return any(
-            param.update_rule is not None and param.update_rule.enabled for param in self.params()
-        )
+        return any(param.update_rule and param.update_rule.enabled for param in self.params())
 
     def enable_update(self) -> None:
         """Let optimizers update all parameters.

@@ -415,7 +415,9 @@ class Parameter(Variable):
         structure_changed()  # optimizers keep tables
         if rule is None:
             return
-        rule._attach(self)
+        attach = getattr(rule, "_attach", None)  # not every stand-in for a rule has it
+        if attach is not None:
+            attach(self)
         # What was said before there was a rule holds for the rule.
         if not self._update_enabled:
             rule.enabled = False

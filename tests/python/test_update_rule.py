@@ -11,14 +11,7 @@ import pytest
 import chainrule
 from chainrule import optimizer_hooks, optimizers
 from chainrule.optimizers.adam import AdamRule
-
-
-def make_link(**shapes) -> chainrule.Link:
-    link = chainrule.Link(**shapes)
-    for param in link.params():
-        param.array[...] = 0
-        param.grad = np.ones_like(param.array)
-    return link
+from small_links import make_link
 
 
 class Signs(chainrule.UpdateRule):
