@@ -15,18 +15,23 @@ void def_binary(py::module_& m, const char* name) {
   m.def(
       name,
       [name](py::handle a, py::handle b) {
-        auto* left = variable_or_null(a);
+        const auto* left = variable_or_null(a);
         auto* right = variable_or_null(b);
-        const Variable x = left    ? Variable(Ref<VariableImpl>(left))
-                           : right ? to_operand(a, Variable(Ref<VariableImpl>(right)), name)
-                                   : to_variable(a, name);
-        const Variable y = right ? Variable(Ref<VariableImpl>(right)) : to_operand(b, x, name);
+        const Variable x = !left && right
+                               ? to_operand(a, require(name, to_variable(b, name)), name)
+                               : require(name, to_variable(a, name));
+        const Variable y = right ? to_variable(b, name) : to_operand(b, x, name);
         return Op<function>::call(x, y);
       },
       py::arg("a"), py::arg("b"));
 }
 
 }  // namespace
+
+void throw_without_data(std::string_view op, const Variable& x) {
+  throw TypeError(cat("[", op, "] got ", x.defined() ? "a variable without data" : "None",
+                      ", expected a variable with data, an array or a number"));
+}
 
 void bind_ops(py::module_& m) {
   m.def("negative", &Op<negative>::call, py::arg("x"));

@@ -39,7 +39,7 @@ Array constant_from(py::handle object, const char* op) {
 void bind_nn_ops(py::module_& m) {
   m.def("matmul", &Op<matmul>::call, py::arg("a"), py::arg("b"), py::arg("transa") = false,
         py::arg("transb") = false);
-  m.def("linear", &Op<linear>::call, py::arg("x"), py::arg("W"), py::arg("b") = Variable());
+  m.def("linear", &Op<linear, 2>::call, py::arg("x"), py::arg("W"), py::arg("b") = Variable());
   m.def("softmax", &Op<softmax>::call, py::arg("x"), py::arg("axis") = 1);
   m.def("log_softmax", &Op<log_softmax>::call, py::arg("x"), py::arg("axis") = 1);
   m.def("mean_squared_error", &Op<mean_squared_error>::call, py::arg("x0"), py::arg("x1"));
