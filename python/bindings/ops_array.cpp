@@ -23,18 +23,14 @@ bool names_no_axis(py::handle axis) {
   return py::isinstance<py::tuple>(axis) && py::len(axis) == 0;
 }
 
-const Variable& defined(const Variable& x, const char* op) {
-  if (!x.defined()) throw TypeError(cat("[", op, "] got None, expected a variable or an array"));
-  return x;
-}
-
 template <auto function>
 void def_reduction(py::module_& m, const char* name) {
   m.def(
       name,
       [name](const Variable& x, py::handle axis, bool keepdims) {
-        defined(x, name);
-        if (names_no_axis(axis)) return x;
+        if (names_no_axis(axis)) {  // every element by itself
+          return function(expand_dims(require(name, x), -1), {-1}, false);
+        }
         return Op<function>::call(x, axis.cast<Axes>(), keepdims);
       },
       py::arg("x"), py::arg("axis") = py::none(), py::arg("keepdims") = false);
@@ -43,7 +39,7 @@ void def_reduction(py::module_& m, const char* name) {
 // Where to cut: a number of parts, or the places.
 py::object split(const Variable& x, py::handle indices_or_sections, std::int64_t axis,
                  bool force_tuple) {
-  defined(x, "split_axis");
+  require("split_axis", x);
   Variables parts;
   const bool is_list = py::hasattr(indices_or_sections, "__len__") &&
                        !(py::isinstance<py::array>(indices_or_sections) &&
@@ -82,7 +78,7 @@ void bind_shapes(py::module_& m) {
   m.def(
       "squeeze",
       [](const Variable& x, py::handle axis) {
-        defined(x, "squeeze");
+        require("squeeze", x);
         return names_no_axis(axis) ? x : squeeze(x, axis.cast<Axes>());
       },
       py::arg("x"), py::arg("axis") = py::none());
@@ -97,7 +93,7 @@ void bind_shapes(py::module_& m) {
   m.def(
       "separate",
       [](const Variable& x, std::int64_t axis) {
-        return py::tuple(py::cast(separate(defined(x, "separate"), axis)));
+        return py::tuple(py::cast(separate(require("separate", x), axis)));
       },
       py::arg("x"), py::arg("axis"));
   m.def(
@@ -106,7 +102,7 @@ void bind_shapes(py::module_& m) {
   m.def(
       "repeat",
       [](const Variable& x, py::handle repeats, std::optional<std::int64_t> axis) {
-        defined(x, "repeat");
+        require("repeat", x);
         const Variable along = axis ? x : flatten(x);
         if (PyIndex_Check(repeats.ptr()) && !py::isinstance<py::array>(repeats)) {
           return repeat(along, repeats.cast<std::int64_t>(), axis.value_or(0));
@@ -120,38 +116,38 @@ void bind_indexing(py::module_& m) {
   m.def(
       "get_item",
       [](const Variable& x, py::handle slices) {
-        return get_item(defined(x, "get_item"), parse_index(slices));
+        return get_item(require("get_item", x), parse_index(slices));
       },
       py::arg("x"), py::arg("slices"));
   m.def(
       "put_item",
       [](const Variable& g, const Shape& shape, py::handle slices) {
-        return put_item(defined(g, "put_item"), shape, parse_index(slices));
+        return put_item(require("put_item", g), shape, parse_index(slices));
       },
       py::arg("g"), py::arg("shape"), py::arg("slices"));
   m.def("flip", &Op<flip>::call, py::arg("x"), py::arg("axis") = py::none());
   m.def(
       "select_item",
       [](const Variable& x, const Variable& t) {
-        return select_item(defined(x, "select_item"), defined(t, "select_item").array());
+        return select_item(require("select_item", x), require("select_item", t).array());
       },
       py::arg("x"), py::arg("t"));
 }
 
 void bind_dropout(py::module_& m) {
   m.def(
-      "as_variable", [](const Variable& x) { return defined(x, "as_variable"); }, py::arg("x"));
+      "as_variable", [](const Variable& x) { return require("as_variable", x); }, py::arg("x"));
   m.def("dropout", &Op<dropout>::call, py::arg("x"), py::arg("ratio"), py::arg("key"));
   m.def(
       "dropout_mask",
       [](const Variable& x, double ratio, std::uint64_t key) {
-        return to_numpy(dropout_mask(defined(x, "dropout"), ratio, key));
+        return to_numpy(dropout_mask(require("dropout", x), ratio, key));
       },
       py::arg("x"), py::arg("ratio"), py::arg("key"));
   m.def(
       "dropout_mask",
       [](const Variable& x, double ratio, const py::array& numbers) {
-        return to_numpy(dropout_mask(defined(x, "dropout"), ratio, from_numpy(numbers, "dropout")));
+        return to_numpy(dropout_mask(require("dropout", x), ratio, from_numpy(numbers, "dropout")));
       },
       py::arg("x"), py::arg("ratio"), py::arg("numbers"));
 }

@@ -211,7 +211,7 @@ def check_backward(
         moved += variables
         ys = _as_tuple(func(*xs))
         gys = [None if gy is None else as_array(gy) for gy in _as_tuple(y_grad)]
-        if gys == [None]:
+        if len(gys) == 1 and gys[0] is None:
             gys = [np.ones_like(y.array) for y in ys]
         if len(gys) != len(ys):
             raise ValueError(f"[check_backward] y_grad: got {len(gys)}, expected {len(ys)}")

@@ -59,6 +59,7 @@ class Row:
         distinct: Whether elements must differ by more than finite differences see.
         fixed: Inputs by position that are made by a function of (rng, shape) instead.
         factor: Of the tolerance.
+        optional: Inputs that may be None.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Row:
     distinct: bool = False
     fixed: dict[int, Callable[..., np.ndarray]] = dataclasses.field(default_factory=dict)
     factor: float = 1.0
+    optional: tuple[int, ...] = ()
 
     def draw(self, rng: np.random.Generator, case: Case, dtype: np.dtype) -> list[np.ndarray]:
         """Make the inputs of a case."""
@@ -342,6 +344,7 @@ REDUCTIONS = [
         ),
         low=0.5,
         factor=4,
+        optional=(1,),
     ),
     *(
         unary(
@@ -449,6 +452,7 @@ PUTS = [
             for c in INDICES
         ),
         twice=False,
+        factor=20,  # one element is the sum of forty, rounded each time
     )
 ]
 

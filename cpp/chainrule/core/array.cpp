@@ -6,9 +6,11 @@ namespace chainrule {
 namespace {
 
 bool has_contiguous_strides(const Shape& shape, const Strides& strides, int item_size) {
+  for (std::int64_t d : shape) {
+    if (d == 0) return true;
+  }
   std::int64_t step = item_size;
   for (int i = shape.size(); i-- > 0;) {
-    if (shape[i] == 0) return true;
     if (shape[i] != 1) {
       if (strides[i] != step) return false;
       step *= shape[i];

@@ -68,7 +68,8 @@ struct Absolute : NoParams {
   }
 };
 
-// Bounds as parameters; NaN stays.
+// Bounds as parameters; NaN stays. Integers are compared in double: a bound may lie outside of
+// their range.
 struct Clip {
   double low;
   double high;
@@ -77,8 +78,13 @@ struct Clip {
   static constexpr Saves saves = Saves::input;
   template <class T>
   CR_INLINE T forward(T x) const {
-    const T above = x < T(low) ? T(low) : x;
-    return above > T(high) ? T(high) : above;
+    if constexpr (detail::is_integer<T>) {
+      const double value = static_cast<double>(x);
+      return value < low ? static_cast<T>(low) : value > high ? static_cast<T>(high) : x;
+    } else {
+      const T above = x < T(low) ? T(low) : x;
+      return above > T(high) ? T(high) : above;
+    }
   }
   // The gradient passes where the value was not moved; on a bound it passes, as in Chainer.
   template <class T>

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <limits>
+
 #include "chainrule/autograd/backward.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/functors/activation.h"
@@ -73,6 +76,22 @@ Variable unary(const Variable& x, Params params = {}) {
   }
 }
 
+struct Range {
+  double least;
+  double most;
+};
+
+Range range_of(Dtype dtype) {
+  return visit(dtype, []<class T>(TypeTag<T>) -> Range {
+    if constexpr (std::numeric_limits<T>::is_integer) {
+      return {static_cast<double>(std::numeric_limits<T>::min()),
+              static_cast<double>(std::numeric_limits<T>::max())};
+    } else {
+      return {-HUGE_VAL, HUGE_VAL};
+    }
+  });
+}
+
 Variable floating(const Variable& x) { return cast(x, to_floating(x.dtype())); }
 
 }  // namespace
@@ -89,6 +108,18 @@ Variable clip(const Variable& x, double low, double high) {
   if (!(low <= high)) {
     throw ValueError(cat("[clip] bounds out of order: got x_min=", low, ", x_max=", high,
                          ", expected x_min <= x_max"));
+  }
+  if (is_integral(x.dtype())) {
+    // As in NumPy: bounds that are no integers make floats of the result, and integers that
+    // the dtype does not have cannot be the result.
+    if (low != std::floor(low) || high != std::floor(high)) {
+      return clip(cast(x, Dtype::float64), low, high);
+    }
+    const auto [least, most] = range_of(x.dtype());
+    if (high < least || low > most) {
+      throw ValueError(cat("[clip] no ", x.dtype(), " lies within the bounds: got x_min=", low,
+                           ", x_max=", high, ", expected some of ", least, " to ", most));
+    }
   }
   return unary<Clip>(x, {{low, high}});
 }

@@ -55,7 +55,9 @@ void check_some(const char* op, const std::vector<Variable>& xs) {
     throw ValueError(cat("[", op, "] got no variables, expected at least one"));
   }
   for (const Variable& x : xs) {
-    if (!x.defined()) throw TypeError(cat("[", op, "] got None, expected variables"));
+    if (!x.array().defined()) {
+      throw TypeError(cat("[", op, "] got None or a variable without data, expected variables"));
+    }
   }
 }
 

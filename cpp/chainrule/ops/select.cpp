@@ -19,6 +19,15 @@ Axes stretched_axes(const Shape& from, const Shape& to) {
   return axes;
 }
 
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  const int added = to.size() - from.size();
+  if (added < 0) return false;
+  for (int i = 0; i < from.size(); ++i) {
+    if (from[i] != 1 && from[i] != to[added + i]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Variable where(const Variable& condition, const Variable& x, const Variable& y) {
@@ -59,13 +68,11 @@ Variable broadcast_to(const Variable& x, const Shape& shape) {
 
 Variable sum_to(const Variable& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  const Axes axes = stretched_axes(shape, x.shape());
-  if (x.array().broadcast_to("sum_to", x.shape()).ndim() < shape.size() ||
-      broadcast_shapes("sum_to", shape, x.shape()) != x.shape()) {
+  if (!broadcasts_to(shape, x.shape())) {
     throw ValueError(cat("[sum_to] got ", x.shape(), ", expected a shape that ", shape,
                          " broadcasts to"));
   }
-  return reshape(sum(x, axes, true), shape);
+  return reshape(sum(x, stretched_axes(shape, x.shape()), true), shape);
 }
 
 Variable scalar_like(const Variable& x, double value, ScalarKind kind) {

@@ -87,6 +87,7 @@ CR_INLINE auto reduce_block(const char* x, std::int64_t stride, std::int64_t n) 
 template <class Body>
 CR_INLINE void walk_reduced(const ReductionPlan& plan, const char* x, std::int64_t first,
                             std::int64_t last, const Body& body) {
+  if (first >= last) return;
   const int inner = plan.reduced_ndim - 1;
   if (inner == 0) {
     body(x + first * plan.reduced_strides[0], last - first);
