@@ -1,7 +1,10 @@
 #include "chainrule/update/hyperparameter.h"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "chainrule/core/error.h"
@@ -81,9 +84,10 @@ std::string repr(const Hyperparameter& self) {
   return out + ")";
 }
 
-Ref<Hyperparameter> make(const Ref<Hyperparameter>& parent, const py::object& algorithm) {
+Ref<Hyperparameter> make(const std::optional<Ref<Hyperparameter>>& parent,
+                         const py::object& algorithm) {
   return make_ref<Hyperparameter>(
-      parent, algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+      parent.value_or(nullptr), algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
 }
 
 // Copies and pickles: the parent goes along, as an object of its own.

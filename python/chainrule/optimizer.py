@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
@@ -148,7 +148,7 @@ class GradientMethod(Optimizer):
             for name in _STEPS
         )
         self._fused = all(is_native(hook) for hook in pre) and not overridden
-        table.hooks = pre if self._fused else []
+        table.hooks = cast("list[_core.GradientHook]", pre) if self._fused else []
         self._plain = (
             self._fused and not in_python and not hooks.post and not self._loss_scaling_is_dynamic
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -222,7 +222,7 @@ class UpdateRule(_core.UpdateRule):
         native = not self._hookable.post and all(
             is_native(hook) and not isinstance(hook, GradientClipping) for hook in pre
         )
-        self._native_hooks = pre if native else []
+        self._native_hooks = cast("list[_core.GradientHook]", pre) if native else []
         self._hooks_in_python = not native
         _core.structure_changed()
 

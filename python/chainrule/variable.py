@@ -182,6 +182,14 @@ def _creator_node(self: Variable) -> Any:
     return getattr(creator, "node", creator)
 
 
+def _repr(self: Variable) -> str:
+    return variable_repr(self)
+
+
+def _str(self: Variable) -> str:
+    return variable_str(self)
+
+
 def _node(self: Variable) -> Any:
     """Its place in the graph."""
     known = self.array is not None
@@ -310,8 +318,8 @@ def _copy(self: Variable) -> Variable:
 for _name, _member in {
     "__copy__": _copy,
     "__reduce__": _reduce,
-    "__repr__": variable_repr,
-    "__str__": variable_str,
+    "__repr__": _repr,
+    "__str__": _str,
     "creator_node": property(_creator_node),
     "debug_print": _debug_print,
     "device": property(_device),

@@ -28,8 +28,8 @@ from chainrule.functions.array import stack
 from chainrule.functions.array import swapaxes
 from chainrule.functions.array import transpose
 from chainrule.functions.array import where
-from chainrule.functions.connection import linear
-from chainrule.functions.evaluation import accuracy
+from chainrule.functions.connection.linear import linear
+from chainrule.functions.evaluation.accuracy import accuracy
 from chainrule.functions.loss import mean_squared_error
 from chainrule.functions.loss import sigmoid_cross_entropy
 from chainrule.functions.loss import softmax_cross_entropy

@@ -31,7 +31,8 @@ def add(*xs: VariableLike) -> Variable:
     """
     if len(xs) < 2:
         raise ValueError(f"[add] too few arguments: got {len(xs)}, expected two or more")
-    return functools.reduce(_core.add, xs)
+    total = _core.add(xs[0], xs[1])
+    return functools.reduce(_core.add, xs[2:], total)
 
 
 def absolute(x: VariableLike) -> Variable:

@@ -1,0 +1,893 @@
+"""
+chainrule's native core. Use it through the package chainrule.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import typing
+__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+class Node:
+    """
+    One recorded operation; what ``Variable.creator`` is.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def label(self) -> str:
+        """
+        Name of the operation.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Length of the longest chain of operations that led here.
+        """
+class Variable:
+    """
+    An array that remembers how it was computed.
+    
+    Operations on variables are recorded as they run, and ``backward`` runs them back:
+    ``x.grad`` is then d(self)/dx for every variable ``x`` that took part. The data stay
+    the caller's: ``Variable(x).array is x``.
+    
+    Args:
+        data: NumPy array of dtype bool, (u)int8 to int64, float16, bfloat16 (with
+            ml_dtypes), float32 or float64, of at most 8 dimensions; or None for a
+            variable that gets its data later.
+        name: Shown when the variable is printed and in errors.
+        grad: Initial gradient, of the shape and dtype of ``data``.
+        requires_grad: Whether ``backward`` computes its gradient.
+    
+    Raises:
+        TypeError: If ``data`` is no array or of another dtype.
+        ValueError: If ``grad`` has another shape.
+    
+    Example:
+        >>> x = Variable(numpy.array([1.0, 2.0], dtype=numpy.float32))
+        >>> y = x * x
+        >>> y.grad = numpy.ones_like(y.array)
+        >>> y.backward()
+        >>> x.grad
+        array([2., 4.], dtype=float32)
+    """
+    __array_priority__: typing.ClassVar[int] = 200
+    __array_ufunc__ = None
+    @staticmethod
+    def __repr__(var: Variable) -> str:
+        """
+        Give the text of ``repr(var)``.
+        
+            Args:
+                var: A Variable.
+        
+            Returns:
+                Text that looks like NumPy's for an array.
+            
+        """
+    @staticmethod
+    def __str__(var: Variable) -> str:
+        """
+        Give the text of ``str(var)``.
+        
+            Args:
+                var: A Variable.
+        
+            Returns:
+                Text that looks like NumPy's for an array.
+            
+        """
+    def __abs__(self):
+        """
+        abs(self)
+        """
+    def __add__(self, value):
+        """
+        Return self+value.
+        """
+    def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
+        ...
+    def __bool__(self):
+        """
+        True if self else False
+        """
+    def __copy__(self) -> Variable:
+        ...
+    def __eq__(self, value):
+        """
+        Return self==value.
+        """
+    def __float__(self):
+        """
+        float(self)
+        """
+    def __floordiv__(self, value):
+        """
+        Return self//value.
+        """
+    def __ge__(self, value):
+        """
+        Return self>=value.
+        """
+    def __getitem__(self: Variable | numpy.ndarray | numpy.generic | float | None, slices: typing.Any) -> Variable:
+        """
+        Elements named by integers, slices, None, Ellipsis, arrays, masks.
+        """
+    def __gt__(self, value):
+        """
+        Return self>value.
+        """
+    def __hash__(self):
+        """
+        Return hash(self).
+        """
+    def __init__(self, data: typing.Any = None, *, name: str | None = None, grad: typing.Any = None, requires_grad: bool = True) -> None:
+        ...
+    def __int__(self):
+        """
+        int(self)
+        """
+    def __le__(self, value):
+        """
+        Return self<=value.
+        """
+    def __len__(self) -> int:
+        ...
+    def __lt__(self, value):
+        """
+        Return self<value.
+        """
+    def __matmul__(self, value):
+        """
+        Return self@value.
+        """
+    def __mul__(self, value):
+        """
+        Return self*value.
+        """
+    def __ne__(self, value):
+        """
+        Return self!=value.
+        """
+    def __neg__(self):
+        """
+        -self
+        """
+    def __pos__(self):
+        """
+        +self
+        """
+    def __pow__(self, value, mod = None):
+        """
+        Return pow(self, value, mod).
+        """
+    def __radd__(self, value):
+        """
+        Return value+self.
+        """
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
+    def __rfloordiv__(self, value):
+        """
+        Return value//self.
+        """
+    def __rmatmul__(self, value):
+        """
+        Return value@self.
+        """
+    def __rmul__(self, value):
+        """
+        Return value*self.
+        """
+    def __rpow__(self, value, mod = None):
+        """
+        Return pow(value, self, mod).
+        """
+    def __rsub__(self, value):
+        """
+        Return value-self.
+        """
+    def __rtruediv__(self, value):
+        """
+        Return value/self.
+        """
+    def __sub__(self, value):
+        """
+        Return self-value.
+        """
+    def __truediv__(self, value):
+        """
+        Return self/value.
+        """
+    def addgrad(self, var: Variable) -> None:
+        """
+        Adds the gradient of another variable.
+        """
+    def astype(self: Variable | numpy.ndarray | numpy.generic | float | None, dtype: typing.Any) -> Variable:
+        """
+        The elements in another dtype.
+        """
+    def backward(self, retain_grad: bool = False, enable_double_backprop: bool = False, loss_scale: typing.SupportsFloat | typing.SupportsIndex | None = None) -> None:
+        """
+        Computes d(self)/dx for every variable that led here.
+        
+        Gradients are added to those that are there already. A variable of more than one
+        element needs its own ``grad`` set first.
+        
+        Args:
+            retain_grad: Keep the gradients of intermediate variables too.
+            enable_double_backprop: Record the computation of the gradients, so that they
+                can be differentiated.
+            loss_scale: The gradient to start from instead of one.
+        
+        Raises:
+            RuntimeError: If nothing was recorded, or the graph was freed.
+            ValueError: If there are several elements and no gradient to start from.
+        """
+    def cleargrad(self) -> None:
+        """
+        Forgets the gradient.
+        """
+    def copydata(self, var: Variable) -> None:
+        """
+        Copies the data of another variable.
+        """
+    def debug_print(self) -> str:
+        """
+        Describe the Variable: device, shape, dtype, and statistics of data and gradient.
+        
+            Returns:
+                A text of several lines.
+            
+        """
+    def from_chx(self) -> None:
+        """
+        Do nothing: there are no ChainerX arrays.
+        """
+    def item(self) -> typing.Any:
+        """
+        The only element, as a Python number.
+        """
+    def max(self: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
+        """
+        Greatest element over axes, all by default.
+        """
+    def mean(self: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
+        """
+        Mean over axes, all by default.
+        """
+    def min(self: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
+        """
+        Least element over axes, all by default.
+        """
+    def reshape(self: Variable | numpy.ndarray | numpy.generic | float | None, *args) -> Variable:
+        """
+        The same elements in another shape; one dimension may be -1.
+        """
+    def retain_data(self) -> None:
+        """
+        Do nothing: a Variable keeps its data as long as it lives.
+        """
+    def sum(self: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
+        """
+        Sum over axes, all by default.
+        """
+    def summary(self) -> str:
+        """
+        Say in a line which Variable this is.
+        
+            Returns:
+                Its name, or its address.
+            
+        """
+    def to_chx(self) -> None:
+        """
+        Refuse: ChainerX's part is played by chainrule's own core.
+        
+            Raises:
+                RuntimeError: Always.
+            
+        """
+    def to_cpu(self) -> None:
+        """
+        Move data and gradient to the CPU.
+        """
+    def to_device(self, device: typing.Any) -> None:
+        """
+        Move data and gradient to a device: what :func:`chainrule.get_device` takes.
+        """
+    def to_gpu(self, device: typing.Any = None) -> None:
+        """
+        Move data and gradient to a GPU, named by its number; the first by default.
+        """
+    def to_intel64(self) -> None:
+        """
+        Do nothing: on a CPU oneDNN is used anyway.
+        """
+    def transpose(self: Variable | numpy.ndarray | numpy.generic | float | None, *args) -> Variable:
+        """
+        The axes in another order; reversed where none are named.
+        """
+    def unchain(self) -> None:
+        """
+        Cuts the variable off from what it came from.
+        """
+    def unchain_backward(self) -> None:
+        """
+        Cuts and frees the whole graph that led here.
+        """
+    def zerograd(self) -> None:
+        """
+        Sets the gradient to zeros.
+        """
+    @property
+    def T(self) -> Variable:
+        """
+        The variable with its axes reversed.
+        """
+    @property
+    def _identity(self) -> int:
+        """
+        Address of the native object; equal for two Python objects of one variable.
+        """
+    @property
+    def array(self) -> typing.Any:
+        """
+        The data, as a NumPy array.
+        """
+    @array.setter
+    def array(self, arg1: typing.Any) -> None:
+        ...
+    @property
+    def creator(self) -> typing.Any:
+        """
+        The operation that made it, or None.
+        """
+    @property
+    def creator_node(self) -> typing.Any:
+        """
+        The node of the function that made it; for an old-style Function not the same object.
+        """
+    @property
+    def data(self) -> typing.Any:
+        """
+        The same as ``array``.
+        """
+    @data.setter
+    def data(self, arg1: typing.Any) -> None:
+        ...
+    @property
+    def device(self) -> typing.Any:
+        """
+        The device the data are on.
+        """
+    @property
+    def dtype(self) -> typing.Any:
+        """
+        NumPy dtype of the data.
+        """
+    @property
+    def frozen(self) -> bool:
+        """
+        Whether it is left out of graphs recorded from now on.
+        """
+    @frozen.setter
+    def frozen(self, arg1: bool) -> None:
+        ...
+    @property
+    def grad(self) -> typing.Any:
+        """
+        The gradient as a NumPy array of the data's shape and dtype, or None.
+        """
+    @grad.setter
+    def grad(self, arg1: typing.Any) -> None:
+        ...
+    @property
+    def grad_var(self) -> Variable:
+        """
+        The gradient as a Variable, or None.
+        """
+    @grad_var.setter
+    def grad_var(self, arg1: Variable | numpy.ndarray | numpy.generic | float | None) -> None:
+        ...
+    @property
+    def label(self) -> str:
+        """
+        Shape and dtype, as they stand in drawings of graphs.
+        """
+    @property
+    def name(self) -> typing.Any:
+        """
+        The name, or None.
+        """
+    @name.setter
+    def name(self, arg1: str | None) -> None:
+        ...
+    @property
+    def ndim(self) -> int:
+        """
+        Number of dimensions.
+        """
+    @property
+    def node(self) -> typing.Any:
+        """
+        Its place in the graph.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Length of the longest chain of operations that led here.
+        """
+    @property
+    def requires_grad(self) -> bool:
+        """
+        Whether backward computes its gradient.
+        """
+    @requires_grad.setter
+    def requires_grad(self, arg1: bool) -> None:
+        ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        Shape of the data.
+        """
+    @property
+    def size(self) -> int:
+        """
+        Number of elements.
+        """
+    @property
+    def xp(self) -> typing.Any:
+        """
+        The module that computes with the data: NumPy.
+        """
+class NodeHandle:
+    """
+    The way from a function written in Python to its node in the graph.
+    """
+    def inputs(self) -> list:
+        """
+        Shape, dtype and variable of each input.
+        """
+    def output_variable(self, index: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        """
+        The variable of an output, or None where nobody holds it.
+        """
+    def retained_inputs(self) -> tuple:
+        """
+        Inputs kept for backward, as they were.
+        """
+    def retained_outputs(self) -> tuple:
+        """
+        Outputs kept for backward, in the graph.
+        """
+    def unchain(self) -> None:
+        """
+        Frees the graph behind this node.
+        """
+    @property
+    def alive(self) -> bool:
+        """
+        Whether the graph is still there.
+        """
+    @property
+    def output_count(self) -> int:
+        """
+        Number of outputs.
+        """
+    @property
+    def output_data(self) -> tuple:
+        """
+        Arrays of outputs that are retained or still held, or None.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Length of the longest chain of operations that led here.
+        """
+class Hyperparameter:
+    """
+    Named values of an optimizer or of one update rule.
+    
+    Entries are set and read as attributes. What is not set here is read from the parent,
+    which is how a change of ``optimizer.lr`` reaches every parameter without a rate of its
+    own; deleting an entry lets the parent's be seen again. Built-in rules take the names
+    they know and refuse others.
+    
+    Args:
+        parent: The Hyperparameter that provides the values not set here.
+    
+    Example:
+        >>> parent = Hyperparameter()
+        >>> parent.lr = 0.1
+        >>> child = Hyperparameter(parent)
+        >>> child.lr
+        0.1
+        >>> child.lr = 10.0
+        >>> parent.lr, child
+        (0.1, Hyperparameter(lr=10.0))
+    """
+    @staticmethod
+    def _make(parent: Hyperparameter, algorithm: typing.Any) -> Hyperparameter:
+        """
+        With an algorithm's name, only its fields can be set.
+        """
+    def __delattr__(self, arg0: str) -> None:
+        ...
+    def __getattr__(self, arg0: str) -> typing.Any:
+        ...
+    def __getstate__(self) -> tuple:
+        ...
+    def __init__(self, parent: Hyperparameter = None) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setattr__(self, arg0: str, arg1: typing.Any) -> None:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def get_dict(self) -> dict:
+        """
+        All entries that can be read here, inherited ones included, as a dict.
+        """
+    @property
+    def parent(self) -> Hyperparameter:
+        """
+        Where values that are not set here come from, or None.
+        """
+class GradientHook:
+    def __init__(self, kind: str, a: typing.SupportsFloat | typing.SupportsIndex = 0.0, b: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+        ...
+    @property
+    def _a(self) -> float:
+        ...
+    @_a.setter
+    def _a(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    @property
+    def _b(self) -> float:
+        ...
+    @_b.setter
+    def _b(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+class UpdateRule:
+    _enabled: bool
+    _fp32_update: bool
+    def __init__(self, algorithm: str | None, hyperparam: Hyperparameter) -> None:
+        ...
+    def _begin(self) -> None:
+        """
+        Takes down what the rule remembers of its first values.
+        """
+    def _clear_states(self) -> None:
+        ...
+    def _get_state(self, arg0: str) -> typing.Any:
+        ...
+    def _has_state(self, arg0: str) -> bool:
+        ...
+    def _init_states(self, arg0: typing.Any) -> None:
+        ...
+    def _master(self, arg0: typing.Any) -> typing.Any:
+        """
+        The float32 copy of a half-precision parameter.
+        """
+    def _set_scalar(self, arg0: str, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def _set_state(self, arg0: str, arg1: typing.Any) -> None:
+        ...
+    def _step(self, arg0: typing.Any) -> None:
+        """
+        The update itself: no hooks, no count.
+        """
+    def _update(self, arg0: typing.Any) -> None:
+        """
+        Hooks, update and count of one parameter.
+        """
+    @property
+    def _all_state_names(self) -> list[str]:
+        ...
+    @property
+    def _has_states(self) -> bool:
+        ...
+    @property
+    def _native_hooks(self) -> list[GradientHook]:
+        ...
+    @_native_hooks.setter
+    def _native_hooks(self, arg0: collections.abc.Sequence[GradientHook]) -> None:
+        ...
+    @property
+    def _scalars(self) -> dict:
+        ...
+    @property
+    def _state_names(self) -> list[str]:
+        """
+        The states that the present hyperparameters need.
+        """
+    @property
+    def hyperparam(self) -> Hyperparameter:
+        """
+        Values of this rule; what is not set here comes from the optimizer.
+        """
+    @hyperparam.setter
+    def hyperparam(self, arg1: Hyperparameter) -> None:
+        ...
+    @property
+    def t(self) -> int:
+        """
+        Number of updates so far.
+        """
+    @t.setter
+    def t(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+class UpdateTable:
+    def __init__(self) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
+    def add(self, param: typing.Any, rule: UpdateRule, path: str, by_host: bool) -> None:
+        ...
+    def check(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
+        """
+        Raises what `step` would raise.
+        """
+    def clear(self) -> None:
+        ...
+    def fill_missing_gradients(self) -> None:
+        """
+        Gives zeros to initialised parameters without a gradient.
+        """
+    def nonfinite_gradients(self, disabled_too: bool) -> list[str]:
+        """
+        Paths of parameters whose gradient is not finite.
+        """
+    def step(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
+        """
+        One update of all rows.
+        """
+    def unscale(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
+        """
+        Divides all gradients in memory.
+        """
+    @property
+    def hooks(self) -> list[GradientHook]:
+        """
+        Hooks on all parameters that run inside the sweep.
+        """
+    @hooks.setter
+    def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
+        ...
+def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def accuracy(y: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex | None) -> Variable:
+    ...
+def add(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def apply_hook(hook: GradientHook, params: collections.abc.Sequence[typing.Any]) -> None:
+    """
+    Changes gradients in memory as the hook says.
+    """
+def apply_node(function: typing.Any, inputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], outputs: tuple, retain_inputs: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], retain_outputs: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple:
+    """
+    Makes variables of the arrays that a function written in Python has computed, and
+    connects them to its inputs where gradients are wanted.
+    """
+def argmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex | None = None) -> Variable:
+    ...
+def argmin(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex | None = None) -> Variable:
+    ...
+def as_variable(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def average(x: Variable | numpy.ndarray | numpy.generic | float | None, weights: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
+    ...
+def backprop_enabled() -> bool:
+    """
+    Whether this thread records operations.
+    """
+def backward(outputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], retain_grad: bool, enable_double_backprop: bool, loss_scale: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    ...
+def broadcast(xs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None]) -> tuple:
+    ...
+def broadcast_to(x: Variable | numpy.ndarray | numpy.generic | float | None, shape: int | collections.abc.Sequence[int] | None) -> Variable:
+    ...
+def cast(x: Variable | numpy.ndarray | numpy.generic | float | None, dtype: typing.Any) -> Variable:
+    ...
+def clear_backprop_enabled() -> None:
+    ...
+def clip(x: Variable | numpy.ndarray | numpy.generic | float | None, x_min: typing.SupportsFloat | typing.SupportsIndex, x_max: typing.SupportsFloat | typing.SupportsIndex) -> Variable:
+    ...
+def concat(xs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], axis: typing.SupportsInt | typing.SupportsIndex) -> Variable:
+    ...
+def cpu_memory() -> tuple[int, int]:
+    """
+    Bytes of CPU memory in use by arrays, and bytes kept for reuse.
+    """
+def cuda_device_count() -> int:
+    """
+    Number of CUDA devices; 0 where CUDA is not available.
+    """
+def cuda_device_name(device: typing.SupportsInt | typing.SupportsIndex) -> str:
+    """
+    A CUDA device's name.
+    """
+def cuda_memory_info(device: typing.SupportsInt | typing.SupportsIndex) -> dict[str, int]:
+    """
+    Bytes of a CUDA device: in_use by arrays, cached for reuse, free of the whole device, total.
+    """
+def cuda_release_cached_memory(device: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Returns memory kept for reuse to the device.
+    """
+def cuda_status() -> tuple[bool, str]:
+    """
+    Whether CUDA can be used, and if not, why: one sentence. Looks on the first call.
+    """
+def cuda_synchronize(device: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Waits until a CUDA device has done all its work.
+    """
+def default_hyperparameter(algorithm: str) -> Hyperparameter:
+    """
+    The defaults of a built-in update rule.
+    """
+def divide(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def dropout(x: Variable | numpy.ndarray | numpy.generic | float | None, ratio: typing.SupportsFloat | typing.SupportsIndex, key: typing.SupportsInt | typing.SupportsIndex) -> Variable:
+    ...
+@typing.overload
+def dropout_mask(x: Variable | numpy.ndarray | numpy.generic | float | None, ratio: typing.SupportsFloat | typing.SupportsIndex, key: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    ...
+@typing.overload
+def dropout_mask(x: Variable | numpy.ndarray | numpy.generic | float | None, ratio: typing.SupportsFloat | typing.SupportsIndex, numbers: numpy.ndarray) -> typing.Any:
+    ...
+def elu(x: Variable | numpy.ndarray | numpy.generic | float | None, alpha: typing.SupportsFloat | typing.SupportsIndex) -> Variable:
+    ...
+def equal(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def exp(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def expand_dims(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex) -> Variable:
+    ...
+def flatten(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def flip(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None) -> Variable:
+    ...
+def floor_divide(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def get_item(x: Variable | numpy.ndarray | numpy.generic | float | None, slices: typing.Any) -> Variable:
+    ...
+def grad(outputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], inputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], grad_outputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], grad_inputs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], enable_double_backprop: bool, loss_scale: typing.SupportsFloat | typing.SupportsIndex, retain_grad: bool = False) -> list[Variable]:
+    ...
+def greater(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def greater_equal(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def instruction_set() -> str:
+    """
+    The CPU instruction set of the kernels in use: baseline, avx2 or avx512.
+    """
+def leaky_relu(x: Variable | numpy.ndarray | numpy.generic | float | None, slope: typing.SupportsFloat | typing.SupportsIndex) -> Variable:
+    ...
+def less(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def less_equal(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def linear(x: Variable | numpy.ndarray | numpy.generic | float | None, W: Variable | numpy.ndarray | numpy.generic | float | None, b: Variable | numpy.ndarray | numpy.generic | float | None = None, n_batch_axes: typing.SupportsInt | typing.SupportsIndex = 1) -> Variable:
+    ...
+def live_node_count() -> int:
+    """
+    Graph nodes alive in this process.
+    """
+def live_variable_count() -> int:
+    """
+    Variables alive in this process.
+    """
+def log(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def log_softmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex = 1) -> Variable:
+    ...
+def logsumexp(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
+    ...
+def matmul(a: Variable | numpy.ndarray | numpy.generic | float | None, b: Variable | numpy.ndarray | numpy.generic | float | None, transa: bool = False, transb: bool = False) -> Variable:
+    ...
+def max(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
+    ...
+def maximum(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def mean(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
+    ...
+def mean_squared_error(x0: Variable | numpy.ndarray | numpy.generic | float | None, x1: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def min(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
+    ...
+def minimum(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def moveaxis(x: Variable | numpy.ndarray | numpy.generic | float | None, source: int | collections.abc.Sequence[int] | None, destination: int | collections.abc.Sequence[int] | None) -> Variable:
+    ...
+def multiply(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def negative(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def not_equal(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def num_threads() -> int:
+    """
+    The number of threads that kernels use.
+    """
+def onednn_version() -> str:
+    """
+    The version of the oneDNN in use.
+    """
+def power(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def put_item(g: Variable | numpy.ndarray | numpy.generic | float | None, shape: int | collections.abc.Sequence[int] | None, slices: typing.Any) -> Variable:
+    ...
+def release_cached_memory() -> None:
+    """
+    Returns the CPU memory kept for reuse to the system.
+    """
+def relu(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def repeat(x: Variable | numpy.ndarray | numpy.generic | float | None, repeats: typing.Any, axis: typing.SupportsInt | typing.SupportsIndex | None = None) -> Variable:
+    ...
+def reshape(x: Variable | numpy.ndarray | numpy.generic | float | None, shape: int | collections.abc.Sequence[int] | None) -> Variable:
+    ...
+def rollaxis(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex = 0) -> Variable:
+    ...
+def select_item(x: Variable | numpy.ndarray | numpy.generic | float | None, t: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def separate(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    ...
+def set_backprop_enabled(enabled: bool) -> None:
+    ...
+def set_backprop_enabled_globally(enabled: bool) -> None:
+    ...
+def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Sets the number of threads that kernels use.
+    """
+def sigmoid(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def sigmoid_cross_entropy(x: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, normalize: bool, reduce: str) -> Variable:
+    ...
+def softmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.SupportsInt | typing.SupportsIndex = 1) -> Variable:
+    ...
+def softmax_cross_entropy(x: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, normalize: bool, class_weight: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex, reduce: str, soft_target_loss: str) -> Variable:
+    ...
+def softplus(x: Variable | numpy.ndarray | numpy.generic | float | None, beta: typing.SupportsFloat | typing.SupportsIndex) -> Variable:
+    ...
+def split_axis(x: Variable | numpy.ndarray | numpy.generic | float | None, indices_or_sections: typing.Any, axis: typing.SupportsInt | typing.SupportsIndex, force_tuple: bool = True) -> typing.Any:
+    ...
+def sqrt(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def square(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def squeeze(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None) -> Variable:
+    ...
+def stack(xs: collections.abc.Sequence[Variable | numpy.ndarray | numpy.generic | float | None], axis: typing.SupportsInt | typing.SupportsIndex) -> Variable:
+    ...
+def structure_changed() -> None:
+    """
+    To be called when that happens.
+    """
+def structure_version() -> int:
+    """
+    Grows when a parameter gets another rule or a link other children.
+    """
+def subtract(a: typing.Any, b: typing.Any) -> Variable:
+    ...
+def sum(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
+    ...
+def sum_to(x: Variable | numpy.ndarray | numpy.generic | float | None, shape: int | collections.abc.Sequence[int] | None) -> Variable:
+    ...
+def swapaxes(x: Variable | numpy.ndarray | numpy.generic | float | None, axis1: typing.SupportsInt | typing.SupportsIndex, axis2: typing.SupportsInt | typing.SupportsIndex) -> Variable:
+    ...
+def tanh(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+def transpose(x: Variable | numpy.ndarray | numpy.generic | float | None, axes: int | collections.abc.Sequence[int] | None = None) -> Variable:
+    ...
+def update_rules() -> dict:
+    """
+    The built-in update rules: name -> (hyperparameters with defaults, names of states).
+    """
+def where(condition: Variable | numpy.ndarray | numpy.generic | float | None, x: Variable | numpy.ndarray | numpy.generic | float | None, y: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
+    ...
+__version__: str = '0.1.0'
