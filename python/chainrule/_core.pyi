@@ -52,30 +52,6 @@ class Variable:
     """
     __array_priority__: typing.ClassVar[int] = 200
     __array_ufunc__ = None
-    @staticmethod
-    def __repr__(var: Variable) -> str:
-        """
-        Give the text of ``repr(var)``.
-        
-            Args:
-                var: A Variable.
-        
-            Returns:
-                Text that looks like NumPy's for an array.
-            
-        """
-    @staticmethod
-    def __str__(var: Variable) -> str:
-        """
-        Give the text of ``str(var)``.
-        
-            Args:
-                var: A Variable.
-        
-            Returns:
-                Text that looks like NumPy's for an array.
-            
-        """
     def __abs__(self):
         """
         abs(self)
@@ -166,6 +142,8 @@ class Variable:
         """
     def __reduce__(self) -> tuple[typing.Any, ...]:
         ...
+    def __repr__(self) -> str:
+        ...
     def __rfloordiv__(self, value):
         """
         Return value//self.
@@ -190,6 +168,8 @@ class Variable:
         """
         Return value/self.
         """
+    def __str__(self) -> str:
+        ...
     def __sub__(self, value):
         """
         Return self-value.
@@ -507,7 +487,7 @@ class Hyperparameter:
         (0.1, Hyperparameter(lr=10.0))
     """
     @staticmethod
-    def _make(parent: Hyperparameter, algorithm: typing.Any) -> Hyperparameter:
+    def _make(parent: Hyperparameter | None, algorithm: typing.Any) -> Hyperparameter:
         """
         With an algorithm's name, only its fields can be set.
         """
