@@ -1,6 +1,5 @@
 """Variables and parameters."""
 
-
 import operator
 from typing import Any
 
@@ -415,7 +414,9 @@ class Parameter(Variable):
         structure_changed()  # optimizers keep tables
         if rule is None:
             return
-        rule._attach(self)
+        attach = getattr(rule, "_attach", None)
+        if attach is not None:
+            attach(self)
         # What was said before there was a rule holds for the rule.
         if not self._update_enabled:
             rule.enabled = False
