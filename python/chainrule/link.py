@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule._core import structure_changed
+from chainrule._core import structure_changed, structure_version
 from chainrule.device_resident import DeviceResident, DeviceResidentsVisitor
 from chainrule.initializers import _get_initializer
-from chainrule.link_hook import LinkHook, _active, call_with_hooks
+from chainrule.link_hook import HookedCalls
 from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Link(DeviceResident):
+class Link(HookedCalls, DeviceResident):
     """Parameters, persistent values, and the computation ``forward`` with them.
 
     Parameters that are assigned inside ``with self.init_scope():`` are registered; persistent
@@ -63,14 +63,14 @@ class Link(DeviceResident):
     """
 
     name: str | None = None
-    #: The computation; a subclass defines it.
-    forward: Any
-    # Shared by all links that have none, so that a call costs one look.
-    _local_link_hooks: dict[str, LinkHook] | None = None
     _within_init_scope = False
+    # Replaced by `__init__`; here for attributes that are set before it runs.
+    _params: Any = frozenset()
+    # All parameters, with the version of the structure and the link they were listed for.
+    _listed: tuple[int, int, list[Parameter]] = (-1, 0, [])
 
     def __init__(self, **params: Any) -> None:
-        self._params: set[str] = set()
+        self._params = set()
         self._persistent: set[str] = set()
         self.name = None
         for name, value in params.items():
@@ -78,20 +78,6 @@ class Link(DeviceResident):
             pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], tuple)
             shape, dtype = value if pair else (value, None)
             self.add_param(name, shape, dtype=dtype)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``, between the hooks if there are any.
-
-        Args:
-            *args: Arguments of ``forward``.
-            **kwargs: Arguments of ``forward``.
-
-        Returns:
-            What ``forward`` returns.
-        """
-        if self._local_link_hooks is None and not _active.hooks:
-            return self.forward(*args, **kwargs)
-        return call_with_hooks(self, self._local_link_hooks or {}, args, kwargs)
 
     @classmethod
     def from_params(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
@@ -110,18 +96,21 @@ class Link(DeviceResident):
         raise NotImplementedError(f"[{cls.__name__}] from_params is not offered by this link")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._within_init_scope and isinstance(value, Parameter):
-            value.name = name
-            self._params.add(name)
-            self._persistent.discard(name)
-        if isinstance(value, (Parameter, Link)):
-            structure_changed()  # optimizers keep tables
+        if isinstance(value, Parameter):
+            if self._within_init_scope:
+                value.name = name
+                self._params.add(name)
+                self._persistent.discard(name)
+            structure_changed()
+        elif name in self._params:
+            structure_changed()
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._params.discard(name)
+        if name in self._params:
+            self._params.discard(name)
+            structure_changed()
         self._persistent.discard(name)
-        structure_changed()
         object.__delattr__(self, name)
 
     @property
@@ -131,7 +120,15 @@ class Link(DeviceResident):
 
     @contextlib.contextmanager
     def init_scope(self) -> Iterator[None]:
-        """Register the parameters and links that are assigned inside the block."""
+        """Register the parameters and links that are assigned inside the block.
+
+        Raises:
+            RuntimeError: If ``Link.__init__`` has not run yet.
+        """
+        if "_params" not in self.__dict__:
+            raise RuntimeError(
+                f"[{type(self).__name__}] call super().__init__() before init_scope()"
+            )
         before = self._within_init_scope
         self.__dict__["_within_init_scope"] = True
         try:
@@ -196,6 +193,7 @@ class Link(DeviceResident):
             )
         self._persistent.add(name)
         self._params.discard(name)
+        structure_changed()
 
     def params(self, include_uninit: bool = True) -> Iterator[Parameter]:
         """Walk over the parameters of the link and of those below it.
@@ -289,6 +287,7 @@ class Link(DeviceResident):
             )
         copied = copy.copy(self) if mode == "share" else copy.deepcopy(self)
         copied.name = None
+        copied.__dict__.pop("_listed", None)
         if mode == "share":
             copied._params = set(self._params)
             copied._persistent = set(self._persistent)
@@ -362,7 +361,14 @@ class Link(DeviceResident):
 
     def cleargrads(self) -> None:
         """Forget the gradients of all parameters; to be done before each backward pass."""
-        for param in self.params():
+        version, owner, params = self._listed
+        if version != structure_version() or owner != id(self):
+            version = structure_version()
+            params = list(self.params())
+            # A user's own way of walking may change its mind without telling.
+            if all(type(link).params in _OUR_WALKS for link in self.links()):
+                self.__dict__["_listed"] = (version, id(self), params)
+        for param in params:
             param.cleargrad()
 
     def zerograds(self) -> None:
@@ -453,48 +459,6 @@ class Link(DeviceResident):
             if isinstance(attributes[name], np.ndarray):
                 attributes[name] = visitor.visit_array(attributes[name])
 
-    @property
-    def local_link_hooks(self) -> dict[str, LinkHook]:
-        """The hooks that were added to this link, by name."""
-        if self._local_link_hooks is None:
-            self.__dict__["_local_link_hooks"] = {}
-        return self.__dict__["_local_link_hooks"]
 
-    def add_hook(self: _Self, hook: LinkHook, name: str | None = None) -> _Self:
-        """Run a hook around each call of this link.
-
-        Args:
-            hook: The hook.
-            name: Its name; ``hook.name`` by default.
-
-        Returns:
-            Self.
-
-        Raises:
-            TypeError: If it is no hook.
-            KeyError: If the name is taken.
-        """
-        if not isinstance(hook, LinkHook):
-            raise TypeError(f"[add_hook] got {type(hook).__name__}, expected a LinkHook")
-        name = hook.name if name is None else name
-        if name in self.local_link_hooks:
-            raise KeyError(f"Hook {name} already exists")
-        self.local_link_hooks[name] = hook
-        hook.added(self)
-        return self
-
-    def delete_hook(self, name: str) -> None:
-        """Take a hook off again.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            KeyError: If there is none of this name.
-        """
-        hooks = self.local_link_hooks
-        if name not in hooks:
-            raise KeyError(name)
-        hooks.pop(name).deleted(self)
-        if not hooks:
-            del self.__dict__["_local_link_hooks"]
+#: Ways of walking over parameters that tell when the structure changes.
+_OUR_WALKS: set[Any] = {Link.params}
