@@ -143,7 +143,7 @@ def compare(
 def threads(count: int) -> Iterator[None]:
     """Let chainrule, and PyTorch if it was imported, use a number of threads."""
     global _threads
-    before = chainrule.get_num_threads()
+    before = chainrule._core.num_threads()
     _set_threads(count)
     _threads = count
     try:
@@ -153,7 +153,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def _set_threads(count: int) -> None:
-    chainrule.set_num_threads(count)
+    chainrule._core.set_num_threads(count)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
 

@@ -5,13 +5,13 @@ The arithmetic takes nanoseconds; what is timed is everything around it.
 
 from __future__ import annotations
 
-import common
 import numpy as np
 import torch
 
 import chainrule
 import chainrule.functions as F
 import chainrule.links as L
+import common
 from chainrule import optimizers
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)

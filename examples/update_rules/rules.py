@@ -1,6 +1,6 @@
 """What an update rule can do, on a network that learns XOR.
 
-    python examples/update_rules/rules.py
+python examples/update_rules/rules.py
 """
 
 import numpy as np

@@ -1,0 +1,93 @@
+"""The programs in examples/ and the one in the README, run as users run them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments: object, text: str | None = None) -> str:
+    """Run Python in the repository and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def printed_arrays(text: str) -> dict[str, list[float]]:
+    """Read the numbers that stand under the paths of parameters."""
+    parts = re.split(r"^(/\S+)\n", text, flags=re.MULTILINE)
+    numbers = [[float(x) for x in re.findall(r"[-+.\de]+", part)] for part in parts[2::2]]
+    return dict(zip(parts[1::2], numbers, strict=True))
+
+
+def test_one_step_of_chainer_program_gives_chainers_numbers():
+    output = run("-m", "chainrule", "run", "examples/update_rules/xor.py")
+    before, after = map(printed_arrays, output.split("--- after one step"))
+    assert before.keys() == after.keys() == {"/l1/W", "/l1/b", "/l2/W", "/l2/b"}
+    starts = {
+        "/l1/W": [[0.0049778, -0.16282777], [-0.92988533, 0.2546134]],
+        "/l1/b": [0, 0],
+        "/l2/W": [[-0.45893994, -1.21258962]],
+        "/l2/b": [0],
+    }
+    # What Chainer 7.8.1 prints.
+    ends = {
+        "/l1/W": [[0.53748596, 0.01032409], [0.47708291, 0.71210718]],
+        "/l1/b": [0, 0],
+        "/l2/W": [[-0.45838338, -1.20276082]],
+        "/l2/b": [-0.01014706],
+    }
+    for path in starts:
+        np.testing.assert_allclose(before[path], np.ravel(starts[path]), rtol=1.2e-7, atol=1e-8)
+        np.testing.assert_allclose(after[path], np.ravel(ends[path]), rtol=1.2e-7, atol=1e-8)
+
+
+def test_rules_side_by_side():
+    output = run("examples/update_rules/rules.py")
+    assert "rates of l1.W and l3.W: 0.2 0.02" in output
+    assert "gradient of l1.W while it is off: None" in output
+    answers = re.search(r"answers: \[(.+)\]", output).group(1)
+    np.testing.assert_allclose([float(x) for x in answers.split()], [0, 1, 1, 0], atol=0.1)
+
+
+def test_readme_program_learns():
+    blocks = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    output = run("-", text="import numpy\nnumpy.random.seed(0)\n" + blocks[0])
+    answers = [float(x) for x in output.strip().strip("[]").split()]
+    np.testing.assert_allclose(answers, [0, 1, 1, 0], atol=0.1)
+
+
+@pytest.mark.slow
+def test_digits_are_the_same_for_the_same_seed(tmp_path):
+    pictures = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        out = tmp_path / name
+        output = run("examples/digits/train.py", "--epochs", 4, "--seed", seed, "--out", out)
+        assert "test accuracy" in output
+        pictures.append((out / "digits.png").read_bytes())
+    assert pictures[0].startswith(b"\x89PNG")
+    assert pictures[0] == pictures[1]
+    assert pictures[0] != pictures[2]
+
+
+@pytest.mark.slow
+def test_digits_are_learnt(tmp_path):
+    # Ends with an error where fewer than 97 % are read right.
+    output = run("examples/digits/train.py", "--out", tmp_path)
+    table = output[output.index("The rules at the start") : output.index("The rules at the end")]
+    assert re.search(r"/l1/W .*\bno\b", table)
+    assert re.search(r"/l3/W .*alpha=0.006.*WeightDecay.*\byes\b", table)
+    assert "the first layer is unfrozen" in output
