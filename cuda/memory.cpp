@@ -92,10 +92,9 @@ void* allocate(int index, std::int64_t bytes) {
   }
   if (error == cudaErrorMemoryAllocation) {
     const PluginMemoryInfo info = memory_info(index);
-    throw Failure{kPluginOutOfMemory,
-                  cat("[memory] out of memory on cuda:", index, ": ", bytes, " bytes asked for, ",
-                      info.free, " of ", info.total, " are free, ", info.in_use,
-                      " are in use by arrays")};
+    throw Failure{kPluginOutOfMemory, cat("[memory] out of memory on cuda:", index, ": ", bytes,
+                                          " bytes asked for, ", info.free, " of ", info.total,
+                                          " are free, ", info.in_use, " are in use by arrays")};
   }
   check(error, "allocating");
   return data;

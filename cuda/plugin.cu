@@ -84,9 +84,8 @@ PluginStatus device_problem(int index, char* text, int size) {
 }
 
 PluginStatus device_name(int index, char* text, int size) {
-  return guarded([&] {
-    std::snprintf(text, static_cast<std::size_t>(size), "%s", name_of(index).c_str());
-  });
+  return guarded(
+      [&] { std::snprintf(text, static_cast<std::size_t>(size), "%s", name_of(index).c_str()); });
 }
 
 constexpr PluginTable kTable = {
@@ -96,10 +95,9 @@ constexpr PluginTable kTable = {
     .device_problem = device_problem,
     .device_name = device_name,
     .kernels = register_kernels,
-    .allocate =
-        [](int index, std::int64_t bytes, void** data) {
-          return guarded([&] { *data = allocate(index, bytes); });
-        },
+    .allocate = [](int index,
+                   std::int64_t bytes,
+                   void** data) { return guarded([&] { *data = allocate(index, bytes); }); },
     .release = [](int index, void* data) { return guarded([&] { release(index, data); }); },
     .copy =
         [](void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes) {

@@ -63,8 +63,8 @@ void throw_kept_failure();
 inline void keep_launch_error(cudaError_t error) {
   if (error == cudaSuccess) return;
   cudaGetLastError();
-  keep_failure({kPluginError, cat("[cuda] a kernel could not be started: ",
-                                  cudaGetErrorString(error))});
+  keep_failure(
+      {kPluginError, cat("[cuda] a kernel could not be started: ", cudaGetErrorString(error))});
 }
 
 // Memory and copies, as in PluginTable, but throwing Failure.

@@ -75,7 +75,7 @@ struct Word<16> {
 // Neighbouring elements, in registers.
 template <class T, int width>
 struct Pack {
-  using Whole = typename Word<width * static_cast<int>(sizeof(T))>::type;
+  using Whole = typename Word<width* static_cast<int>(sizeof(T))>::type;
   Stored<T> values[width];
 
   Pack() = default;
@@ -124,7 +124,7 @@ CR_INLINE void map_thread(const VectorRange& range,
 template <int width, class F, class Out, class... In>
 __global__ void __launch_bounds__(kThreads) vector_kernel(VectorRange range, F f) {
   map_thread<width, F, Out, In...>(range, blockIdx.x * kThreads + threadIdx.x, f,
-                                std::make_index_sequence<sizeof...(In)>());
+                                   std::make_index_sequence<sizeof...(In)>());
 }
 
 template <class F, class Out, class... In, std::size_t... k>

@@ -65,8 +65,6 @@ bool make_vector_range(const ElementwisePlan& piece,
                        int width,
                        VectorRange& range);
 
-StridedRange make_strided_range(const ElementwisePlan& piece,
-                                std::int64_t begin,
-                                std::int64_t end);
+StridedRange make_strided_range(const ElementwisePlan& piece, std::int64_t begin, std::int64_t end);
 
 }  // namespace chainrule::cuda

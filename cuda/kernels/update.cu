@@ -94,7 +94,9 @@ CR_INLINE void apply_to(Values<T, width>& g, const Values<T, width>& p, T a, T b
 }
 
 template <class T, int width>
-CR_INLINE void run_program(const GradientStep* steps, int count, Values<T, width>& g,
+CR_INLINE void run_program(const GradientStep* steps,
+                           int count,
+                           Values<T, width>& g,
                            const Values<T, width>& p) {
   for (const GradientStep* step = steps; step != steps + count; ++step) {
     const T a = static_cast<T>(step->a);
@@ -150,8 +152,10 @@ struct OnlyPrograms {
 };
 
 template <class Rule, class T, int width, std::size_t... k>
-CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs, const Row& row,
-                               std::int64_t at, std::index_sequence<k...>) {
+CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
+                               const Row& row,
+                               std::int64_t at,
+                               std::index_sequence<k...>) {
   Values<T, width> p;
   Values<T, width> g;
   load_param(row, at, p);
@@ -177,8 +181,8 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows, const
   const Row& row = rows[chunk.row];
   const auto coefs = load_coefs<Rule, T>(row.coefs);
   for_my_elements<kWidth<T>>(row, chunk, [&](std::int64_t at, auto width) {
-    update_elements<Rule, T, decltype(width)::value>(coefs, row, at,
-                                      std::make_index_sequence<Rule::states.count>());
+    update_elements<Rule, T, decltype(width)::value>(
+        coefs, row, at, std::make_index_sequence<Rule::states.count>());
   });
 }
 
@@ -201,8 +205,8 @@ CR_INLINE double squares(const Row& row, const Chunk& chunk, int shared) {
 }
 
 // A block sums one chunk, always in the same order.
-__global__ void __launch_bounds__(kThreads) squares_kernel(const Row* rows, const Chunk* chunks,
-                                                           int shared_limit, double* partial) {
+__global__ void __launch_bounds__(kThreads)
+    squares_kernel(const Row* rows, const Chunk* chunks, int shared_limit, double* partial) {
   __shared__ double sums[kThreads];
   const Chunk chunk = chunks[blockIdx.x];
   const Row& row = rows[chunk.row];
@@ -363,7 +367,10 @@ void update_batch(const Batch& batch, std::int64_t, std::int64_t) {
   if (batch.chunk_count) kept([&] { run_update(batch); });
 }
 
-void sum_squares(const Batch& batch, std::int64_t, std::int64_t, int shared_limit,
+void sum_squares(const Batch& batch,
+                 std::int64_t,
+                 std::int64_t,
+                 int shared_limit,
                  double* partial) {
   if (!batch.chunk_count || kept([&] { run_sum_squares(batch, shared_limit, partial); })) return;
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) partial[c] = __builtin_nan("");

@@ -13,40 +13,58 @@ namespace py = pybind11;
 namespace chainrule::python {
 
 void bind_cuda(py::module_& m) {
-  m.def("cuda_status", [] {
-    cuda::Status status;
-    {
-      const ReleaseGil gil;  // the first call starts the driver
-      status = cuda::status();
-    }
-    return std::pair(status.available, status.reason);
-  }, "Whether CUDA can be used, and if not, why: one sentence. Looks on the first call.");
-  m.def("cuda_device_count", [] {
-    const ReleaseGil gil;
-    return cuda::device_count();
-  }, "Number of CUDA devices; 0 where CUDA is not available.");
-  m.def("cuda_device_name", [](int device) {
-    const ReleaseGil gil;
-    return cuda::device_name(device);
-  }, py::arg("device"), "A CUDA device's name.");
-  m.def("cuda_memory_info", [](int device) {
-    const ReleaseGil gil;
-    const cuda::DeviceMemoryInfo info = cuda::memory_info(device);
-    return std::map<std::string, std::int64_t>{{"in_use", info.in_use},
-                                               {"cached", info.cached},
-                                               {"free", info.free},
-                                               {"total", info.total}};
-  }, py::arg("device"),
-        "Bytes of a CUDA device: in_use by arrays, cached for reuse, free of the whole device, "
-        "total.");
-  m.def("cuda_release_cached_memory", [](int device) {
-    const ReleaseGil gil;
-    cuda::release_cached(device);
-  }, py::arg("device"), "Returns memory kept for reuse to the device.");
-  m.def("cuda_synchronize", [](int device) {
-    const ReleaseGil gil;
-    cuda::synchronize(device);
-  }, py::arg("device"), "Waits until a CUDA device has done all its work.");
+  m.def(
+      "cuda_status",
+      [] {
+        cuda::Status status;
+        {
+          const ReleaseGil gil;  // the first call starts the driver
+          status = cuda::status();
+        }
+        return std::pair(status.available, status.reason);
+      },
+      "Whether CUDA can be used, and if not, why: one sentence. Looks on the first call.");
+  m.def(
+      "cuda_device_count",
+      [] {
+        const ReleaseGil gil;
+        return cuda::device_count();
+      },
+      "Number of CUDA devices; 0 where CUDA is not available.");
+  m.def(
+      "cuda_device_name",
+      [](int device) {
+        const ReleaseGil gil;
+        return cuda::device_name(device);
+      },
+      py::arg("device"), "A CUDA device's name.");
+  m.def(
+      "cuda_memory_info",
+      [](int device) {
+        const ReleaseGil gil;
+        const cuda::DeviceMemoryInfo info = cuda::memory_info(device);
+        return std::map<std::string, std::int64_t>{{"in_use", info.in_use},
+                                                   {"cached", info.cached},
+                                                   {"free", info.free},
+                                                   {"total", info.total}};
+      },
+      py::arg("device"),
+      "Bytes of a CUDA device: in_use by arrays, cached for reuse, free of the whole device, "
+      "total.");
+  m.def(
+      "cuda_release_cached_memory",
+      [](int device) {
+        const ReleaseGil gil;
+        cuda::release_cached(device);
+      },
+      py::arg("device"), "Returns memory kept for reuse to the device.");
+  m.def(
+      "cuda_synchronize",
+      [](int device) {
+        const ReleaseGil gil;
+        cuda::synchronize(device);
+      },
+      py::arg("device"), "Waits until a CUDA device has done all its work.");
 }
 
 }  // namespace chainrule::python

@@ -63,9 +63,9 @@ void open_library(Plugin& plugin) {
   const char* wanted = std::getenv("CHAINRULE_CUDA_PLUGIN");
   const std::string path = wanted && *wanted ? wanted : path_beside_library();
   if (access(path.c_str(), F_OK) != 0) {
-    throw Unavailable{cat("the CUDA plug-in was not found: expected ", path,
-                          wanted ? ", as CHAINRULE_CUDA_PLUGIN says" :
-                                   "; this chainrule was built without CUDA")};
+    throw Unavailable{cat(
+        "the CUDA plug-in was not found: expected ", path,
+        wanted ? ", as CHAINRULE_CUDA_PLUGIN says" : "; this chainrule was built without CUDA")};
   }
   // Never closed again: a CUDA run time does not survive that.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -79,10 +79,10 @@ void open_library(Plugin& plugin) {
   }
   const PluginStamp own{kPluginAbi, sizeof(PluginTable), plugin_layout(), CHAINRULE_VERSION};
   const PluginStamp& stamp = table->stamp;
-  if (stamp.abi != own.abi || stamp.table_bytes != own.table_bytes ||
-      stamp.layout != own.layout || std::strcmp(stamp.version, own.version) != 0) {
-    throw Unavailable{cat("the CUDA plug-in ", path, " is of another build: got ",
-                          describe(stamp), ", expected ", describe(own))};
+  if (stamp.abi != own.abi || stamp.table_bytes != own.table_bytes || stamp.layout != own.layout ||
+      std::strcmp(stamp.version, own.version) != 0) {
+    throw Unavailable{cat("the CUDA plug-in ", path, " is of another build: got ", describe(stamp),
+                          ", expected ", describe(own))};
   }
   plugin.table = table;
 }
@@ -208,15 +208,14 @@ const bool provided = (set_device_provider([](DeviceKind) { require(0); }), true
 Status status() {
   const Plugin& p = plugin();
   if (p.table && loader().forked) {
-    return {false, "CUDA was started before this process was forked, and does not survive that: "
-                   "start processes with the method 'spawn'"};
+    return {false,
+            "CUDA was started before this process was forked, and does not survive that: "
+            "start processes with the method 'spawn'"};
   }
   return {p.table != nullptr, p.reason};
 }
 
-int device_count() {
-  return status().available ? static_cast<int>(plugin().problems.size()) : 0;
-}
+int device_count() { return status().available ? static_cast<int>(plugin().problems.size()) : 0; }
 
 void require(int index) {
   const Plugin& p = plugin();

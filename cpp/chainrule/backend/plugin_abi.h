@@ -51,8 +51,8 @@ struct PluginTable {
   PluginStatus (*release)(int index, void* data);
   // Where one side is the host, waits until the bytes have arrived. Reports what went wrong in
   // kernels started earlier.
-  PluginStatus (*copy)(void* to, Device to_device, const void* from, Device from_device,
-                       std::int64_t bytes);
+  PluginStatus (
+      *copy)(void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes);
   // Waits for everything that was started, and reports what went wrong in it.
   PluginStatus (*synchronize)(int index);
   PluginStatus (*memory_info)(int index, PluginMemoryInfo* info);

@@ -16,8 +16,16 @@ struct Types {};
 
 using Floating = Types<float, double, Float16, BFloat16>;
 using Integral = Types<std::uint8_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t>;
-using AllTypes = Types<bool, std::uint8_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t,
-                       Float16, BFloat16, float, double>;
+using AllTypes = Types<bool,
+                       std::uint8_t,
+                       std::int8_t,
+                       std::int16_t,
+                       std::int32_t,
+                       std::int64_t,
+                       Float16,
+                       BFloat16,
+                       float,
+                       double>;
 
 template <class... Ts, class Visit>
 void for_each_type(Types<Ts...>, const Visit& visit) {

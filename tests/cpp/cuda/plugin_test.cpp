@@ -75,9 +75,9 @@ void expect_complete(const char* path) {
       if (!kernel->has(DeviceKind::cpu, column)) continue;
       here.emplace(name, column);
       const bool present = there.count({name, column}) != 0;
-      EXPECT_NE(present, excused)
-          << text({name, column})
-          << (present ? ": take it from kMissing" : ": a line in kMissing has to say why");
+      EXPECT_NE(present, excused) << text({name, column})
+                                  << (present ? ": take it from kMissing"
+                                              : ": a line in kMissing has to say why");
     }
   }
   for (const auto& slot : there) EXPECT_TRUE(here.count(slot)) << text(slot) << ": on CUDA alone";

@@ -92,7 +92,8 @@ static cudaError_t allocate(void** data, std::size_t bytes, EmulatedPool* pool) 
   const std::lock_guard lock(mutex);
   Arena& arena = arenas[device];
   if (!arena.base) {
-    void* base = mmap(nullptr, kTotal, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* base =
+        mmap(nullptr, kTotal, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return emulated_error(cudaErrorMemoryAllocation);
     arena.base = static_cast<std::byte*>(base);
   }

@@ -4,9 +4,7 @@
 
 // What the stand-ins for the CUDA plug-in have in common: a table in which everything works, with
 // one device and no kernels.
-namespace fake {
-
-using namespace chainrule;
+namespace chainrule::fake {
 
 inline PluginStatus fill_text(const char* from, char* text, int size) {
   for (int i = 0; i < size; ++i) {
@@ -34,15 +32,15 @@ inline PluginTable working_table() {
   };
 }
 
-}  // namespace fake
+}  // namespace chainrule::fake
 
-#define FAKE_PLUGIN(...)                                                             \
-  extern "C" __attribute__((visibility("default"))) const chainrule::PluginTable*    \
-  chainrule_cuda_plugin() {                                                          \
-    static const chainrule::PluginTable table = [] {                                 \
-      chainrule::PluginTable t = fake::working_table();                              \
-      __VA_ARGS__;                                                                   \
-      return t;                                                                      \
-    }();                                                                             \
-    return &table;                                                                   \
+#define FAKE_PLUGIN(...)                                                          \
+  extern "C" __attribute__((visibility("default"))) const chainrule::PluginTable* \
+  chainrule_cuda_plugin() {                                                       \
+    static const chainrule::PluginTable table = [] {                              \
+      chainrule::PluginTable t = chainrule::fake::working_table();                \
+      __VA_ARGS__;                                                                \
+      return t;                                                                   \
+    }();                                                                          \
+    return &table;                                                                \
   }

@@ -2,5 +2,5 @@
 
 // A device that is there and cannot be used.
 FAKE_PLUGIN(t.device_problem = [](int, char* text, int size) {
-  return fake::fill_text("cuda:0 is made of cardboard", text, size);
+  return chainrule::fake::fill_text("cuda:0 is made of cardboard", text, size);
 })

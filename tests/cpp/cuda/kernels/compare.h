@@ -97,8 +97,11 @@ inline Array random_base(const Shape& shape, Dtype dtype, std::mt19937& engine) 
   return as_dtype(wide, dtype);
 }
 
-inline void run(const ElementwiseKernel& kernel, Dtype dtype, const Array& out,
-                const std::vector<Array>& in, const double* params) {
+inline void run(const ElementwiseKernel& kernel,
+                Dtype dtype,
+                const Array& out,
+                const std::vector<Array>& in,
+                const double* params) {
   switch (in.size()) {
     case 0:
       return run_elementwise(kernel, dtype, out, {}, params);
@@ -158,8 +161,7 @@ inline void expect_same(const char* name, const Expectation& expectation) {
     for (std::size_t i = 0; i < here.size() && shown < 3; ++i) {
       const double a = here[i];
       const double b = there[i];
-      const double room =
-          expectation.tolerance * std::max({1.0, std::abs(a), std::abs(b)});
+      const double room = expectation.tolerance * std::max({1.0, std::abs(a), std::abs(b)});
       const bool same = a == b || (std::isnan(a) && std::isnan(b)) || std::abs(a - b) <= room;
       if (!same) {
         ADD_FAILURE() << "element " << i << ": cpu " << a << ", cuda " << b;

@@ -14,9 +14,8 @@ TEST_F(CudaCopy, ConvertsAsTheCpuDoes) {
 }
 
 TEST_F(CudaCopy, FillsAsTheCpuDoes) {
-  functors::for_each_type(functors::AllTypes{}, []<class T>() {
-    expect_same("fill", {dtype_of<T>, dtype_of<T>, {}});
-  });
+  functors::for_each_type(functors::AllTypes{},
+                          []<class T>() { expect_same("fill", {dtype_of<T>, dtype_of<T>, {}}); });
 }
 
 TEST_F(CudaCopy, ElementsThatOverlapNothingStay) {

@@ -43,8 +43,10 @@ ElementwisePlan plan_of(std::initializer_list<std::int64_t> shape) {
 }
 
 // The byte of the output that each element lies on, piece by piece.
-std::vector<std::int64_t> offsets(const ElementwisePlan& plan, std::int64_t begin,
-                                  std::int64_t end, std::int64_t max_piece) {
+std::vector<std::int64_t> offsets(const ElementwisePlan& plan,
+                                  std::int64_t begin,
+                                  std::int64_t end,
+                                  std::int64_t max_piece) {
   struct Seen {
     std::vector<std::int64_t> offsets;
     std::int64_t max_piece;
