@@ -58,30 +58,28 @@ int place_of_state(const UpdateRule& rule, const std::string& name) {
 }
 
 py::object get_state(UpdateRule& self, const std::string& name) {
-  Array& state = self.state(place_of_state(self, name));
+  const int place = place_of_state(self, name);
+  const Array& state = self.state(place);
   if (!state.defined()) return py::none();
   py::object numpy = to_numpy(state);
   // From now on the memory belongs to this NumPy array, so that the next look finds the same.
   if (!state.storage()->owner() && state.device().kind == DeviceKind::cpu) {
-    state = from_numpy(numpy, "state");
+    self.set_state(place, from_numpy(numpy, "state"));
   }
   return numpy;
 }
 
 // Writes into a state that is there, and makes one that is not; None removes it.
 void set_state(UpdateRule& self, const std::string& name, py::handle value) {
-  Array& state = self.state(place_of_state(self, name));
-  if (value.is_none()) {
-    state = {};
-    return;
-  }
+  const int place = place_of_state(self, name);
+  const Array& state = self.state(place);
+  if (value.is_none()) return self.set_state(place, {});
   const Array array = from_numpy(value, "state");
   if (!state.defined()) {
     if (!is_floating(array.dtype())) {
       throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
     }
-    state = copied(array);
-    return;
+    return self.set_state(place, copied(array));
   }
   if (array.shape() != state.shape()) {
     throw ValueError(cat("[state] '", name, "' of the wrong shape: got ", array.shape(),

@@ -29,8 +29,16 @@ bool selected(const double* values) {
 }
 
 template <class Rule>
+constexpr bool is_constant = requires(const typename Rule::Values& h) { Rule::prepare(h); };
+
+template <class Rule>
 void prepare(const double* values, const Step& step, double* coefs) {
-  const auto result = Rule::prepare(values_of<Rule>(values), step);
+  typename Rule::template Coefs<double> result;
+  if constexpr (is_constant<Rule>) {
+    result = Rule::prepare(values_of<Rule>(values));
+  } else {
+    result = Rule::prepare(values_of<Rule>(values), step);
+  }
   std::memcpy(coefs, &result, sizeof(result));
 }
 
@@ -60,7 +68,7 @@ template <class Rule>
 void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
-  Algorithm::Variant variant{number, {}, 0, selected<Rule>, prepare<Rule>};
+  Algorithm::Variant variant{number, {}, 0, is_constant<Rule>, selected<Rule>, prepare<Rule>};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   for (int i = 0; i < Rule::states.count; ++i) {
     int place = algorithm.find_state(Rule::states.name[i]);

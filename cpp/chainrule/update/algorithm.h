@@ -21,6 +21,7 @@ struct CHAINRULE_API Algorithm {
     std::int16_t rule;                // place in update::Rules
     std::vector<std::int8_t> states;  // places in Algorithm::states
     int coef_count;
+    bool constant;  // coefficients depend on the values alone
     bool (*selected)(const double* values);
     void (*prepare)(const double* values, const update::Step& step, double* coefs);
   };

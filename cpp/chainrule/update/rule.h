@@ -16,10 +16,11 @@
 //     // Arrays like the parameter that live from step to step, zero at first.
 //     static constexpr auto states = names("v");
 //
-//     // On the host, once per parameter and step, in double: what an element needs.
+//     // On the host, in double: what an element needs. Computed when a value changes; with a
+//     // second argument `const Step&` once per step, for what depends on the step's number.
 //     template <class T>
 //     struct Coefs { T lr, momentum; };
-//     static Coefs<double> prepare(const Values& h, const Step&) { return {h.lr, h.momentum}; }
+//     static Coefs<double> prepare(const Values& h) { return {h.lr, h.momentum}; }
 //
 //     // Per element: T is float or double; the arguments after `p` are the states, in order.
 //     // No std::, no branch on a value: math::select, so that the loop becomes vector code.

@@ -8,7 +8,7 @@
 namespace chainrule {
 
 UpdateRule::UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam)
-    : algorithm_(algorithm), hyperparam_(std::move(hyperparam)) {}
+    : hyperparam_(std::move(hyperparam)), algorithm_(algorithm) {}
 
 void UpdateRule::begin() {
   if (algorithm_ && algorithm_->begin) {
@@ -19,6 +19,12 @@ void UpdateRule::begin() {
 void UpdateRule::set_hyperparam(Ref<Hyperparameter> hyperparam) {
   hyperparam_ = std::move(hyperparam);
   version_ = -1;
+  ++revision_;
+}
+
+void UpdateRule::set_state(int place, Array state) {
+  states_[place] = std::move(state);
+  ++revision_;
 }
 
 const UpdateRule::Resolved& UpdateRule::resolve(const std::string& label) {
@@ -63,6 +69,7 @@ bool UpdateRule::has_states() const {
 
 void UpdateRule::clear_states() {
   for (Array& state : states_) state = {};
+  ++revision_;
 }
 
 void UpdateRule::prepare_states(const Algorithm::Variant& variant,

@@ -39,9 +39,14 @@ class CHAINRULE_API UpdateRule : public RefCounted {
     bool vanishing;  // a value that must not is zero in float32
   };
   const Resolved& resolve(const std::string& label);
+  // Version of the hyperparameters when they were last looked up.
+  std::int64_t version() const { return version_; }
 
   // States by place in the algorithm's list; undefined until the first update.
-  Array& state(int place) { return states_[place]; }
+  const Array& state(int place) const { return states_[place]; }
+  void set_state(int place, Array state);
+  // Grows when a state is replaced.
+  std::int64_t revision() const { return revision_; }
   bool has_states() const;
   void clear_states();
   // Makes what the variant needs and is not there yet, for a parameter like `param`. Throws
@@ -60,9 +65,10 @@ class CHAINRULE_API UpdateRule : public RefCounted {
  private:
   void look_up(const std::string& label);
 
-  const Algorithm* algorithm_;
-  Ref<Hyperparameter> hyperparam_;
+  std::int64_t revision_ = 0;
   std::int64_t version_ = -1;
+  Ref<Hyperparameter> hyperparam_;
+  const Algorithm* algorithm_;
   Resolved resolved_{};
   Array states_[update::kMaxStates];
   Array master_;

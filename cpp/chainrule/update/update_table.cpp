@@ -21,6 +21,7 @@ std::atomic<std::int64_t> structure{0};
 
 // What a chunk costs beyond its elements, in elements.
 constexpr std::int64_t kChunkCost = 64;
+constexpr std::size_t kAhead = 4;
 
 void check_gradient(const Array& data, const Array& grad, const std::string& path) {
   if (grad.shape() != data.shape()) {
@@ -43,9 +44,9 @@ void check_coefs(const UpdateRule& rule,
                  std::int64_t t,
                  const std::string& path) {
   const Algorithm& algorithm = *rule.algorithm();
-  bool finite = true;
-  for (int i = 0; i < resolved.variant->coef_count; ++i) finite &= std::isfinite(row.coefs[i]);
-  if (finite) return;
+  double zero = 0;
+  for (int i = 0; i < resolved.variant->coef_count; ++i) zero += 0 * row.coefs[i];
+  if (zero == 0) return;
   std::string values;
   for (std::size_t i = 0; i < algorithm.fields.size(); ++i) {
     values += cat(i ? ", " : "", algorithm.fields[i].name, "=", resolved.values[i]);
@@ -94,6 +95,11 @@ void UpdateTable::add(Ref<VariableImpl> param,
                       std::string path,
                       bool by_host) {
   if (!known_.insert(param.get()).second) return;
+  if (!by_host && !known_.insert(rule.get()).second) {
+    throw ValueError(cat("[update] ", path,
+                         " has the rule of another parameter, but rules keep states: make one "
+                         "for each"));
+  }
   Entry entry{};
   entry.param = std::move(param);
   entry.rule = std::move(rule);
@@ -127,9 +133,40 @@ void UpdateTable::plan_program(const UpdateOptions& options) {
   if (scaled && options.chainer_order) program_.push_back(unscale);
 }
 
+// Fills the row of a parameter of which everything but the gradient and the step's number is as
+// it was; returns whether it is.
+bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& options) {
+  UpdateRule& rule = *entry.rule;
+  const Array& data = entry.param->data();
+  if (!rule.enabled || !rule.hooks.empty() || rule.revision() != entry.revision ||
+      data.raw() != entry.raw || data.storage() != entry.storage || data.size() != row.size ||
+      data.shape() != entry.shape || static_cast<std::uint8_t>(data.dtype()) != row.param_dtype) {
+    return false;
+  }
+  const Variable& grad = entry.param->grad();
+  if (!grad.defined()) return false;
+  const Array& g = grad.array();
+  if (g.shape() != entry.shape || g.dtype() != data.dtype() || !g.is_contiguous() ||
+      g.device() != entry.device) {
+    return false;
+  }
+  const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
+  if (resolved.variant->rule != row.rule) return false;
+  row.grad = g.raw();
+  if (rule.version() != entry.version || !resolved.variant->constant) {
+    prepare_coefs(entry, row, resolved, options);
+    entry.version = rule.version();
+  }
+  entry.counts = !options.counted;
+  return true;
+}
+
 // Fills the row of a parameter that takes part in this step; returns whether it does.
 bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
+  const bool bare = program_.empty() && !options.gradients_only && !options.inspect;
+  if (entry.familiar && bare && plan_familiar(entry, row, options)) return true;
+  entry.familiar = false;
   entry.counts = false;
   const bool runs = rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
   const bool hooked =
@@ -143,6 +180,7 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
       throw Error(cat("[update] ", entry.path,
                       " is not initialized: run the forward pass once, or give it a shape"));
     }
+    std::copy(std::begin(rule.scalars), std::end(rule.scalars), entry.scalars);
     entry.counts = true;
     return false;
   }
@@ -185,7 +223,31 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
   row.in_place =
       runs && plain && !programmed && (row.state_count == 0 || row.state_dtype == row.param_dtype);
+  if (row.in_place && data.is_contiguous()) {
+    entry.familiar = true;
+    entry.revision = rule.revision();
+    entry.version = rule.version();
+    entry.raw = data.raw();
+    entry.storage = data.storage();
+    entry.shape = data.shape();
+  }
   return true;
+}
+
+void UpdateTable::prepare_coefs(Entry& entry,
+                                Row& row,
+                                const UpdateRule::Resolved& resolved,
+                                const UpdateOptions& options) {
+  UpdateRule& rule = *entry.rule;
+  const std::int64_t t = rule.t + (options.counted ? 0 : 1);
+  if (resolved.vanishing && row.param_dtype != static_cast<std::uint8_t>(Dtype::float64)) {
+    refuse_vanishing(rule, resolved.values, entry.path);
+  }
+  for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
+    entry.scalars[i] = rule.scalars[i];
+  }
+  resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
+  check_coefs(rule, resolved, row, t, entry.path);
 }
 
 void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options) {
@@ -195,13 +257,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
     throw ValueError(cat("[update] ", entry.path, ": the parameter's array is read-only"));
   }
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
-  const std::int64_t t = rule.t + (options.counted ? 0 : 1);
-  if (resolved.vanishing && data.dtype() != Dtype::float64) {
-    refuse_vanishing(rule, resolved.values, entry.path);
-  }
-  for (int i = 0; i < kMaxScalars; ++i) entry.scalars[i] = rule.scalars[i];
-  resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
-  check_coefs(rule, resolved, row, t, entry.path);
+  prepare_coefs(entry, row, resolved, options);
 
   const bool mastered = rule.fp32_update && is_half(data.dtype());
   const double decay_scale = options.chainer_order && !mastered ? options.loss_scale : 1;
@@ -241,6 +297,11 @@ void UpdateTable::prepare(const UpdateOptions& options) {
   plan_program(options);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
+    // Thousands of rules and variables lie all over memory.
+    if (i + kAhead < entries_.size()) {
+      __builtin_prefetch(entries_[i + kAhead].rule.get());
+      __builtin_prefetch(entries_[i + kAhead].param.get());
+    }
     const Device before = entry.device;
     const std::int64_t planned = plan_row(entry, rows_[i], options) ? rows_[i].size : -1;
     changed_ |= planned != entry.planned || !(before == entry.device);
@@ -327,8 +388,12 @@ void UpdateTable::finish() {
   pinned_.clear();
   for (Entry& entry : entries_) {
     if (!entry.counts) continue;
-    ++entry.rule->t;
-    for (int i = 0; i < kMaxScalars; ++i) entry.rule->scalars[i] = entry.scalars[i];
+    UpdateRule& rule = *entry.rule;
+    ++rule.t;
+    if (!rule.algorithm()) continue;
+    for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
+      rule.scalars[i] = entry.scalars[i];
+    }
   }
 }
 

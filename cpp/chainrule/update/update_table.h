@@ -43,7 +43,8 @@ class CHAINRULE_API UpdateTable {
  public:
   void clear();
   // `path` names the parameter in errors. A rule that `by_host` runs gets its gradient as the
-  // hooks leave it, and is left alone otherwise. A variable that is there already is ignored.
+  // hooks leave it, and is left alone otherwise. A variable that is there already is ignored; a
+  // rule that another one has is refused.
   void add(Ref<VariableImpl> param, Ref<UpdateRule> rule, std::string path, bool by_host);
   std::int64_t size() const { return static_cast<std::int64_t>(entries_.size()); }
 
@@ -68,10 +69,18 @@ class CHAINRULE_API UpdateTable {
     Ref<UpdateRule> rule;
     std::string path;
     bool by_host;
+    bool counts = false;        // this step is an update of the rule
     std::int64_t planned = -1;  // elements in the chunk list
-    Device device{};
-    bool counts = false;  // this step is an update of the rule
     double scalars[kMaxScalars];
+    // What the row was filled from: where all of it is still so, a new gradient and new
+    // coefficients are all that it needs.
+    bool familiar = false;
+    Device device{};
+    std::int64_t revision = 0;
+    std::int64_t version = 0;
+    std::byte* raw = nullptr;
+    Ref<Storage> storage;
+    Shape shape;
   };
   // What one device is handed.
   struct Part {
@@ -88,7 +97,12 @@ class CHAINRULE_API UpdateTable {
   };
 
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
+  bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
   void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
+  void prepare_coefs(Entry& entry,
+                     update::Row& row,
+                     const UpdateRule::Resolved& resolved,
+                     const UpdateOptions& options);
   void plan_program(const UpdateOptions& options);
   void cut();
   void find_norms();
@@ -104,7 +118,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters
   update::Powers powers_;
-  std::unordered_set<const VariableImpl*> known_;
+  std::unordered_set<const RefCounted*> known_;
   bool changed_ = true;  // the chunk list is not that of the entries
   bool running_ = false;
 };

@@ -56,14 +56,14 @@ struct Zoo {
         seed += 2;
         params.push_back(parameter(noise(size, seed), noise(size, seed + 1), dtypes[d]));
         rules.push_back(rule_number(r));
+        std::vector<Ref<GradientHook>> hooks;
         if (r % 3 == 1) {
-          rules.back()->hooks.push_back(
-              make_ref<GradientHook>(GradientHook::Kind::weight_decay, 0.1));
+          hooks.push_back(make_ref<GradientHook>(GradientHook::Kind::weight_decay, 0.1));
         }
         if (r % 4 == 1) {
-          rules.back()->hooks.push_back(
-              make_ref<GradientHook>(GradientHook::Kind::hard_clip, -0.5, 0.25));
+          hooks.push_back(make_ref<GradientHook>(GradientHook::Kind::hard_clip, -0.5, 0.25));
         }
+        rules.back()->hooks = hooks;
         rules.back()->fp32_update = r % 2 == 0;
       }
     }
@@ -257,7 +257,7 @@ TEST(UpdateTable, DecayOnARuleIsMultipliedByTheLossScaleOnlyAsChainerDid) {
     auto q = parameter({2}, {8}, Dtype::float64);
     auto rule = rule_of("SGD", {{"lr", 1}});
     const auto decay = make_ref<GradientHook>(GradientHook::Kind::weight_decay, 1);
-    rule->hooks.push_back(decay);
+    rule->hooks = {decay};
     UpdateTable table;
     table.add(p, rule, "/p", false);
     UpdateOptions options;
@@ -304,7 +304,7 @@ TEST(UpdateTable, DenormalsAreFlushedAndTheModeRestored) {
   const double tiny = std::numeric_limits<float>::denorm_min() * 1000;
   auto p = parameter({0}, {0});
   auto rule = rule_of("MomentumSGD");
-  rule->state(0) = array_of({tiny}, Dtype::float32);
+  rule->set_state(0, array_of({tiny}, Dtype::float32));
   UpdateTable table;
   table.add(p, rule, "/p", false);
   table.update({});
@@ -384,11 +384,13 @@ TEST(UpdateTable, RefusesBeforeAnythingIsChanged) {
       {"gradient of the wrong dtype",
        [](VariableImpl& p, UpdateRule&) { p.set_data(array_of({1}, Dtype::float64)); }},
       {"state 'v' of the wrong shape",
-       [](VariableImpl&, UpdateRule& rule) { rule.state(1) = array_of({1, 2}, Dtype::float32); }},
+       [](VariableImpl&, UpdateRule& rule) {
+         rule.set_state(1, array_of({1, 2}, Dtype::float32));
+       }},
       {"state 'v' of another dtype",
        [](VariableImpl&, UpdateRule& rule) {
-         rule.state(0) = array_of({1}, Dtype::float32);
-         rule.state(1) = array_of({1}, Dtype::float64);
+         rule.set_state(0, array_of({1}, Dtype::float32));
+         rule.set_state(1, array_of({1}, Dtype::float64));
        }},
       {"read-only",
        [](VariableImpl& p, UpdateRule&) {

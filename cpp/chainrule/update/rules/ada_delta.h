@@ -18,7 +18,7 @@ struct AdaDelta {
   struct Coefs {
     T rho, one_minus_rho, eps;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) { return {h.rho, 1 - h.rho, h.eps}; }
+  static Coefs<double> prepare(const Values& h) { return {h.rho, 1 - h.rho, h.eps}; }
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& msg, T& msdx) {

@@ -18,7 +18,7 @@ struct AdaGrad {
   struct Coefs {
     T lr, eps;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) { return {h.lr, h.eps}; }
+  static Coefs<double> prepare(const Values& h) { return {h.lr, h.eps}; }
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& h) {

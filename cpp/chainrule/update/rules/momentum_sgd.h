@@ -19,7 +19,7 @@ struct MomentumSGD {
   struct Coefs {
     T lr, momentum;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) { return {h.lr, h.momentum}; }
+  static Coefs<double> prepare(const Values& h) { return {h.lr, h.momentum}; }
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& v) {

@@ -19,7 +19,7 @@ struct NesterovAG {
   struct Coefs {
     T lr, momentum, momentum2, ahead;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) {
+  static Coefs<double> prepare(const Values& h) {
     return {h.lr, h.momentum, h.momentum * h.momentum, (1 + h.momentum) * h.lr};
   }
 

@@ -22,7 +22,7 @@ struct RMSprop {
   struct Coefs {
     T lr, alpha, one_minus_alpha, eps_inside, eps_outside;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) {
+  static Coefs<double> prepare(const Values& h) {
     const bool inside = h.eps_inside_sqrt != 0;
     return {h.lr, h.alpha, 1 - h.alpha, inside ? h.eps : 0, inside ? 0 : h.eps};
   }

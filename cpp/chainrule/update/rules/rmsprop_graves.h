@@ -21,7 +21,7 @@ struct RMSpropGraves {
   struct Coefs {
     T lr, alpha, one_minus_alpha, momentum, eps;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) {
+  static Coefs<double> prepare(const Values& h) {
     return {h.lr, h.alpha, 1 - h.alpha, h.momentum, h.eps};
   }
 

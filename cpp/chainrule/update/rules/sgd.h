@@ -18,7 +18,7 @@ struct SGD {
   struct Coefs {
     T lr;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) { return {h.lr}; }
+  static Coefs<double> prepare(const Values& h) { return {h.lr}; }
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p) {

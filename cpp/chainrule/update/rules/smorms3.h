@@ -19,7 +19,7 @@ struct SMORMS3 {
   struct Coefs {
     T lr, eps;
   };
-  static Coefs<double> prepare(const Values& h, const Step&) { return {h.lr, h.eps}; }
+  static Coefs<double> prepare(const Values& h) { return {h.lr, h.eps}; }
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T grad, T& p, T& mem, T& g, T& g2) {
