@@ -145,7 +145,7 @@ class Adam(GradientMethod, rule=AdamRule):
         >>> optimizer = Adam(alpha=0.1).setup(link)
         >>> link.w.grad = numpy.ones(1, numpy.float32)
         >>> optimizer.update()
-        >>> link.w.array
+        >>> link.w.array.round(3)
         array([0.9], dtype=float32)
     """
 

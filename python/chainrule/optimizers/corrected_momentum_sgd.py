@@ -51,7 +51,7 @@ class CorrectedMomentumSGD(GradientMethod, rule=CorrectedMomentumSGDRule):
         >>> optimizer = CorrectedMomentumSGD(lr=0.1).setup(link)
         >>> link.w.grad = numpy.ones(1, numpy.float32)
         >>> optimizer.update()
-        >>> link.w.array
+        >>> link.w.array.round(3)
         array([0.9], dtype=float32)
     """
 

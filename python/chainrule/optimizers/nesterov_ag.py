@@ -52,7 +52,7 @@ class NesterovAG(GradientMethod, rule=NesterovAGRule):
         >>> optimizer = NesterovAG(lr=0.1, momentum=0.5).setup(link)
         >>> link.w.grad = numpy.ones(1, numpy.float32)
         >>> optimizer.update()
-        >>> link.w.array
+        >>> link.w.array.round(3)
         array([0.825], dtype=float32)
     """
 

@@ -58,7 +58,7 @@ class RMSpropGraves(GradientMethod, rule=RMSpropGravesRule):
         >>> optimizer = RMSpropGraves(lr=0.1, alpha=0.0, eps=1.0).setup(link)
         >>> link.w.grad = numpy.ones(1, numpy.float32)
         >>> optimizer.update()
-        >>> link.w.array
+        >>> link.w.array.round(3)
         array([0.9], dtype=float32)
     """
 
