@@ -6,15 +6,17 @@ import zlib
 
 import numpy as np
 import op_table
+import op_table_nn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from op_table import ALL, HALVES, ROWS, RTOL, Case, Row
+from op_table import ALL, HALVES, RTOL, Case, Row
 
 import chainrule
 import chainrule.functions as F
 from chainrule import Variable, _core, gradient_check
 
+ROWS = [*op_table.ROWS, *op_table_nn.ROWS]
 CASES = [pytest.param(row, case, id=f"{row.name}-{case}") for row in ROWS for case in row.cases]
 SMOOTH = [param for param in CASES if param.values[0].slopes]
 

@@ -40,6 +40,14 @@ class CHAINRULE_API Array {
     return storage_ && storage_->use_count() == 1 && !storage_->owner() && writeable();
   }
 
+  // True where broadcasting shows an element more than once.
+  bool has_repeats() const {
+    for (int i = 0; i < shape_.size(); ++i) {
+      if (strides_[i] == 0 && shape_[i] > 1) return true;
+    }
+    return false;
+  }
+
   std::byte* raw() const { return data_; }
   template <class T>
   T* data() const {

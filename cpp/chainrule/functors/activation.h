@@ -30,7 +30,7 @@ struct LeakyRelu {
   }
   template <class T>
   CR_INLINE T backward(T x, T g) const {
-    return math::select(x >= T(0.0), g, T(slope) * g);
+    return math::select(x > T(0.0), g, T(slope) * g);
   }
 };
 
@@ -45,7 +45,7 @@ struct Elu {
   }
   template <class T>
   CR_INLINE T backward(T x, T g) const {
-    return math::select(x < T(0.0), T(alpha) * math::exp(x) * g, g);
+    return math::select(x > T(0.0), g, T(alpha) * math::exp(x) * g);
   }
 };
 

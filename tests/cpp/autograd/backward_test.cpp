@@ -33,6 +33,16 @@ TEST_F(BackwardTest, SumsOverEveryUse) {
   EXPECT_EQ(grad_of(x), Doubles{5});
 }
 
+// The gradient of a sum shows one number many times: nothing may be added into it in place.
+TEST_F(BackwardTest, SumsGradientsThatRepeatMemory) {
+  const Variable x = leaf({1, 2, 3});
+  backward({multiply(sum(x), sum(multiply(x, x)))}, {});
+  EXPECT_EQ(grad_of(x), (Doubles{26, 38, 50}));
+  const Variable y = leaf({1, 2, 3});
+  backward({multiply(sum(multiply(y, y)), sum(y))}, {});
+  EXPECT_EQ(grad_of(y), (Doubles{26, 38, 50}));
+}
+
 TEST_F(BackwardTest, AddsToAGradientThatIsThere) {
   const Variable x = leaf({3});
   backward({multiply(x, x)}, {});
