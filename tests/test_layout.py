@@ -70,6 +70,7 @@ CROSS_TESTS: dict[str, str] = {
     "op_table": "one row per op",
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
+    "golden_functions": "values and gradients of Chainer 7.8.1",
 }
 
 
