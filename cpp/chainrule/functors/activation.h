@@ -19,6 +19,7 @@ struct Relu : NoParams {
   }
 };
 
+// At 0 the gradient is that of the negative side, as in Chainer.
 struct LeakyRelu {
   double slope;
   CR_INLINE explicit LeakyRelu(const double* params) : slope(params[0]) {}
@@ -34,6 +35,7 @@ struct LeakyRelu {
   }
 };
 
+// The same at 0.
 struct Elu {
   double alpha;
   CR_INLINE explicit Elu(const double* params) : alpha(params[0]) {}
