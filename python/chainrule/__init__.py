@@ -13,6 +13,7 @@ from chainrule import (
     optimizer,
     optimizer_hooks,
     optimizers,
+    serializers,
     utils,
 )
 from chainrule._core import Variable

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule._core import structure_changed
 from chainrule.device_resident import DeviceResidentsVisitor
-from chainrule.link import Link
+from chainrule.link import _OUR_WALKS, Link
 from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
@@ -88,6 +88,9 @@ class _Tree(Link):
             child.device_resident_accept(visitor)
 
 
+_OUR_WALKS.add(_Tree.params)
+
+
 def _indented(child: Any) -> str:
     return str(child).replace("\n", "\n  ")
 
@@ -113,9 +116,11 @@ class Chain(_Tree):
         ['/l1/W', '/l1/b', '/l2/W', '/l2/b']
     """
 
+    _children: Any = frozenset()
+
     def __init__(self, **links: Link) -> None:
         super().__init__()
-        self._children: set[str] = set()
+        self._children = set()
         for name, link in links.items():
             self.add_link(name, link)
 
@@ -127,15 +132,21 @@ class Chain(_Tree):
         return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._within_init_scope and isinstance(value, Link):
-            if hasattr(self, name):
-                raise AttributeError(f"cannot register a new link {name}: attribute exists")
-            value.name = name
-            self._children.add(name)
+        if isinstance(value, Link):
+            if self._within_init_scope:
+                if hasattr(self, name):
+                    raise AttributeError(f"cannot register a new link {name}: attribute exists")
+                value.name = name
+                self._children.add(name)
+            structure_changed()
+        elif name in self._children:
+            structure_changed()
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._children.discard(name)
+        if name in self._children:
+            self._children.discard(name)
+            structure_changed()
         super().__delattr__(name)
 
     def add_link(self, name: str, link: Link) -> None:

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule._core import structure_changed
+from chainrule._core import structure_changed, structure_version
 from chainrule.device_resident import DeviceResident, DeviceResidentsVisitor
 from chainrule.initializers import _get_initializer
-from chainrule.link_hook import LinkHook, _active, call_with_hooks
+from chainrule.link_hook import LinkHook, call_with_hooks, open_blocks
 from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
@@ -68,9 +68,13 @@ class Link(DeviceResident):
     # Shared by all links that have none, so that a call costs one look.
     _local_link_hooks: dict[str, LinkHook] | None = None
     _within_init_scope = False
+    # Replaced by `__init__`; here for attributes that are set before it runs.
+    _params: Any = frozenset()
+    # All parameters, with the version of the structure and the link they were listed for.
+    _listed: tuple[int, int, list[Parameter]] = (-1, 0, [])
 
     def __init__(self, **params: Any) -> None:
-        self._params: set[str] = set()
+        self._params = set()
         self._persistent: set[str] = set()
         self.name = None
         for name, value in params.items():
@@ -89,7 +93,7 @@ class Link(DeviceResident):
         Returns:
             What ``forward`` returns.
         """
-        if self._local_link_hooks is None and not _active.hooks:
+        if self._local_link_hooks is None and not open_blocks:
             return self.forward(*args, **kwargs)
         return call_with_hooks(self, self._local_link_hooks or {}, args, kwargs)
 
@@ -110,18 +114,21 @@ class Link(DeviceResident):
         raise NotImplementedError(f"[{cls.__name__}] from_params is not offered by this link")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._within_init_scope and isinstance(value, Parameter):
-            value.name = name
-            self._params.add(name)
-            self._persistent.discard(name)
-        if isinstance(value, (Parameter, Link)):
-            structure_changed()  # optimizers keep tables
+        if isinstance(value, Parameter):
+            if self._within_init_scope:
+                value.name = name
+                self._params.add(name)
+                self._persistent.discard(name)
+            structure_changed()
+        elif name in self._params:
+            structure_changed()
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._params.discard(name)
+        if name in self._params:
+            self._params.discard(name)
+            structure_changed()
         self._persistent.discard(name)
-        structure_changed()
         object.__delattr__(self, name)
 
     @property
@@ -131,7 +138,15 @@ class Link(DeviceResident):
 
     @contextlib.contextmanager
     def init_scope(self) -> Iterator[None]:
-        """Register the parameters and links that are assigned inside the block."""
+        """Register the parameters and links that are assigned inside the block.
+
+        Raises:
+            RuntimeError: If ``Link.__init__`` has not run yet.
+        """
+        if "_params" not in self.__dict__:
+            raise RuntimeError(
+                f"[{type(self).__name__}] call super().__init__() before init_scope()"
+            )
         before = self._within_init_scope
         self.__dict__["_within_init_scope"] = True
         try:
@@ -196,6 +211,7 @@ class Link(DeviceResident):
             )
         self._persistent.add(name)
         self._params.discard(name)
+        structure_changed()
 
     def params(self, include_uninit: bool = True) -> Iterator[Parameter]:
         """Walk over the parameters of the link and of those below it.
@@ -289,6 +305,7 @@ class Link(DeviceResident):
             )
         copied = copy.copy(self) if mode == "share" else copy.deepcopy(self)
         copied.name = None
+        copied.__dict__.pop("_listed", None)
         if mode == "share":
             copied._params = set(self._params)
             copied._persistent = set(self._persistent)
@@ -362,7 +379,14 @@ class Link(DeviceResident):
 
     def cleargrads(self) -> None:
         """Forget the gradients of all parameters; to be done before each backward pass."""
-        for param in self.params():
+        version, owner, params = self._listed
+        if version != structure_version() or owner != id(self):
+            version = structure_version()
+            params = list(self.params())
+            # A user's own way of walking may change its mind without telling.
+            if all(type(link).params in _OUR_WALKS for link in self.links()):
+                self.__dict__["_listed"] = (version, id(self), params)
+        for param in params:
             param.cleargrad()
 
     def zerograds(self) -> None:
@@ -498,3 +522,7 @@ class Link(DeviceResident):
         hooks.pop(name).deleted(self)
         if not hooks:
             del self.__dict__["_local_link_hooks"]
+
+
+#: Ways of walking over parameters that tell when the structure changes.
+_OUR_WALKS: set[Any] = {Link.params}

@@ -47,6 +47,7 @@ class LinkHook:
         if self.name in hooks:
             raise KeyError(f"[LinkHook] a hook named {self.name!r} is active already")
         hooks[self.name] = self
+        open_blocks.append(self)
         self.added(None)
         return self
 
@@ -56,6 +57,7 @@ class LinkHook:
         exc_value: BaseException | None,
         traceback: types.TracebackType | None,
     ) -> None:
+        open_blocks.remove(self)
         _active.hooks.pop(self.name).deleted(None)
 
     def added(self, link: Any) -> None:
@@ -95,6 +97,8 @@ class _ActiveHooks(threading.local):
 
 
 _active = _ActiveHooks()
+#: Hooks that are active in any thread: almost always empty, and quick to look at.
+open_blocks: list[LinkHook] = []
 
 
 def call_with_hooks(link: Any, own: dict[str, LinkHook], args: Any, kwargs: Any) -> Any:

@@ -15,6 +15,7 @@ from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
 from chainrule.optimizer_hooks._native import is_native
 from chainrule.serializer import AbstractSerializer, Deserializer
+from chainrule.serializers.npz import NpzDeserializer
 
 if TYPE_CHECKING:
     from chainrule.variable import Parameter
@@ -350,6 +351,9 @@ class UpdateRule(_core.UpdateRule):
         Args:
             serializer: Where to or from.
         """
+        on_failure = getattr(serializer, "on_failure", None)
+        if on_failure is not None:
+            on_failure(self._restorer())
         self.t = int(serializer("t", self.t))
         state = self.state
         if state is not None:
@@ -359,6 +363,21 @@ class UpdateRule(_core.UpdateRule):
                     state[name] = loaded
         elif isinstance(serializer, Deserializer):
             self._load_state(serializer)
+
+    def _restorer(self) -> Callable[[], None]:
+        """Give what puts count and state back if loading fails later.
+
+        State arrays that are loaded in place are put back by the deserializer.
+        """
+        t, had_state = self.t, self.state is not None
+
+        def restore() -> None:
+            self.t = t
+            if not had_state:
+                self._clear_states()
+                self._state = None
+
+        return restore
 
     def _load_state(self, serializer: Deserializer) -> None:
         if self._algorithm is None or type(self).init_state is not UpdateRule.init_state:
@@ -382,6 +401,8 @@ class UpdateRule(_core.UpdateRule):
             values[name] = value
         self._clear_states()
         self._state = None
+        if len(values) < len(names) and isinstance(serializer, NpzDeserializer):
+            serializer.note_fresh()
         if names and len(values) == len(names):
             self._state = {} if self._algorithm is None else _State(self)
             self._state.update(values)

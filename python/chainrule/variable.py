@@ -1,6 +1,5 @@
 """Variables and parameters."""
 
-
 import operator
 from typing import Any
 

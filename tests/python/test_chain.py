@@ -1,3 +1,4 @@
+import copy
 import json
 import pathlib
 
@@ -6,7 +7,7 @@ import pytest
 
 import chainrule
 import chainrule.links as L
-from chainrule import Chain, ChainList, Parameter
+from chainrule import Chain, ChainList, Parameter, Variable
 
 FACTS = json.loads((pathlib.Path(__file__).parent / "golden" / "behaviour.json").read_text())
 
@@ -144,6 +145,31 @@ class TestChain:
         assert chain.l3.W.grad is not None
         chain.cleargrads()
         assert [param.grad for param in chain.params()] == [None] * 7
+
+    def test_cleargrads_follows_a_users_own_params(self):
+        class Mine(Chain):
+            extra = ()
+
+            def params(self, include_uninit=True):
+                yield from super().params(include_uninit)
+                yield from self.extra
+
+        chain = Chain(mine=Mine())
+        chain.cleargrads()
+        chain.mine.extra = (Variable(np.ones(2, np.float32), grad=np.ones(2, np.float32)),)
+        chain.cleargrads()
+        assert chain.mine.extra[0].grad is None
+
+    def test_cleargrads_of_copies(self):
+        chain = Mlp()
+        chain.cleargrads()
+        for other in (chain.copy(), chain.copy("copy"), copy.deepcopy(chain)):
+            with other.init_scope():
+                other.new = L.Linear(1, 1)
+            other.new.W.grad = np.ones((1, 1), np.float32)
+            chain.cleargrads()
+            other.cleargrads()
+            assert other.new.W.grad is None
 
     def test_same_link_twice(self):
         link = L.Linear(2, 2)

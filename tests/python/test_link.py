@@ -47,6 +47,17 @@ def test_parameters_are_registered_in_the_scope_only():
     assert names(link) == ["/factor", "/other"]
 
 
+def test_init_has_to_run_first():
+    class Early(chainrule.Chain):
+        def __init__(self):
+            self.number = 3
+            with self.init_scope():
+                pass
+
+    with pytest.raises(RuntimeError, match=r"\[Early\] call super\(\).__init__\(\) before"):
+        Early()
+
+
 def test_scope_ends_with_an_error():
     link = Scale()
     with pytest.raises(KeyError), link.init_scope():

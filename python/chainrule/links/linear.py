@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chainrule import initializers
-from chainrule._core import Variable
-from chainrule.functions import linear
+from chainrule._core import Variable, linear
 from chainrule.initializers import InitializerLike
 from chainrule.link import Link
 from chainrule.variable import Parameter

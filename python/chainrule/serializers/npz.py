@@ -214,6 +214,10 @@ class NpzDeserializer(Deserializer):
         """
         self._undo.append(undo)
 
+    def note_fresh(self) -> None:
+        """Say that what lies here was not in the file and starts anew; the report tells it."""
+        self.report.fresh.append(self.path.rstrip("/"))
+
     def remember(self, obj: Any) -> None:
         """Have the attributes of an object put back if loading fails later.
 

@@ -68,6 +68,55 @@ def test_source_encoding(tmp_path):
     assert run(tmp_path, "", command=["latin.py"]).stdout == "233\n"
 
 
+ARTICLE = """
+import numpy as np
+import chainer
+import chainer.functions as F
+import chainer.links as L
+from chainer import optimizers
+
+class MLP(chainer.Chain):
+    def __init__(self):
+        super(MLP, self).__init__()
+        with self.init_scope():
+            self.l1 = L.Linear(2, 2)
+            self.l2 = L.Linear(2, 1)
+
+    def __call__(self, x):
+        return self.l2(self.l1(x))
+
+net = MLP()
+net.l1.W.data[...] = [[0.0049778, -0.16282777], [-0.92988533, 0.2546134]]
+net.l2.W.data[...] = [[-0.45893994, -1.21258962]]
+optimizer = optimizers.SGD(lr=0.1)
+optimizer.setup(net)
+net.l1.W.update_rule.hyperparam.lr = 10.0
+net.l1.b.update_rule.enabled = False
+x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+t = np.array([[0], [1], [1], [0]], np.int32)
+loss = F.sigmoid_cross_entropy(net(x), t)
+net.cleargrads()
+loss.backward()
+optimizer.update()
+for param in net.params():
+    print(*param.data.ravel())
+print(net.l1.b.grad is None)
+"""
+
+
+def test_per_parameter_rules_as_in_chainer(tmp_path):
+    *params, no_gradient = run(tmp_path, ARTICLE).stdout.splitlines()
+    expected = [
+        [0.53748596, 0.01032409, 0.47708291, 0.71210718],
+        [0, 0],
+        [-0.45838338, -1.20276082],
+        [-0.01014706],
+    ]
+    for printed, numbers in zip(params, expected, strict=True):
+        assert [float(number) for number in printed.split()] == pytest.approx(numbers, abs=1e-6)
+    assert no_gradient == "False"  # Chainer computes the gradient of a disabled parameter too
+
+
 @pytest.mark.slow
 def test_subprocesses(tmp_path):
     script = """

@@ -268,6 +268,42 @@ def test_read_only_parameter():
         load_npz(saved(link), link)
 
 
+class TestOptimizers:
+    def trained(self, steps=2):
+        model = Mlp()
+        optimizer = chainrule.optimizers.Adam().setup(model)
+        for _ in range(steps):
+            for param in model.params():
+                param.grad = np.ones(param.shape, np.float32)
+            optimizer.update()
+        return optimizer
+
+    def state(self, optimizer):
+        rules = [param.update_rule for param in optimizer.target.params()]
+        states = [rule.state and {k: repr(v) for k, v in rule.state.items()} for rule in rules]
+        return optimizer.t, optimizer.epoch, [rule.t for rule in rules], states
+
+    @pytest.mark.parametrize("steps", [0, 2])
+    def test_failures_leave_the_optimizer_as_it_was(self, steps):
+        with np.load(FOLDER / "adam_optimizer.npz") as archive:
+            arrays = {**archive, "l2/b/t": np.arange(7)}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        file.seek(0)
+        optimizer = self.trained(steps)
+        before = self.state(optimizer)
+        with pytest.raises(TypeError, match="'l2/b/t' cannot become int"):
+            load_npz(file, optimizer)
+        assert self.state(optimizer) == before
+
+    def test_state_that_is_not_there_starts_anew(self):
+        optimizer = self.trained(0)
+        report = load_npz(FOLDER / "adam_partly_disabled_optimizer.npz", optimizer)
+        assert report.fresh == ["l1/W", "l1/b"]
+        rules = {path: param.update_rule for path, param in optimizer.target.namedparams()}
+        assert [rules[path].state is None for path in sorted(rules)] == [True, True, False, False]
+
+
 class TestDeserializer:
     def test_of_a_dict(self):
         link = L.Linear(2, 1)
