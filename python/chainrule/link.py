@@ -18,7 +18,7 @@ import numpy as np
 from chainrule._core import structure_changed, structure_version
 from chainrule.device_resident import DeviceResident, DeviceResidentsVisitor
 from chainrule.initializers import _get_initializer
-from chainrule.link_hook import LinkHook, call_with_hooks, open_blocks
+from chainrule.link_hook import HookedCalls
 from chainrule.serializer import AbstractSerializer
 from chainrule.variable import Parameter
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Link(DeviceResident):
+class Link(HookedCalls, DeviceResident):
     """Parameters, persistent values, and the computation ``forward`` with them.
 
     Parameters that are assigned inside ``with self.init_scope():`` are registered; persistent
@@ -63,10 +63,6 @@ class Link(DeviceResident):
     """
 
     name: str | None = None
-    #: The computation; a subclass defines it.
-    forward: Any
-    # Shared by all links that have none, so that a call costs one look.
-    _local_link_hooks: dict[str, LinkHook] | None = None
     _within_init_scope = False
     # Replaced by `__init__`; here for attributes that are set before it runs.
     _params: Any = frozenset()
@@ -82,20 +78,6 @@ class Link(DeviceResident):
             pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], tuple)
             shape, dtype = value if pair else (value, None)
             self.add_param(name, shape, dtype=dtype)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``, between the hooks if there are any.
-
-        Args:
-            *args: Arguments of ``forward``.
-            **kwargs: Arguments of ``forward``.
-
-        Returns:
-            What ``forward`` returns.
-        """
-        if self._local_link_hooks is None and not open_blocks:
-            return self.forward(*args, **kwargs)
-        return call_with_hooks(self, self._local_link_hooks or {}, args, kwargs)
 
     @classmethod
     def from_params(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
@@ -476,52 +458,6 @@ class Link(DeviceResident):
         for name in self._persistent:
             if isinstance(attributes[name], np.ndarray):
                 attributes[name] = visitor.visit_array(attributes[name])
-
-    @property
-    def local_link_hooks(self) -> dict[str, LinkHook]:
-        """The hooks that were added to this link, by name."""
-        if self._local_link_hooks is None:
-            self.__dict__["_local_link_hooks"] = {}
-        return self.__dict__["_local_link_hooks"]
-
-    def add_hook(self: _Self, hook: LinkHook, name: str | None = None) -> _Self:
-        """Run a hook around each call of this link.
-
-        Args:
-            hook: The hook.
-            name: Its name; ``hook.name`` by default.
-
-        Returns:
-            Self.
-
-        Raises:
-            TypeError: If it is no hook.
-            KeyError: If the name is taken.
-        """
-        if not isinstance(hook, LinkHook):
-            raise TypeError(f"[add_hook] got {type(hook).__name__}, expected a LinkHook")
-        name = hook.name if name is None else name
-        if name in self.local_link_hooks:
-            raise KeyError(f"Hook {name} already exists")
-        self.local_link_hooks[name] = hook
-        hook.added(self)
-        return self
-
-    def delete_hook(self, name: str) -> None:
-        """Take a hook off again.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            KeyError: If there is none of this name.
-        """
-        hooks = self.local_link_hooks
-        if name not in hooks:
-            raise KeyError(name)
-        hooks.pop(name).deleted(self)
-        if not hooks:
-            del self.__dict__["_local_link_hooks"]
 
 
 #: Ways of walking over parameters that tell when the structure changes.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import types
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["LinkHook"]
+__all__ = ["HookedCalls", "LinkHook"]
+
+_Self = TypeVar("_Self", bound="HookedCalls")
 
 
 class _ForwardPreprocessCallbackArgs:
@@ -101,24 +103,78 @@ _active = _ActiveHooks()
 open_blocks: list[LinkHook] = []
 
 
-def call_with_hooks(link: Any, own: dict[str, LinkHook], args: Any, kwargs: Any) -> Any:
-    """Call a link's ``forward`` between its hooks.
+class HookedCalls:
+    """Makes an object with a method ``forward`` callable, between hooks."""
 
-    Args:
-        link: The link.
-        own: Hooks that were added to it.
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
+    #: The computation; a subclass defines it.
+    forward: Any
+    # Shared by all objects that have none, so that a call costs one look.
+    _local_link_hooks: dict[str, LinkHook] | None = None
 
-    Returns:
-        What ``forward`` returns.
-    """
-    hooks = [*_active.hooks.values(), *own.values()]
-    before = _ForwardPreprocessCallbackArgs(link, "forward", args, kwargs)
-    for hook in hooks:
-        hook.forward_preprocess(before)
-    out = link.forward(*args, **kwargs)
-    after = _ForwardPostprocessCallbackArgs(link, "forward", args, kwargs, out)
-    for hook in hooks:
-        hook.forward_postprocess(after)
-    return out
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``, between the hooks if there are any.
+
+        Args:
+            *args: Arguments of ``forward``.
+            **kwargs: Arguments of ``forward``.
+
+        Returns:
+            What ``forward`` returns.
+        """
+        if self._local_link_hooks is None and not open_blocks:
+            return self.forward(*args, **kwargs)
+        hooks = [*_active.hooks.values(), *(self._local_link_hooks or {}).values()]
+        before = _ForwardPreprocessCallbackArgs(self, "forward", args, kwargs)
+        for hook in hooks:
+            hook.forward_preprocess(before)
+        out = self.forward(*args, **kwargs)
+        after = _ForwardPostprocessCallbackArgs(self, "forward", args, kwargs, out)
+        for hook in hooks:
+            hook.forward_postprocess(after)
+        return out
+
+    @property
+    def local_link_hooks(self) -> dict[str, LinkHook]:
+        """The hooks that were added to this link, by name."""
+        if self._local_link_hooks is None:
+            self.__dict__["_local_link_hooks"] = {}
+        return self.__dict__["_local_link_hooks"]
+
+    def add_hook(self: _Self, hook: LinkHook, name: str | None = None) -> _Self:
+        """Run a hook around each call of this link.
+
+        Args:
+            hook: The hook.
+            name: Its name; ``hook.name`` by default.
+
+        Returns:
+            Self.
+
+        Raises:
+            TypeError: If it is no hook.
+            KeyError: If the name is taken.
+        """
+        if not isinstance(hook, LinkHook):
+            raise TypeError(f"[add_hook] got {type(hook).__name__}, expected a LinkHook")
+        name = hook.name if name is None else name
+        if name in self.local_link_hooks:
+            raise KeyError(f"Hook {name} already exists")
+        self.local_link_hooks[name] = hook
+        hook.added(self)
+        return self
+
+    def delete_hook(self, name: str) -> None:
+        """Take a hook off again.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            KeyError: If there is none of this name.
+        """
+        hooks = self.local_link_hooks
+        if name not in hooks:
+            raise KeyError(name)
+        hooks.pop(name).deleted(self)
+        if not hooks:
+            del self.__dict__["_local_link_hooks"]
