@@ -11,10 +11,11 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Variable
 from chainrule.configuration import config
+from chainrule.gradients import grad
 from chainrule.utils import type_check
 from chainrule.variable import VariableNode, as_variable
 
-__all__ = ["FunctionNode"]
+__all__ = ["FunctionNode", "grad"]
 
 
 def _output(node: Any, index: int) -> VariableNode | None:

@@ -78,3 +78,7 @@ def test_misuse():
         chainrule.backward([x * x], [x, x])
     with pytest.raises(RuntimeError, match="no graph"):
         chainrule.backward([x])
+
+
+def test_grad_is_where_chainer_has_it():
+    assert chainrule.function_node.grad is chainrule.grad
