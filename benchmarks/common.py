@@ -152,6 +152,11 @@ def threads(count: int) -> Iterator[None]:
         _set_threads(before)
 
 
+def thread_count() -> int:
+    """Give the number of threads that is being timed."""
+    return _threads
+
+
 def _set_threads(count: int) -> None:
     chainrule._core.set_num_threads(count)
     if "torch" in sys.modules:

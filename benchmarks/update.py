@@ -1,7 +1,6 @@
-"""Updates: many small tensors with rates of their own, and one large tensor at memory speed.
+"""Updates: many small tensors with rates of their own, one large tensor; against PyTorch and C.
 
-The floor is the same update as a loop in C (`floor.c`), compiled here with OpenMP for this
-machine.
+The loop in C does the same arithmetic over the same memory and nothing else: memory is its limit.
 """
 
 from __future__ import annotations
@@ -11,116 +10,124 @@ import pathlib
 import subprocess
 import tempfile
 
-import common
 import numpy as np
 import torch
 
 import chainrule
-from chainrule import optimizer_hooks, optimizers
+import common
+from chainrule import optimizers
 
-MANY, SMALL = 2000, 256
+SMALL = (2000, 256)
 LARGE = 25_000_000
-RNG = np.random.default_rng(0)
+
+C_LOOPS = r"""
+#include <math.h>
+
+void sgd(float* p, const float* g, long n, float lr) {
+#pragma omp parallel for simd
+  for (long i = 0; i < n; ++i) p[i] -= lr * g[i];
+}
+
+void adam(float* p, const float* g, float* m, float* v, long n, float alpha_t) {
+#pragma omp parallel for simd
+  for (long i = 0; i < n; ++i) {
+    m[i] += 0.1f * (g[i] - m[i]);
+    v[i] += 0.001f * (g[i] * g[i] - v[i]);
+    p[i] -= alpha_t * m[i] / (sqrtf(v[i]) + 1e-8f);
+  }
+}
+"""
 
 
-def build_floor() -> ctypes.CDLL:
-    """Compile the C loops."""
-    folder = tempfile.mkdtemp()
-    library = pathlib.Path(folder) / "floor.so"
-    source = pathlib.Path(__file__).with_name("floor.c")
-    command = ["cc", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC"]
-    subprocess.run([*command, source, "-o", library, "-lm"], check=True)
+def compiled() -> ctypes.CDLL:
+    """Compile the loops for this machine."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    source, library = folder / "loops.c", folder / "loops.so"
+    source.write_text(C_LOOPS)
+    flags = ["-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, source, "-o", library, "-lm"], check=True)
     return ctypes.CDLL(str(library))
 
 
-FLOOR = build_floor()
+def gradient(size: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
 
 
-def values(count: int) -> np.ndarray:
-    return RNG.standard_normal(count, dtype=np.float32)
-
-
-def ours(name: str, count: int, size: int, own_rates: bool, hook=None):
-    """A step over `count` tensors of `size` elements."""
-    link = chainrule.Link()
-    with link.init_scope():
-        for i in range(count):
-            setattr(link, f"p{i:04}", chainrule.Parameter(values(size)))
-    optimizer = getattr(optimizers, name)().setup(link)
-    if hook is not None:
-        optimizer.add_hook(hook)
-    rate = "alpha" if name == "Adam" else "lr"
+def ours(optimizer, count: int, size: int, own_rates: bool = False):
+    """Update `count` parameters of `size` floats."""
+    link = chainrule.ChainList(*(chainrule.Link(w=(size,)) for _ in range(count)))
+    optimizer.setup(link)
     for i, param in enumerate(link.params()):
-        param.grad = values(size)
+        param.array[...] = 0
+        param.grad = gradient(size)
         if own_rates:
-            setattr(param.update_rule.hyperparam, rate, 1e-6 * (1 + i / count))
+            param.update_rule.hyperparam.alpha = 1e-3 * (1 + i / count)
     return optimizer.update
 
 
-def theirs(name: str, count: int, size: int, own_rates: bool, fused: bool):
-    params = [torch.from_numpy(values(size)).requires_grad_() for _ in range(count)]
+def theirs(make, count: int, size: int, **options):
+    """Update the same with PyTorch, one group per tensor where there are several."""
+    params = [torch.zeros(size, requires_grad=True) for _ in range(count)]
     for param in params:
-        param.grad = torch.from_numpy(values(size))
-    groups = [{"params": [p], "lr": 1e-6 * (1 + i / count)} for i, p in enumerate(params)]
-    cls = getattr(torch.optim, name)
-    return cls(groups if own_rates else params, lr=1e-6, fused=fused).step
+        param.grad = torch.from_numpy(gradient(size))
+    groups = [{"params": [p], "lr": 1e-3 * (1 + i / count)} for i, p in enumerate(params)]
+    return make(groups, **options).step
 
 
-def floor(name: str, size: int):
-    arrays = [np.abs(values(size)) for _ in range(4 if name == "Adam" else 2)]
-    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
-    n, f = ctypes.c_long(size), ctypes.c_float
-    if name == "Adam":
-        step = lambda: FLOOR.adam(*pointers, n, f(1e-6), f(0.1), f(0.001), f(1e-8))  # noqa: E731
-    else:
-        step = lambda: FLOOR.sgd(*pointers, n, f(1e-6))  # noqa: E731
-    step.keep = arrays
-    return step
+def c_sgd(library: ctypes.CDLL):
+    p, g = torch.zeros(LARGE), torch.from_numpy(gradient(LARGE))
+    pointers = [ctypes.c_void_p(x.data_ptr()) for x in (p, g)]
+    return lambda: (library.sgd(*pointers, ctypes.c_long(LARGE), ctypes.c_float(1e-3)), p, g)[0]
 
 
-def benchmark() -> None:
+def c_adam(library: ctypes.CDLL):
+    arrays = [torch.zeros(LARGE) for _ in range(4)]
+    arrays[1].copy_(torch.from_numpy(gradient(LARGE)))
+    pointers = [ctypes.c_void_p(x.data_ptr()) for x in arrays]
+    n, rate = ctypes.c_long(LARGE), ctypes.c_float(1e-3)
+    return lambda: (library.adam(*pointers, n, rate), arrays)[0]
+
+
+def benchmark():
     common.compare(
-        f"Adam, {MANY} tensors of {SMALL}, each with its own rate",
+        "Adam, 2,000 tensors of 256 floats, each with its own rate",
         {
-            "chainrule": ours("Adam", MANY, SMALL, True),
-            "PyTorch, a group per tensor": theirs("Adam", MANY, SMALL, True, False),
-            "PyTorch fused, a group per tensor": theirs("Adam", MANY, SMALL, True, True),
+            "chainrule": ours(optimizers.Adam(), *SMALL, own_rates=True),
+            "PyTorch, a group each": theirs(torch.optim.Adam, *SMALL),
+            "PyTorch, a group each, fused": theirs(torch.optim.Adam, *SMALL, fused=True),
         },
         reach=1 / 40,
+        seconds=3,
     )
     common.compare(
-        f"Adam, {MANY} tensors of {SMALL}, each with its own rate",
+        "the same against one tensor of as many floats",
         {
-            "chainrule": ours("Adam", MANY, SMALL, True),
-            "chainrule, one flat tensor": ours("Adam", 1, MANY * SMALL, False),
+            "chainrule, 2,000 tensors": ours(optimizers.Adam(), *SMALL, own_rates=True),
+            "chainrule, one tensor": ours(optimizers.Adam(), 1, SMALL[0] * SMALL[1]),
         },
         reach=3,
     )
-    for name in ("SGD", "Adam"):
-        common.compare(
-            f"{name}, one tensor of {LARGE / 1e6:.0f}M",
-            {
-                "chainrule": ours(name, 1, LARGE, False),
-                "a loop in C": floor(name, LARGE),
-                "PyTorch fused": theirs(name, 1, LARGE, False, True),
-            },
-            reach=1.1,
-        )
-        plain = ours(name, 1, LARGE, False)
-        for hook, reach in (
-            (optimizer_hooks.WeightDecay(1e-4), 1.03),
-            (optimizer_hooks.Lasso(1e-4), 1.03),
-            (optimizer_hooks.GradientHardClipping(-1, 1), 1.03),
-            (optimizer_hooks.GradientClipping(1), None),
-        ):
-            common.compare(
-                f"{name} with {hook.name}, one tensor of {LARGE / 1e6:.0f}M",
-                {hook.name: ours(name, 1, LARGE, False, hook), "without": plain},
-                reach=reach,
-            )
+    library = compiled()
+    library.omp_set_num_threads(common.thread_count())
     common.compare(
-        "SGD, 4 tensors of a few elements",
-        {"chainrule": ours("SGD", 4, 3, False), "PyTorch": theirs("SGD", 4, 3, False, False)},
+        "Adam, one tensor of 25 million floats",
+        {
+            "chainrule": ours(optimizers.Adam(), 1, LARGE),
+            "loop in C": c_adam(library),
+            "PyTorch, fused": theirs(torch.optim.Adam, 1, LARGE, fused=True),
+        },
+        reach=1.1,
+        seconds=3,
+    )
+    common.compare(
+        "SGD, one tensor of 25 million floats",
+        {
+            "chainrule": ours(optimizers.SGD(), 1, LARGE),
+            "loop in C": c_sgd(library),
+            "PyTorch, fused": theirs(torch.optim.SGD, 1, LARGE, fused=True),
+        },
+        reach=1.1,
+        seconds=3,
     )
 
 

@@ -223,6 +223,8 @@ void bind_variable(py::module_& m) {
       "    TypeError: If ``data`` is no array or of another dtype.\n"
       "    ValueError: If ``grad`` has another shape.\n\n"
       "Example:\n"
+      "    >>> import numpy\n"
+      "    >>> from chainrule import Variable\n"
       "    >>> x = Variable(numpy.array([1.0, 2.0], dtype=numpy.float32))\n"
       "    >>> y = x * x\n"
       "    >>> y.grad = numpy.ones_like(y.array)\n"
