@@ -25,6 +25,7 @@ struct Float;
 template <>
 struct Float<float> {
   using Int = std::int32_t;
+  using Bits = std::uint32_t;
   static constexpr int mantissa_bits = 23;
   static constexpr Int bias = 127;
   static constexpr float round_magic = 12582912.0f;  // 1.5 * 2^23
@@ -43,6 +44,7 @@ struct Float<float> {
 template <>
 struct Float<double> {
   using Int = std::int64_t;
+  using Bits = std::uint64_t;
   static constexpr int mantissa_bits = 52;
   static constexpr Int bias = 1023;
   static constexpr double round_magic = 6755399441055744.0;  // 1.5 * 2^52
@@ -188,7 +190,9 @@ CR_INLINE T log(T x) {
   using Int = typename F::Int;
   const bool tiny = x < F::smallest_normal;
   const T scaled = select(tiny, x * F::denormal_scale, x);
-  const Int bits = half_bits::bit_cast<Int>(scaled) - F::sqrt_half_bits;
+  // Unsigned, because the bits of a negative number would overflow.
+  using Bits = typename F::Bits;
+  const Int bits = static_cast<Int>(half_bits::bit_cast<Bits>(scaled) - Bits{F::sqrt_half_bits});
   const Int exponent = bits >> F::mantissa_bits;
   // Mantissa in [sqrt(1/2), sqrt(2)).
   const T m = half_bits::bit_cast<T>(static_cast<Int>(

@@ -1,98 +1,108 @@
+"""What the plug-in's loader tells Python; the arrays themselves are tested in C++."""
+
+import json
+import os
+import pathlib
+import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import chainrule
 from chainrule import _core
 from chainrule.backends import cuda
 
+REPORT = """
+import json
+from chainrule import _core, cuda
+found = {"status": _core.cuda_status(), "count": _core.cuda_device_count()}
+found["module"] = [cuda.available, cuda.reason]
+if found["count"]:
+    found["name"] = _core.cuda_device_name(1)
+    found["memory"] = _core.cuda_memory_info(0)
+    _core.cuda_synchronize(0)
+    _core.cuda_release_cached_memory(0)
+print(json.dumps(found))
+"""
 
-def test_one_module_under_two_names():
-    import chainrule.cuda as shorter
 
-    assert shorter is cuda is chainrule.cuda is sys.modules["chainrule.cuda"]
+def report(plugin: str, **environment: str) -> dict:
+    """Ask a fresh process, since the plug-in is looked for once in each."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT],
+        env={**os.environ, "CHAINRULE_CUDA_PLUGIN": plugin, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
-def test_status():
+def emulated() -> str:
+    """Return the plug-in that runs without a GPU; skip the test where it is not built."""
+    folder = os.environ.get(
+        "CHAINRULE_BUILD_DIR", pathlib.Path(__file__).parents[3] / "build" / "dev"
+    )
+    path = pathlib.Path(folder) / "tests" / "cpp" / "plugins" / "emulated.so"
+    if not path.exists():
+        pytest.skip("the C++ tests are not built")
+    return str(path)
+
+
+@pytest.fixture
+def gpu():
     available, reason = _core.cuda_status()
+    if not available:
+        pytest.skip(reason)
+
+
+def test_status_is_a_reason_or_a_device():
+    available, reason = _core.cuda_status()
+    assert available == (reason == "")
+    assert available == (_core.cuda_device_count() > 0)
     assert (cuda.available, cuda.reason) == (available, reason)
-    assert isinstance(reason, str)
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = cuda.nothing
+    assert chainrule.cuda.available == available
 
 
-def test_unavailable(monkeypatch):
-    monkeypatch.setattr(_core, "cuda_status", lambda: (False, "no driver"))
-    assert cuda.available is False
-    for use in (
-        cuda.check_cuda_available,
-        lambda: cuda.to_gpu(np.ones(1)),
-        lambda: cuda.Device(0),
-        lambda: cuda.get_device_from_id(0),
-        lambda: chainrule.get_device("@cupy:0"),
-        lambda: chainrule.Variable(np.ones(1)).to_gpu(),
-        lambda: chainrule.Link().to_gpu(),
-        lambda: chainrule.Link().to_device(1),
-    ):
-        with pytest.raises(RuntimeError, match=r"\[cuda\] CUDA is not available: no driver"):
-            use()
+def test_a_missing_plugin_is_the_reason():
+    found = report("/nowhere/plugin.so")
+    assert found["status"][0] is False
+    assert "/nowhere/plugin.so" in found["status"][1]
+    assert found["count"] == 0
+    assert found["module"] == found["status"]
 
 
-def test_available_says_what_is_not_there_yet(monkeypatch):
-    monkeypatch.setattr(_core, "cuda_status", lambda: (True, "1 device"))
-    assert cuda.available is True
-    with pytest.raises(NotImplementedError, match="arrays on a GPU are not supported"):
-        cuda.to_gpu(np.ones(1))
+def test_without_cuda_a_device_is_an_error():
+    if _core.cuda_status()[0]:
+        pytest.skip("CUDA is available")
+    for call in (_core.cuda_device_name, _core.cuda_memory_info, _core.cuda_synchronize):
+        with pytest.raises(RuntimeError, match=r"cuda:0 is not available"):
+            call(0)
 
 
-def test_to_cpu():
-    x = np.ones(2)
-    assert cuda.to_cpu(x) is x
-    assert cuda.to_cpu([x, None])[0] is x
-    assert cuda.to_cpu(3.0).shape == ()
-    with pytest.raises(TypeError, match="got dict, expected an array or a number"):
-        cuda.to_cpu({})
+def test_devices_of_the_emulation():
+    found = report(emulated())
+    assert found["status"] == [True, ""]
+    assert found["module"] == [True, ""]
+    assert (found["count"], found["name"]) == (2, "emulated device 1")
+    memory = found["memory"]
+    assert sorted(memory) == ["cached", "free", "in_use", "total"]
+    assert memory["in_use"] == 0
+    assert memory["free"] <= memory["total"]
 
 
-def test_the_dummy_device():
-    dummy = cuda.DummyDevice
-    assert cuda.get_device_from_id(None) is cuda.get_device_from_id(-1) is dummy
-    assert cuda.get_device_from_array(np.ones(1)) is cuda.get_device(np.ones(1), -1) is dummy
-    assert dummy == cuda.DummyDeviceType()
-    assert len({dummy, cuda.DummyDeviceType()}) == 1
-    assert (dummy.id, int(dummy)) == (-1, -1)
-    with dummy as entered:
-        entered.use()
-        entered.synchronize()
+def test_no_driver_is_the_reason():
+    found = report(emulated(), CHAINRULE_EMULATE="no_driver")
+    assert found["status"][0] is False
+    assert "driver version is insufficient" in found["status"][1]
 
 
-def test_memoize():
-    calls = []
-
-    @cuda.memoize(for_each_device=True)
-    def square(x):
-        """Square a number."""
-        calls.append(x)
-        return x * x
-
-    assert [square(3), square(3), square(4)] == [9, 9, 16]
-    assert calls == [3, 4]
-    cuda.clear_memo()
-    assert square(3) == 9
-    assert calls == [3, 4, 3]
-    assert square.__doc__ == "Square a number."
-
-
-def test_cudnn():
-    assert cuda.should_use_cudnn(">=auto") is False
-    assert cuda.should_use_cudnn_tensor_core(np.float16) is False
-    with pytest.raises(ValueError, match="invalid cuDNN use level: 'auto'"):
-        cuda.should_use_cudnn("auto")
-
-
-def test_asking_for_types_and_modules():
-    x = np.ones(1)
-    assert not isinstance(x, cuda.ndarray)
-    assert cuda.get_array_module(x) is np
-    assert cuda.get_array_module(x) is not cuda.cupy
+@pytest.mark.gpu
+def test_a_real_device(gpu):
+    assert _core.cuda_device_name(0)
+    memory = _core.cuda_memory_info(0)
+    assert 0 < memory["free"] <= memory["total"]
+    _core.cuda_synchronize(0)
+    _core.cuda_release_cached_memory(0)
+    with pytest.raises(RuntimeError, match="no such device"):
+        _core.cuda_device_name(127)

@@ -1,0 +1,207 @@
+// Times what runs on a GPU, for gpu.py: one line of JSON per measurement, with the seconds of one
+// call and the bytes that have to move. `--small` runs everything once on little data.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/plugin.h"
+#include "chainrule/backend/transfer.h"
+#include "chainrule/core/memory.h"
+#include "chainrule/update/update_table.h"
+
+namespace chainrule {
+namespace {
+
+constexpr Device kGpu{DeviceKind::cuda, 0};
+
+bool small = false;
+
+// Work is started without waiting: the time of many calls up to the end of the last one.
+double seconds_per_call(const std::function<void()>& call) {
+  const auto time_of = [&](int calls) {
+    cuda::synchronize(0);
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; ++i) call();
+    cuda::synchronize(0);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    return took.count() / calls;
+  };
+  time_of(2);
+  if (small) return time_of(1);
+  const int calls = std::clamp(static_cast<int>(0.05 / time_of(5)), 3, 20000);
+  std::vector<double> samples;
+  for (int i = 0; i < 5; ++i) samples.push_back(time_of(calls));
+  std::sort(samples.begin(), samples.end());
+  return samples[2];
+}
+
+void report(const char* group,
+            const std::string& name,
+            double bytes,
+            const std::function<void()>& call) {
+  const double seconds = seconds_per_call(call);
+  std::printf("{\"group\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"bytes\": %.0f}\n", group,
+              name.c_str(), seconds, bytes);
+  std::fflush(stdout);
+}
+
+Array noise(const Shape& shape, Dtype dtype) {
+  Array out(shape, Dtype::float32);
+  unsigned x = 12345;
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    x = x * 1664525u + 1013904223u;
+    out.data<float>()[i] = static_cast<float>(x >> 8) / 8388608.0f - 1.0f;
+  }
+  return to_device(as_dtype(out, dtype), kGpu);
+}
+
+const ElementwiseKernel& kernel(const char* name) {
+  return *static_cast<const ElementwiseKernel*>(KernelBase::find(name));
+}
+
+void elementwise() {
+  const std::int64_t side = small ? 64 : 8192;
+  const Shape shape{side, side};
+  const double n = static_cast<double>(side * side);
+  const Array x = noise(shape, Dtype::float32);
+  const Array y = noise(shape, Dtype::float32);
+  const Array xh = noise(shape, Dtype::float16);
+  const Array yh = noise(shape, Dtype::float16);
+  const Array row = noise({side}, Dtype::float32);
+  const Array scalar = noise({}, Dtype::float32);
+  const Array out(shape, Dtype::float32, kGpu);
+  const Array outh(shape, Dtype::float16, kGpu);
+  const Array mask(shape, Dtype::bool_, kGpu);
+  const double none[] = {0, 0};
+  const auto run = [&](const char* name, const char* label, double bytes, const Array& to,
+                       std::initializer_list<const Array*> from, Dtype dtype) {
+    const std::vector<const Array*> in = from;
+    report("elementwise", label, bytes * n, [&, in] {
+      if (in.size() == 1) run_elementwise(kernel(name), dtype, to, {in[0]}, none);
+      if (in.size() == 2) run_elementwise(kernel(name), dtype, to, {in[0], in[1]}, none);
+      if (in.size() == 3) run_elementwise(kernel(name), dtype, to, {in[0], in[1], in[2]}, none);
+    });
+  };
+  const auto f32 = Dtype::float32;
+  const auto f16 = Dtype::float16;
+  report("limit", "memory to memory", 8 * n,
+         [&] { device_memory(DeviceKind::cuda).copy(out.raw(), kGpu, x.raw(), kGpu, x.nbytes()); });
+  report("elementwise", "fill", 4 * n, [&] { fill(out, 1); });
+  run("add", "x + y", 12, out, {&x, &y}, f32);
+  run("add", "x + y, float16", 6, outh, {&xh, &yh}, f16);
+  run("multiply", "x * scalar", 8, out, {&x, &scalar}, f32);
+  run("add", "x + row", 8, out, {&x, &row}, f32);
+  run("tanh", "tanh", 8, out, {&x}, f32);
+  run("tanh", "tanh, float16", 4, outh, {&xh}, f16);
+  run("tanh.derivative1", "gradient of tanh", 12, out, {&x, &y}, f32);
+  run("less", "x < y", 9, mask, {&x, &y}, f32);
+  run("where", "where", 13, out, {&mask, &x, &y}, f32);
+  run("copy.from_float32", "float32 to float16", 6, outh, {&x}, f16);
+  const Array turned = x.transposed({1, 0});
+  run("copy.from_float32", "copy of a transposed matrix", 8, out, {&turned}, f32);
+  const Array one = noise({1}, f32);
+  const Array other({1}, f32, kGpu);
+  report("latency", "one launch", 0,
+         [&] { run_elementwise(kernel("add"), f32, other, {&one, &one}); });
+}
+
+struct Model {
+  std::vector<Ref<VariableImpl>> params;
+  UpdateTable table;
+
+  void add(const char* algorithm, std::int64_t size, Dtype dtype, double rate) {
+    const Algorithm& found = find_algorithm(algorithm);
+    auto values = make_ref<Hyperparameter>(default_hyperparameter(found), &found);
+    values->set(intern(found.fields[0].name), Value::real(rate));
+    auto rule = make_ref<UpdateRule>(&found, values);
+    rule->fp32_update = is_half(dtype);
+    auto param = make_ref<VariableImpl>(noise({size}, dtype), true);
+    param->set_grad(Variable(noise({size}, dtype)));
+    table.add(param, rule, cat("/", params.size()), false);
+    params.push_back(param);
+  }
+  void time(const std::string& name, double bytes) {
+    report("update", name, bytes, [&] { table.update({}); });
+  }
+};
+
+// The sizes of ResNet-50's parameters.
+std::vector<std::int64_t> resnet_sizes() {
+  std::vector<std::int64_t> sizes{3 * 64 * 49, 64, 64};
+  const int blocks[] = {3, 4, 6, 3};
+  std::int64_t in = 64;
+  for (int stage = 0; stage < 4; ++stage) {
+    const std::int64_t mid = std::int64_t{64} << stage;
+    for (int block = 0; block < blocks[stage]; ++block) {
+      const auto convolution = [&](std::int64_t weights, std::int64_t channels) {
+        sizes.insert(sizes.end(), {weights, channels, channels});
+      };
+      convolution(in * mid, mid);
+      convolution(mid * mid * 9, mid);
+      convolution(mid * mid * 4, mid * 4);
+      if (block == 0) convolution(in * mid * 4, mid * 4);
+      in = mid * 4;
+    }
+  }
+  sizes.insert(sizes.end(), {2048 * 1000, 1000});
+  return sizes;
+}
+
+void updates() {
+  const std::int64_t large = small ? 5000 : 25'000'000;
+  const double n = static_cast<double>(large);
+  const struct {
+    const char* algorithm;
+    double bytes;
+  } rules[] = {{"SGD", 12}, {"MomentumSGD", 20}, {"Adam", 28}, {"SMORMS3", 36}};
+  for (const auto& rule : rules) {
+    Model model;
+    model.add(rule.algorithm, large, Dtype::float32, 1e-3);
+    model.time(cat(rule.algorithm, ", one tensor of 25M"), rule.bytes * n);
+  }
+  {
+    Model model;
+    model.add("Adam", large, Dtype::float16, 1e-3);
+    model.time("Adam, float16 with a float32 master", 30 * n);
+  }
+  {
+    Model model;
+    for (int i = 0; i < (small ? 20 : 2000); ++i) {
+      model.add("Adam", 256, Dtype::float32, 1e-3 + 1e-7 * i);
+    }
+    model.time("Adam, 2,000 tensors of 256, each its rate", 28.0 * 256 * 2000);
+  }
+  {
+    Model model;
+    double total = 0;
+    int i = 0;
+    for (std::int64_t size : resnet_sizes()) {
+      if (small) size = std::min<std::int64_t>(size, 100);
+      model.add("Adam", size, Dtype::float32, 1e-3 + 1e-6 * i++);
+      total += static_cast<double>(size);
+    }
+    model.time("Adam, ResNet-50, each its rate", 28 * total);
+  }
+}
+
+}  // namespace
+}  // namespace chainrule
+
+int main(int count, char** arguments) {
+  using namespace chainrule;
+  small = count > 1 && std::strcmp(arguments[1], "--small") == 0;
+  const cuda::Status status = cuda::status();
+  if (!status.available) {
+    std::fprintf(stderr, "CUDA is not available: %s\n", status.reason.c_str());
+    return 1;
+  }
+  std::printf("{\"device\": \"%s\"}\n", cuda::device_name(0).c_str());
+  elementwise();
+  updates();
+  return 0;
+}
