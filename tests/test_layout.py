@@ -71,6 +71,7 @@ CROSS_TESTS: dict[str, str] = {
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
     "examples": "the programs in examples/",
+    "golden_functions": "values and gradients of Chainer 7.8.1",
 }
 
 

@@ -456,7 +456,124 @@ PUTS = [
     )
 ]
 
-ROWS = [*ELEMENTWISE, *REDUCTIONS, *MOVES, *PUTS]
+def matmul(a: np.ndarray, b: np.ndarray, transa: bool = False, transb: bool = False) -> np.ndarray:
+    return np.matmul(a.swapaxes(-1, -2) if transa else a, b.swapaxes(-1, -2) if transb else b)
 
-#: Functions of ``_core`` that are no ops; what they do is tested elsewhere.
-NO_OPS = {"dropout", "dropout_mask", "as_variable"}
+
+def linear(x: np.ndarray, w: np.ndarray, b: Any = None) -> np.ndarray:
+    y = x.reshape(len(x), w.shape[1]) @ w.T
+    return y if b is None else y + b
+
+
+def chosen(x: np.ndarray, t: np.ndarray, function: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What `function` makes of x where class t is, and which labels count."""
+    kept = t != -1
+    picked = np.take_along_axis(function(x), np.where(kept, t, 0)[:, None], axis=1)[:, 0]
+    return picked, kept
+
+
+def softmax_cross_entropy(
+    x: np.ndarray, t: np.ndarray, normalize: bool = True, reduce: str = "mean"
+) -> np.ndarray:
+    picked, kept = chosen(x, t, lambda x: special.log_softmax(x, axis=1))
+    losses = np.where(kept, -picked, 0).astype(x.dtype)
+    if reduce == "no":
+        return losses
+    return losses.sum() / x.dtype.type(max(1, kept.sum() if normalize else len(x)))
+
+
+def sigmoid_cross_entropy(
+    x: np.ndarray, t: np.ndarray, normalize: bool = True, reduce: str = "mean"
+) -> np.ndarray:
+    kept = t != -1
+    losses = np.where(kept, np.logaddexp(0, x) - x * t, 0).astype(x.dtype)
+    if reduce == "no":
+        return losses
+    return losses.sum() / x.dtype.type(max(1, kept.sum() if normalize else len(x)))
+
+
+def accuracy(y: np.ndarray, t: np.ndarray, ignore_label: Any = None) -> np.ndarray:
+    kept = t != ignore_label if ignore_label is not None else np.full(t.shape, True)
+    right = (np.argmax(y, axis=1) == t)[kept]
+    return right.mean(dtype=y.dtype) if right.size else np.zeros((), y.dtype)
+
+
+LABELS = {1: integers(-1, 4)}
+
+LEARNING = [
+    binary(
+        "matmul",
+        matmul,
+        call=F.matmul if hasattr(F, "matmul") else _core.matmul,
+        cases=(
+            *pairs((((3, 4), (4, 5)), ((4,), (4,)), ((2, 3, 4), (4,)), ((0, 4), (4, 2)))),
+            *pairs((((2, 1, 3, 4), (5, 4, 2)), ((3, 0), (0, 2)), ((40, 50), (50, 60)))),
+            Case(((4, 3), (4, 5)), kwargs={"transa": True}),
+            Case(((2, 3, 4), (2, 5, 4)), kwargs={"transb": True}),
+        ),
+        factor=20,
+    ),
+    Row(
+        "linear",
+        F.linear,
+        linear,
+        (Case(((3, 4), (5, 4), (5,))), Case(((3, 4), (5, 4))), Case(((2, 3, 2), (5, 6), (5,)))),
+        factor=20,
+        optional=(2,),
+    ),
+    *(
+        unary(
+            name,
+            lambda x, axis=1, reference=reference: reference(x, axis=axis),
+            cases=(*over(((3, 4), (2, 3, 4), (0, 3), (4, 70))), Case(((2, 3),), kwargs={"axis": 0})),
+            factor=8,
+        )
+        for name, reference in (("softmax", special.softmax), ("log_softmax", special.log_softmax))
+    ),
+    binary(
+        "mean_squared_error",
+        lambda a, b: np.mean(np.square(a - b)),
+        call=F.mean_squared_error,
+        cases=pairs((((3, 4), (3, 4)), ((), ()), ((5000,), (5000,)))),
+        factor=8,
+    ),
+    *(
+        Row(
+            name,
+            getattr(F, name),
+            reference,
+            tuple(
+                Case(shapes, kwargs=keys)
+                for keys in ({}, {"reduce": "no"}, {"normalize": False})
+                for shapes in (((5, 4), (5,)), ((2, 4, 3), (2, 3)))
+            )
+            if name == "softmax_cross_entropy"
+            else tuple(
+                Case(((5, 4), (5, 4)), kwargs=keys)
+                for keys in ({}, {"reduce": "no"}, {"normalize": False})
+            ),
+            fixed=LABELS if name == "softmax_cross_entropy" else {1: integers(-1, 2)},
+            factor=8,
+        )
+        for name, reference in (
+            ("softmax_cross_entropy", softmax_cross_entropy),
+            ("sigmoid_cross_entropy", sigmoid_cross_entropy),
+        )
+    ),
+    Row(
+        "accuracy",
+        F.accuracy,
+        accuracy,
+        (Case(((9, 4), (9,))), Case(((9, 4), (9,)), kwargs={"ignore_label": -1})),
+        fixed=LABELS,
+        slopes=False,
+    ),
+]
+
+ROWS = [*ELEMENTWISE, *REDUCTIONS, *MOVES, *PUTS, *LEARNING]
+
+#: What takes variables and is no op, or draws random numbers; tested elsewhere.
+NO_OPS = {
+    *("dropout", "dropout_mask", "as_variable"),
+    *("apply_node", "backward", "grad", "live_variable_count"),
+}

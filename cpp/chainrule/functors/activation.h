@@ -19,6 +19,7 @@ struct Relu : NoParams {
   }
 };
 
+// At 0 the gradient is that of the negative side, as in Chainer.
 struct LeakyRelu {
   double slope;
   CR_INLINE explicit LeakyRelu(const double* params) : slope(params[0]) {}
@@ -30,10 +31,11 @@ struct LeakyRelu {
   }
   template <class T>
   CR_INLINE T backward(T x, T g) const {
-    return math::select(x >= T(0.0), g, T(slope) * g);
+    return math::select(x > T(0.0), g, T(slope) * g);
   }
 };
 
+// The same at 0.
 struct Elu {
   double alpha;
   CR_INLINE explicit Elu(const double* params) : alpha(params[0]) {}
@@ -45,7 +47,7 @@ struct Elu {
   }
   template <class T>
   CR_INLINE T backward(T x, T g) const {
-    return math::select(x < T(0.0), T(alpha) * math::exp(x) * g, g);
+    return math::select(x > T(0.0), g, T(alpha) * math::exp(x) * g);
   }
 };
 

@@ -36,10 +36,12 @@ Array run_sum(const Array& x, const Axes& axes, bool keepdims, double divisor) {
   return out;
 }
 
-void check_not_empty(const char* op, const Array& x, const Axes& axes, const Array& out) {
-  if (x.size() == 0 && out.size() != 0) {
-    throw ValueError(cat("[", op, "] nothing to choose from: got shape ", x.shape(),
-                         " reduced over axes ", axes, ", expected at least one element"));
+void check_not_empty(const char* op, const Shape& shape, const Axes& axes) {
+  for (std::int64_t axis : axes) {
+    if (shape[static_cast<int>(axis)] == 0) {
+      throw ValueError(cat("[", op, "] nothing to choose from: got shape ", shape,
+                           " reduced over axes ", axes, ", expected at least one element"));
+    }
   }
 }
 
@@ -56,8 +58,8 @@ Variable extremum(const ReductionKernel& kernel, const Variable& x, const Axes& 
                   bool keepdims) {
   const char* op = kernel.name();
   const Axes axes = normalize_axes(op, named, x.ndim());
+  check_not_empty(op, x.shape(), axes);
   const Array y = run_extremum(kernel, x.array(), axes, keepdims);
-  check_not_empty(op, x.array(), axes, y);
   return record(
       op, y,
       [x = Saved(x), y, axes](Backward& b) {

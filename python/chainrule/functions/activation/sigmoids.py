@@ -62,7 +62,7 @@ def softplus(x: VariableLike, beta: float = 1.0) -> Variable:
     Example:
         >>> import numpy as np
         >>> import chainrule.functions as F
-        >>> F.softplus(np.array([-100.0, 100.0], np.float32)).array
-        array([  0., 100.], dtype=float32)
+        >>> F.softplus(np.array([0.0, 1000.0], np.float32)).array
+        array([6.931472e-01, 1.000000e+03], dtype=float32)
     """
     return _core.softplus(x, beta)
