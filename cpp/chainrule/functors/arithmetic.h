@@ -166,9 +166,9 @@ struct FloorDivide {
     }
   }
 };
-// Non-negative exponents, by squaring.
+// The integers' half of `power`: non-negative exponents, by squaring.
 struct IntegerPower {
-  static constexpr char name[] = "integer_power";
+  static constexpr char name[] = "power";
   template <class T>
   CR_INLINE T operator()(T a, T b) const {
     std::uint64_t base = static_cast<std::uint64_t>(a);

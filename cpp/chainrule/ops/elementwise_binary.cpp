@@ -134,7 +134,7 @@ Variable power(const Variable& a, const Variable& b) {
   Dtype dtype = promote(a.dtype(), b.dtype());
   if (dtype == Dtype::bool_) dtype = Dtype::int8;
   const Operands x = promoted(a, b, dtype);
-  if (!is_floating(dtype)) return Variable(run<IntegerPower>(x));
+  if (!is_floating(dtype)) return Variable(run<Power>(x));
   return record(
       Power::name, run<Power>(x),
       [a = Saved(x.a), b = Saved(x.b)](Backward& ctx) {
