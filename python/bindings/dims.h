@@ -9,7 +9,8 @@ namespace pybind11::detail {
 // Shapes and axes from Python: None (nothing named), an integer, or a sequence of integers.
 template <>
 struct type_caster<chainrule::Dims> {
-  PYBIND11_TYPE_CASTER(chainrule::Dims, io_name("int | collections.abc.Sequence[int] | None", "tuple[int, ...]"));
+  PYBIND11_TYPE_CASTER(chainrule::Dims,
+                       io_name("int | collections.abc.Sequence[int] | None", "tuple[int, ...]"));
 
   bool load(handle source, bool) {
     if (source.is_none()) return true;

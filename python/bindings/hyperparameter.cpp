@@ -87,7 +87,8 @@ std::string repr(const Hyperparameter& self) {
 Ref<Hyperparameter> make(const std::optional<Ref<Hyperparameter>>& parent,
                          const py::object& algorithm) {
   return make_ref<Hyperparameter>(
-      parent.value_or(nullptr), algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+      parent.value_or(nullptr),
+      algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
 }
 
 // Copies and pickles: the parent goes along, as an object of its own.

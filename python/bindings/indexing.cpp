@@ -30,10 +30,10 @@ std::int64_t integer_of(py::handle item) {
 std::optional<std::int64_t> bound_of(PyObject* bound) {
   if (bound == Py_None) return std::nullopt;
   if (!PyIndex_Check(bound)) {
-    throw TypeError(cat("[get_item] not a bound of a slice: got ",
-                        py::str(py::type::of(py::handle(bound)).attr("__name__"))
-                            .cast<std::string>(),
-                        ", expected an integer or None"));
+    throw TypeError(
+        cat("[get_item] not a bound of a slice: got ",
+            py::str(py::type::of(py::handle(bound)).attr("__name__")).cast<std::string>(),
+            ", expected an integer or None"));
   }
   const Py_ssize_t at = PyNumber_AsSsize_t(bound, nullptr);
   if (at == -1 && PyErr_Occurred()) throw py::error_already_set();

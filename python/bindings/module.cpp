@@ -36,16 +36,20 @@ PYBIND11_MODULE(_core, m) {
   bind_array_ops(m);
   bind_cuda(m);
 
-  m.def("instruction_set", [] { return std::string(cpu::instruction_set()); },
-        "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
+  m.def(
+      "instruction_set", [] { return std::string(cpu::instruction_set()); },
+      "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
   m.def("onednn_version", &cpu::onednn_version, "The version of the oneDNN in use.");
   m.def("set_num_threads", &set_num_threads, py::arg("count"),
         "Sets the number of threads that kernels use.");
   m.def("num_threads", &num_threads, "The number of threads that kernels use.");
-  m.def("cpu_memory", [] {
-    const MemoryInfo info = cpu_memory_info();
-    return py::make_tuple(info.in_use, info.cached);
-  }, "Bytes of CPU memory in use by arrays, and bytes kept for reuse.");
+  m.def(
+      "cpu_memory",
+      [] {
+        const MemoryInfo info = cpu_memory_info();
+        return py::make_tuple(info.in_use, info.cached);
+      },
+      "Bytes of CPU memory in use by arrays, and bytes kept for reuse.");
   m.def("release_cached_memory", &cpu_memory_release_cached,
         "Returns the CPU memory kept for reuse to the system.");
 }

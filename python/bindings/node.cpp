@@ -11,9 +11,8 @@ void bind_node(py::module_& m) {
           "Name of the operation.")
       .def_property_readonly("rank", &Node::rank,
                              "Length of the longest chain of operations that led here.")
-      .def("__repr__", [](const Node& self) {
-        return "<chainrule node '" + std::string(self.name()) + "'>";
-      });
+      .def("__repr__",
+           [](const Node& self) { return "<chainrule node '" + std::string(self.name()) + "'>"; });
 }
 
 }  // namespace chainrule::python

@@ -23,9 +23,8 @@ void release_python_object(void* object) {
 const py::object& bfloat16_dtype() {
   static const auto* dtype = [] {
     try {
-      return new py::object(
-          py::module_::import("numpy").attr("dtype")(
-              py::module_::import("ml_dtypes").attr("bfloat16")));
+      return new py::object(py::module_::import("numpy").attr("dtype")(
+          py::module_::import("ml_dtypes").attr("bfloat16")));
     } catch (py::error_already_set&) {
       return new py::object();
     }
@@ -129,9 +128,8 @@ py::object to_numpy(const Array& array) {
   }
   auto* storage = array.storage().get();
   storage->retain();
-  const py::capsule base(storage, [](void* pointer) {
-    Ref<Storage>::adopt(static_cast<Storage*>(pointer));
-  });
+  const py::capsule base(
+      storage, [](void* pointer) { Ref<Storage>::adopt(static_cast<Storage*>(pointer)); });
   py::array numpy(py::reinterpret_borrow<py::dtype>(dtype_to_python(array.dtype())),
                   py::array::ShapeContainer(array.shape().begin(), array.shape().end()),
                   py::array::StridesContainer(array.strides().begin(), array.strides().end()),
@@ -163,8 +161,8 @@ Array from_numpy(py::handle object, const char* op) {
                         "float32 or float64"));
   }
   if (numpy.ndim() > kMaxDims) {
-    throw ValueError(cat("[", op, "] too many dimensions: got ", numpy.ndim(),
-                         ", expected at most ", kMaxDims));
+    throw ValueError(
+        cat("[", op, "] too many dimensions: got ", numpy.ndim(), ", expected at most ", kMaxDims));
   }
   const char order = numpy.dtype().byteorder();
   const bool native = order == '=' || order == '|' ||
@@ -181,8 +179,8 @@ Array from_numpy(py::handle object, const char* op) {
   const bool writeable = numpy.writeable();
   auto* data = static_cast<std::byte*>(const_cast<void*>(numpy.data()));
   const std::int64_t bytes = numpy.nbytes();
-  auto storage = Storage::adopt(data, bytes, Device{}, writeable,
-                                HostObject(numpy.release().ptr()));
+  auto storage =
+      Storage::adopt(data, bytes, Device{}, writeable, HostObject(numpy.release().ptr()));
   return Array(std::move(storage), data, shape, strides, *dtype);
 }
 

@@ -36,12 +36,12 @@ Variable apply(PyObject* a, PyObject* b, const char* name) {
 
 PyObject* to_python(Variable y) { return py::cast(std::move(y)).release().ptr(); }
 
-#define CHAINRULE_BINARY(slot, function)                                   \
-  PyObject* slot(PyObject* a, PyObject* b) {                               \
-    return guarded<PyObject*>(nullptr, [&]() -> PyObject* {                \
-      if (!is_operand(a) || !is_operand(b)) Py_RETURN_NOTIMPLEMENTED;      \
-      return to_python(apply<function>(a, b, #function));                  \
-    });                                                                    \
+#define CHAINRULE_BINARY(slot, function)                              \
+  PyObject* slot(PyObject* a, PyObject* b) {                          \
+    return guarded<PyObject*>(nullptr, [&]() -> PyObject* {           \
+      if (!is_operand(a) || !is_operand(b)) Py_RETURN_NOTIMPLEMENTED; \
+      return to_python(apply<function>(a, b, #function));             \
+    });                                                               \
   }
 
 CHAINRULE_BINARY(nb_add, add)
@@ -63,21 +63,17 @@ PyObject* nb_power(PyObject* a, PyObject* b, PyObject* modulo) {
 Variable self_of(PyObject* self) { return Variable(Ref<VariableImpl>(variable_or_null(self))); }
 
 PyObject* nb_negative(PyObject* self) {
-  return guarded<PyObject*>(nullptr,
-                            [&] { return to_python(Op<negative>::call(self_of(self))); });
+  return guarded<PyObject*>(nullptr, [&] { return to_python(Op<negative>::call(self_of(self))); });
 }
 
 PyObject* nb_absolute(PyObject* self) {
-  return guarded<PyObject*>(nullptr,
-                            [&] { return to_python(Op<absolute>::call(self_of(self))); });
+  return guarded<PyObject*>(nullptr, [&] { return to_python(Op<absolute>::call(self_of(self))); });
 }
 
 PyObject* nb_positive(PyObject* self) { return Py_NewRef(self); }
 
 int nb_bool(PyObject* self) {
-  return guarded(-1, [&] {
-    return PyObject_IsTrue(array_of(*variable_or_null(self)).ptr());
-  });
+  return guarded(-1, [&] { return PyObject_IsTrue(array_of(*variable_or_null(self)).ptr()); });
 }
 
 PyObject* nb_float(PyObject* self) {

@@ -17,9 +17,8 @@ void def_binary(py::module_& m, const char* name) {
       [name](py::handle a, py::handle b) {
         const auto* left = variable_or_null(a);
         auto* right = variable_or_null(b);
-        const Variable x = !left && right
-                               ? to_operand(a, require(name, to_variable(b, name)), name)
-                               : require(name, to_variable(a, name));
+        const Variable x = !left && right ? to_operand(a, require(name, to_variable(b, name)), name)
+                                          : require(name, to_variable(a, name));
         const Variable y = right ? to_variable(b, name) : to_operand(b, x, name);
         return Op<function>::call(x, y);
       },
@@ -66,7 +65,9 @@ void bind_ops(py::module_& m) {
   m.def("where", &Op<where>::call, py::arg("condition"), py::arg("x"), py::arg("y"));
   m.def(
       "cast",
-      [](const Variable& x, py::handle dtype) { return Op<cast>::call(x, dtype_from_python(dtype)); },
+      [](const Variable& x, py::handle dtype) {
+        return Op<cast>::call(x, dtype_from_python(dtype));
+      },
       py::arg("x"), py::arg("dtype"));
   m.def("broadcast_to", &Op<broadcast_to>::call, py::arg("x"), py::arg("shape"));
   m.def("sum_to", &Op<sum_to>::call, py::arg("x"), py::arg("shape"));

@@ -21,7 +21,8 @@ std::int64_t work_of(const T&) {
 [[noreturn]] void throw_without_data(std::string_view op, const Variable& x);
 
 inline const Variable& require(std::string_view op, const Variable& x) {
-  if (!x.array().defined()) [[unlikely]] throw_without_data(op, x);
+  if (!x.array().defined()) [[unlikely]]
+    throw_without_data(op, x);
   return x;
 }
 

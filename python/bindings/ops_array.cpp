@@ -37,7 +37,9 @@ void def_reduction(py::module_& m, const char* name) {
 }
 
 // Where to cut: a number of parts, or the places.
-py::object split(const Variable& x, py::handle indices_or_sections, std::int64_t axis,
+py::object split(const Variable& x,
+                 py::handle indices_or_sections,
+                 std::int64_t axis,
                  bool force_tuple) {
   require("split_axis", x);
   Variables parts;
@@ -135,8 +137,7 @@ void bind_indexing(py::module_& m) {
 }
 
 void bind_dropout(py::module_& m) {
-  m.def(
-      "as_variable", [](const Variable& x) { return require("as_variable", x); }, py::arg("x"));
+  m.def("as_variable", [](const Variable& x) { return require("as_variable", x); }, py::arg("x"));
   m.def("dropout", &Op<dropout>::call, py::arg("x"), py::arg("ratio"), py::arg("key"));
   m.def(
       "dropout_mask",

@@ -157,9 +157,8 @@ const Array& initialized(const VariableImpl& self, const char* what) {
 VariableImpl* variable_or_null(py::handle object) {
   if (!PyObject_TypeCheck(object.ptr(), variable_type)) return nullptr;
   auto* instance = reinterpret_cast<py::detail::instance*>(object.ptr());
-  auto* impl = static_cast<VariableImpl*>(instance->simple_layout
-                                              ? instance->simple_value_holder[0]
-                                              : object.cast<VariableImpl*>());
+  auto* impl = static_cast<VariableImpl*>(instance->simple_layout ? instance->simple_value_holder[0]
+                                                                  : object.cast<VariableImpl*>());
   if (!impl) {
     throw TypeError("[Variable] an object of a subclass was used before Variable.__init__ ran");
   }
@@ -185,9 +184,9 @@ Variable to_operand(py::handle object, const Variable& other, const char* op) {
   if (!variable_or_null(object) && !py::isinstance<py::array>(object)) {
     const Array array = from_numpy(object, op);
     if (array.ndim() == 0) {
-      const ScalarKind kind = is_floating(array.dtype())       ? ScalarKind::floating
+      const ScalarKind kind = is_floating(array.dtype())      ? ScalarKind::floating
                               : array.dtype() == Dtype::bool_ ? ScalarKind::boolean
-                                                               : ScalarKind::integer;
+                                                              : ScalarKind::integer;
       return Variable(as_dtype(array, promote_scalar(other.dtype(), kind)));
     }
     return Variable(array);
@@ -249,8 +248,8 @@ void bind_variable(py::module_& m) {
           "grad_var", [](const VariableImpl& self) { return self.grad(); },
           [](VariableImpl& self, const Variable& grad) { self.set_grad(grad); },
           "The gradient as a Variable, or None.")
-      .def_property("requires_grad", &VariableImpl::requires_grad,
-                    &VariableImpl::set_requires_grad, "Whether backward computes its gradient.")
+      .def_property("requires_grad", &VariableImpl::requires_grad, &VariableImpl::set_requires_grad,
+                    "Whether backward computes its gradient.")
       .def_property("frozen", &VariableImpl::frozen, &VariableImpl::set_frozen,
                     "Whether it is left out of graphs recorded from now on.")
       .def_property(
@@ -269,8 +268,7 @@ void bind_variable(py::module_& m) {
       .def_property_readonly("rank", &VariableImpl::rank,
                              "Length of the longest chain of operations that led here.")
       .def_property_readonly(
-          "shape",
-          [](const VariableImpl& self) { return initialized(self, "shape").shape(); },
+          "shape", [](const VariableImpl& self) { return initialized(self, "shape").shape(); },
           "Shape of the data.")
       .def_property_readonly(
           "ndim", [](const VariableImpl& self) { return initialized(self, "ndim").ndim(); },
@@ -285,8 +283,7 @@ void bind_variable(py::module_& m) {
           },
           "NumPy dtype of the data.")
       .def_property_readonly(
-          "T",
-          [](Ref<VariableImpl> self) { return transpose(Variable(std::move(self))); },
+          "T", [](Ref<VariableImpl> self) { return transpose(Variable(std::move(self))); },
           "The variable with its axes reversed.")
       .def("__len__",
            [](const VariableImpl& self) {
@@ -294,9 +291,9 @@ void bind_variable(py::module_& m) {
              if (data.ndim() == 0) throw TypeError("[len] got a variable of no dimensions");
              return data.shape()[0];
            })
-      .def("item",
-           [](VariableImpl& self) { return array_of(self).attr("item")(); },
-           "The only element, as a Python number.")
+      .def(
+          "item", [](VariableImpl& self) { return array_of(self).attr("item")(); },
+          "The only element, as a Python number.")
       .def("backward", &run_backward, py::arg("retain_grad") = false,
            py::arg("enable_double_backprop") = false, py::arg("loss_scale") = py::none(),
            "Computes d(self)/dx for every variable that led here.\n\n"
@@ -319,18 +316,18 @@ void bind_variable(py::module_& m) {
           "unchain_backward",
           [](Ref<VariableImpl> self) { unchain_backward(Variable(std::move(self))); },
           "Cuts and frees the whole graph that led here.")
-      .def("__array__",
-           [](VariableImpl& self, py::object dtype, py::object copy) {
-             py::object array = array_of(self);
-             if (!dtype.is_none()) array = array.attr("astype")(dtype, py::arg("copy") = false);
-             if (!copy.is_none() && copy.cast<bool>()) array = array.attr("copy")();
-             return array;
-           },
-           py::arg("dtype") = py::none(), py::arg("copy") = py::none())
-      .def_property_readonly(
-          "_identity", [](const VariableImpl& self) {
-            return reinterpret_cast<std::uintptr_t>(&self);
+      .def(
+          "__array__",
+          [](VariableImpl& self, py::object dtype, py::object copy) {
+            py::object array = array_of(self);
+            if (!dtype.is_none()) array = array.attr("astype")(dtype, py::arg("copy") = false);
+            if (!copy.is_none() && copy.cast<bool>()) array = array.attr("copy")();
+            return array;
           },
+          py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def_property_readonly(
+          "_identity",
+          [](const VariableImpl& self) { return reinterpret_cast<std::uintptr_t>(&self); },
           "Address of the native object; equal for two Python objects of one variable.");
 
   bind_variable_methods(variable);

@@ -27,9 +27,10 @@ namespace pybind11::detail {
 // Lets bound functions take and return chainrule::Variable. None stands for "no variable".
 template <>
 struct type_caster<chainrule::Variable> {
-  PYBIND11_TYPE_CASTER(chainrule::Variable,
-                       io_name("chainrule._core.Variable | numpy.ndarray | numpy.generic | float | None",
-                               "chainrule._core.Variable"));
+  PYBIND11_TYPE_CASTER(
+      chainrule::Variable,
+      io_name("chainrule._core.Variable | numpy.ndarray | numpy.generic | float | None",
+              "chainrule._core.Variable"));
 
   bool load(handle source, bool convert) {
     if (auto* impl = chainrule::python::variable_or_null(source)) {

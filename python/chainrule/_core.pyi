@@ -43,6 +43,8 @@ class Variable:
         ValueError: If ``grad`` has another shape.
     
     Example:
+        >>> import numpy
+        >>> from chainrule import Variable
         >>> x = Variable(numpy.array([1.0, 2.0], dtype=numpy.float32))
         >>> y = x * x
         >>> y.grad = numpy.ones_like(y.array)

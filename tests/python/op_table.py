@@ -128,7 +128,11 @@ def over_axes(*extra: Case, keepdims: bool = True) -> tuple[Case, ...]:
     cases = [Case(((2, 3, 4),), kwargs={"axis": a}) for a in AXES]
     if keepdims:
         cases += [Case(((2, 3, 4),), kwargs={"axis": a, "keepdims": True}) for a in AXES]
-    cases += [Case(((),)), Case(((5, 300),), kwargs={"axis": 1}), Case(((300, 9),), kwargs={"axis": 0})]
+    cases += [
+        Case(((),)),
+        Case(((5, 300),), kwargs={"axis": 1}),
+        Case(((300, 9),), kwargs={"axis": 0}),
+    ]
     return (*cases, *extra)
 
 
@@ -149,7 +153,9 @@ def with_floats(reference: Any) -> Any:
     """Call a reference on int64 as float64: NumPy's own choice for small integers is float16."""
 
     def call(*arrays: np.ndarray, **keys: Any) -> Any:
-        return reference(*(a.astype(np.float64) if a.dtype.kind in "iub" else a for a in arrays), **keys)
+        return reference(
+            *(a.astype(np.float64) if a.dtype.kind in "iub" else a for a in arrays), **keys
+        )
 
     return call
 
@@ -257,7 +263,14 @@ ELEMENTWISE = [
     binary("add", np.add, dtypes=ALL, twice=False),
     binary("subtract", np.subtract, dtypes=NUMBERS, twice=False),
     binary("multiply", np.multiply, dtypes=ALL),
-    binary("divide", with_floats(np.divide), low=0.5, high=3, dtypes=ALL, result=lambda d: d if as_float(d) == d else np.float64),
+    binary(
+        "divide",
+        with_floats(np.divide),
+        low=0.5,
+        high=3,
+        dtypes=ALL,
+        result=lambda d: d if as_float(d) == d else np.float64,
+    ),
     binary("floor_divide", np.floor_divide, low=1, high=9, dtypes=NUMBERS, slopes=False),
     binary("power", np.power, low=(0.5, -2), high=(2, 2)),
     binary("maximum", np.maximum, dtypes=ALL, distinct=True, low=(-2, -1.97), high=(2, 1.93)),
@@ -297,7 +310,13 @@ ELEMENTWISE = [
         np.broadcast_to,
         tuple(
             Case((s,), args=(t,))
-            for s, t in (((3, 1), (2, 3, 4)), ((), (2,)), ((1,), (0,)), ((0, 1), (0, 3)), ((2,), (2,)))
+            for s, t in (
+                ((3, 1), (2, 3, 4)),
+                ((), (2,)),
+                ((1,), (0,)),
+                ((0, 1), (0, 3)),
+                ((2,), (2,)),
+            )
         ),
         dtypes=ALL,
         twice=False,
@@ -305,10 +324,16 @@ ELEMENTWISE = [
     Row(
         "sum_to",
         F.sum_to,
-        lambda x, shape: np.sum(x, tuple(range(x.ndim - len(shape)))).reshape(shape)
-        if np.prod(shape) == np.prod(x.shape[x.ndim - len(shape) :])
-        else np.sum(x, axis=1, keepdims=True),
-        (Case(((2, 3, 4),), args=((3, 4),)), Case(((3, 4),), args=((3, 1),)), Case(((2,),), args=((2,),))),
+        lambda x, shape: (
+            np.sum(x, tuple(range(x.ndim - len(shape)))).reshape(shape)
+            if np.prod(shape) == np.prod(x.shape[x.ndim - len(shape) :])
+            else np.sum(x, axis=1, keepdims=True)
+        ),
+        (
+            Case(((2, 3, 4),), args=((3, 4),)),
+            Case(((3, 4),), args=((3, 1),)),
+            Case(((2,),), args=((2,),)),
+        ),
         twice=False,
         factor=2,
     ),
@@ -324,13 +349,23 @@ ELEMENTWISE = [
 
 REDUCTIONS = [
     unary(
-        "sum", np.sum, cases=over_axes(Case(((0, 3),), kwargs={"axis": 0}), Case(((70000,),))),
-        dtypes=ALL, result=int64_sum, twice=False, factor=2,
+        "sum",
+        np.sum,
+        cases=over_axes(Case(((0, 3),), kwargs={"axis": 0}), Case(((70000,),))),
+        dtypes=ALL,
+        result=int64_sum,
+        twice=False,
+        factor=2,
     ),
     unary(
-        "mean", np.mean, cases=over_axes(Case(((0, 3),), kwargs={"axis": 1}), Case(((70000,),))),
-        low=1, dtypes=ALL, result=lambda d: np.dtype(np.float64) if d.kind in "biu" else d,
-        twice=False, factor=2,
+        "mean",
+        np.mean,
+        cases=over_axes(Case(((0, 3),), kwargs={"axis": 1}), Case(((70000,),))),
+        low=1,
+        dtypes=ALL,
+        result=lambda d: np.dtype(np.float64) if d.kind in "biu" else d,
+        twice=False,
+        factor=2,
     ),
     Row(
         "average",
@@ -348,80 +383,146 @@ REDUCTIONS = [
     ),
     *(
         unary(
-            name, reference,
+            name,
+            reference,
             cases=over_axes(Case(((0, 3),), kwargs={"axis": 1}), Case(((70000,),))),
-            dtypes=ALL, distinct=True, twice=False,
+            dtypes=ALL,
+            distinct=True,
+            twice=False,
         )
         for name, reference in (("max", np.max), ("min", np.min))
     ),
     *(
         unary(
-            name, lambda x, axis=None, reference=reference: reference(x, axis=axis),
+            name,
+            lambda x, axis=None, reference=reference: reference(x, axis=axis),
             cases=(
                 *(Case(((2, 3, 4),), kwargs={"axis": a}) for a in (None, 0, 1, -1)),
-                Case(((),)), Case(((0, 3),), kwargs={"axis": 1}), Case(((3, 2000),), kwargs={"axis": 1}),
+                Case(((),)),
+                Case(((0, 3),), kwargs={"axis": 1}),
+                Case(((3, 2000),), kwargs={"axis": 1}),
             ),
-            dtypes=ALL, result=lambda d: np.dtype(np.int32), slopes=False,
+            dtypes=ALL,
+            result=lambda d: np.dtype(np.int32),
+            slopes=False,
         )
         for name, reference in (("argmax", np.argmax), ("argmin", np.argmin))
     ),
     unary(
-        "logsumexp", lambda x, axis=None: special.logsumexp(x, axis=axis),
+        "logsumexp",
+        lambda x, axis=None: special.logsumexp(x, axis=axis),
         cases=tuple(c for c in over_axes(keepdims=False) if c.kwargs != {"axis": ()}),
-        low=-5, high=5, factor=4,
+        low=-5,
+        high=5,
+        factor=4,
     ),
 ]
 
 MOVES = [
     unary(
-        "reshape", np.reshape,
+        "reshape",
+        np.reshape,
         cases=tuple(
             Case((s,), args=(t,))
-            for s, t in (((3, 4), (2, 6)), ((3, 4), (-1,)), ((), (1, 1)), ((0, 3), (3, 0)), ((4,), 4), ((2, 3, 4), (6, -1)))
+            for s, t in (
+                ((3, 4), (2, 6)),
+                ((3, 4), (-1,)),
+                ((), (1, 1)),
+                ((0, 3), (3, 0)),
+                ((4,), 4),
+                ((2, 3, 4), (6, -1)),
+            )
         ),
     ),
     unary("flatten", np.ravel, cases=over(((3, 4), (), (0, 2), (2, 3, 2)))),
-    unary("expand_dims", np.expand_dims, cases=tuple(Case(((3, 4),), args=(a,)) for a in (0, 1, 2, -1))),
     unary(
-        "squeeze", np.squeeze,
-        cases=(*over(((1, 3, 1), (2,), ())), *(Case(((1, 3, 1),), args=(a,)) for a in (0, -1, (0, 2), ()))),
+        "expand_dims",
+        np.expand_dims,
+        cases=tuple(Case(((3, 4),), args=(a,)) for a in (0, 1, 2, -1)),
     ),
     unary(
-        "transpose", np.transpose,
-        cases=(*over(((3, 4), (), (2, 3, 4))), Case(((2, 3, 4),), args=((2, 0, 1),)), Case(((2, 0),), args=((-1, 0),))),
+        "squeeze",
+        np.squeeze,
+        cases=(
+            *over(((1, 3, 1), (2,), ())),
+            *(Case(((1, 3, 1),), args=(a,)) for a in (0, -1, (0, 2), ())),
+        ),
     ),
-    unary("swapaxes", np.swapaxes, cases=tuple(Case(((2, 3, 4),), args=a) for a in ((0, 2), (-1, 1), (1, 1)))),
     unary(
-        "moveaxis", np.moveaxis,
-        cases=tuple(Case(((2, 3, 4),), args=a) for a in ((0, -1), (2, 0), ((0, 1), (-1, 0)), ((), ()))),
+        "transpose",
+        np.transpose,
+        cases=(
+            *over(((3, 4), (), (2, 3, 4))),
+            Case(((2, 3, 4),), args=((2, 0, 1),)),
+            Case(((2, 0),), args=((-1, 0),)),
+        ),
     ),
-    unary("rollaxis", np.rollaxis, cases=tuple(Case(((2, 3, 4),), args=a) for a in ((2,), (0, 3), (1, 1), (-1, 1)))),
+    unary(
+        "swapaxes",
+        np.swapaxes,
+        cases=tuple(Case(((2, 3, 4),), args=a) for a in ((0, 2), (-1, 1), (1, 1))),
+    ),
+    unary(
+        "moveaxis",
+        np.moveaxis,
+        cases=tuple(
+            Case(((2, 3, 4),), args=a) for a in ((0, -1), (2, 0), ((0, 1), (-1, 0)), ((), ()))
+        ),
+    ),
+    unary(
+        "rollaxis",
+        np.rollaxis,
+        cases=tuple(Case(((2, 3, 4),), args=a) for a in ((2,), (0, 3), (1, 1), (-1, 1))),
+    ),
     Row(
-        "concat", lambda *xs, axis=1: F.concat(xs, axis), lambda *xs, axis=1: np.concatenate(xs, axis),
+        "concat",
+        lambda *xs, axis=1: F.concat(xs, axis),
+        lambda *xs, axis=1: np.concatenate(xs, axis),
         (
-            Case(((3, 2), (3, 4))), Case(((2, 3), (1, 3), (0, 3)), kwargs={"axis": 0}),
-            Case(((2, 1, 3), (2, 2, 3)), kwargs={"axis": -2}), Case(((3, 2),)),
+            Case(((3, 2), (3, 4))),
+            Case(((2, 3), (1, 3), (0, 3)), kwargs={"axis": 0}),
+            Case(((2, 1, 3), (2, 2, 3)), kwargs={"axis": -2}),
+            Case(((3, 2),)),
         ),
     ),
     Row(
-        "stack", lambda *xs, axis=0: F.stack(xs, axis), lambda *xs, axis=0: np.stack(xs, axis),
+        "stack",
+        lambda *xs, axis=0: F.stack(xs, axis),
+        lambda *xs, axis=0: np.stack(xs, axis),
         (
-            Case(((3, 2), (3, 2))), Case(((), (), ())), Case(((2, 3),) * 3, kwargs={"axis": 1}),
+            Case(((3, 2), (3, 2))),
+            Case(((), (), ())),
+            Case(((2, 3),) * 3, kwargs={"axis": 1}),
             Case(((2, 0), (2, 0)), kwargs={"axis": -1}),
         ),
     ),
     unary(
-        "split_axis", lambda x, parts, axis: np.split(x, parts, axis),
+        "split_axis",
+        lambda x, parts, axis: np.split(x, parts, axis),
         cases=tuple(
             Case((s,), args=a)
-            for s, a in (((4, 3), (2, 0)), ((4, 3), ((1, 1), -1)), ((4, 3), ([1, 5], 0)), ((4, 3), ([3, 1], 0)), ((0, 4), (2, 1)))
+            for s, a in (
+                ((4, 3), (2, 0)),
+                ((4, 3), ((1, 1), -1)),
+                ((4, 3), ([1, 5], 0)),
+                ((4, 3), ([3, 1], 0)),
+                ((0, 4), (2, 1)),
+            )
         ),
     ),
-    unary("separate", lambda x, axis=0: [np.take(x, i, axis) for i in range(x.shape[axis])],
-          cases=(Case(((3, 4),)), Case(((2, 3, 4),), args=(1,)), Case(((3, 4),), args=(-1,)))),
-    unary("flip", np.flip, cases=tuple(Case(((2, 3, 4),), args=a) for a in ((), (0,), (-1,), ((0, 2),)))),
     unary(
-        "repeat", np.repeat,
+        "separate",
+        lambda x, axis=0: [np.take(x, i, axis) for i in range(x.shape[axis])],
+        cases=(Case(((3, 4),)), Case(((2, 3, 4),), args=(1,)), Case(((3, 4),), args=(-1,))),
+    ),
+    unary(
+        "flip",
+        np.flip,
+        cases=tuple(Case(((2, 3, 4),), args=a) for a in ((), (0,), (-1,), ((0, 2),))),
+    ),
+    unary(
+        "repeat",
+        np.repeat,
         cases=tuple(
             Case(((2, 3),), args=a)
             for a in ((2,), (3, 0), (2, -1), (0, 1), ([1, 0, 3], 1), ([1, 2, 0, 4, 1, 1],))
@@ -429,8 +530,11 @@ MOVES = [
     ),
     unary("get_item", lambda x, slices: x[slices], cases=INDICES),
     Row(
-        "select_item", F.select_item, lambda x, t: x[np.arange(len(x)), t],
-        (Case(((3, 4), (3,))), Case(((0, 4), (0,)))), fixed={1: integers(-4, 4)},
+        "select_item",
+        F.select_item,
+        lambda x, t: x[np.arange(len(x)), t],
+        (Case(((3, 4), (3,))), Case(((0, 4), (0,)))),
+        fixed={1: integers(-4, 4)},
     ),
 ]
 MOVES = [dataclasses.replace(row, dtypes=ALL, twice=False) for row in MOVES]
@@ -455,6 +559,7 @@ PUTS = [
         factor=20,  # one element is the sum of forty, rounded each time
     )
 ]
+
 
 def matmul(a: np.ndarray, b: np.ndarray, transa: bool = False, transb: bool = False) -> np.ndarray:
     return np.matmul(a.swapaxes(-1, -2) if transa else a, b.swapaxes(-1, -2) if transb else b)
@@ -525,7 +630,10 @@ LEARNING = [
         unary(
             name,
             lambda x, axis=1, reference=reference: reference(x, axis=axis),
-            cases=(*over(((3, 4), (2, 3, 4), (0, 3), (4, 70))), Case(((2, 3),), kwargs={"axis": 0})),
+            cases=(
+                *over(((3, 4), (2, 3, 4), (0, 3), (4, 70))),
+                Case(((2, 3),), kwargs={"axis": 0}),
+            ),
             factor=8,
         )
         for name, reference in (("softmax", special.softmax), ("log_softmax", special.log_softmax))

@@ -6,16 +6,16 @@ import re
 import zlib
 
 import numpy as np
-import op_table
-import op_table_nn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from op_table import ALL, HALVES, RTOL, Case, Row
 
 import chainrule
 import chainrule.functions as F
+import op_table
+import op_table_nn
 from chainrule import Variable, _core, gradient_check
+from op_table import ALL, HALVES, RTOL, Case, Row
 
 ROWS = [*op_table.ROWS, *op_table_nn.ROWS]
 CASES = [pytest.param(row, case, id=f"{row.name}-{case}") for row in ROWS for case in row.cases]
@@ -54,7 +54,10 @@ def assert_close(got: np.ndarray, expected: np.ndarray, dtype: np.dtype, factor:
     assert got.shape == expected.shape, msg
     tolerance = RTOL.get(str(dtype), 0) * factor
     np.testing.assert_allclose(
-        got.astype(np.float64), expected.astype(np.float64), rtol=tolerance, atol=tolerance,
+        got.astype(np.float64),
+        expected.astype(np.float64),
+        rtol=tolerance,
+        atol=tolerance,
         err_msg=msg,
     )
 
@@ -336,8 +339,12 @@ def test_fuzz_reshape_and_transpose(x, data):
     order = data.draw(st.permutations(range(x.ndim)))
     y = F.transpose(x, order) if x.ndim else F.transpose(x)
     np.testing.assert_array_equal(y.array, x.transpose(order))
-    merged = [int(np.prod(g)) for g in np.split(np.array(y.shape, int), sorted(
-        data.draw(st.lists(st.integers(0, x.ndim), max_size=2))))]
+    merged = [
+        int(np.prod(g))
+        for g in np.split(
+            np.array(y.shape, int), sorted(data.draw(st.lists(st.integers(0, x.ndim), max_size=2)))
+        )
+    ]
     np.testing.assert_array_equal(F.reshape(y, merged).array, y.array.reshape(merged))
 
 
@@ -361,9 +368,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     try:
         for threads in (1, 2, 3, 7):
             _core.set_num_threads(threads)
-            results.append(
-                [F.sum(x, axis=a).array for x in arrays for a in (None, *range(x.ndim))]
-            )
+            results.append([F.sum(x, axis=a).array for x in arrays for a in (None, *range(x.ndim))])
     finally:
         _core.set_num_threads(before)
     for other in results[1:]:
@@ -374,8 +379,8 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 def test_nan_and_infinity_in_reductions():
     inf, nan = np.inf, np.nan
     x = np.array([[1, nan, 3], [inf, 2, -inf], [-inf, -inf, -inf], [nan, 1, nan]])
-    for n, x in itertools.product((1, 40), (x, x.astype(np.float32))):
-        tiled = np.tile(x, n)
+    for n, row in itertools.product((1, 40), (x, x.astype(np.float32))):
+        tiled = np.tile(row, n)
         for name in ("max", "min", "argmax", "argmin"):
             np.testing.assert_array_equal(
                 getattr(F, name)(tiled, axis=1).array, getattr(np, name)(tiled, axis=1)

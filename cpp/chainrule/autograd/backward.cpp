@@ -191,8 +191,8 @@ class Pass {
     const int next = static_cast<int>(entries_.size());
     const int found = numbers_.find_or_add(node.get(), next);
     if (found >= 0) return entries_[static_cast<std::size_t>(found)];
-    entries_.push_back({node, std::vector<Variable>(static_cast<std::size_t>(
-                                  node->output_count()))});
+    entries_.push_back(
+        {node, std::vector<Variable>(static_cast<std::size_t>(node->output_count()))});
     heap_.push({node->rank(), next});
     return entries_.back();
   }
@@ -234,8 +234,11 @@ Variable start_gradient(const char* op, const Variable& output, double value) {
     throw TypeError(cat("[", op, "] only floating outputs have gradients: got ", y.dtype()));
   }
   if (y.size() != 1) {
-    throw ValueError(cat("[", op, "] an output of more than one element needs a gradient to "
-                         "start from: got shape ", y.shape(), " and no grad, expected one "
+    throw ValueError(cat("[", op,
+                         "] an output of more than one element needs a gradient to "
+                         "start from: got shape ",
+                         y.shape(),
+                         " and no grad, expected one "
                          "element or grad set"));
   }
   return Variable(gradient_ops.filled(y.shape(), y.dtype(), y.device(), value));
@@ -259,12 +262,16 @@ void Backward::set(int input, Variable grad) {
   const Edge& edge = node_.inputs()[index(input)];
   const auto check = [&](const Shape& shape, Dtype dtype) {
     if (grad.shape() != shape) {
-      throw ValueError(cat("[", node_.name(), "] backward gave a gradient of the wrong shape for "
-                           "input ", input, ": got ", grad.shape(), ", expected ", shape));
+      throw ValueError(cat("[", node_.name(),
+                           "] backward gave a gradient of the wrong shape for "
+                           "input ",
+                           input, ": got ", grad.shape(), ", expected ", shape));
     }
     if (grad.dtype() != dtype) {
-      throw TypeError(cat("[", node_.name(), "] backward gave a gradient of the wrong dtype for "
-                          "input ", input, ": got ", grad.dtype(), ", expected ", dtype));
+      throw TypeError(cat("[", node_.name(),
+                          "] backward gave a gradient of the wrong dtype for "
+                          "input ",
+                          input, ": got ", grad.dtype(), ", expected ", dtype));
     }
   };
   if (edge.node) {

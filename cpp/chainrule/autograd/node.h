@@ -74,8 +74,7 @@ class CHAINRULE_API Node : public RefCounted {
 template <class F>
 class LambdaNode final : public Node {
  public:
-  LambdaNode(const char* name, F&& backward)
-      : Node(name), backward_(std::move(backward)) {}
+  LambdaNode(const char* name, F&& backward) : Node(name), backward_(std::move(backward)) {}
   void backward(Backward& context) override { (*backward_)(context); }
 
  protected:

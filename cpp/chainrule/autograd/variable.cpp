@@ -82,7 +82,8 @@ Variable Saved::unpack(const char* op) const {
   const Array& now = variable_.array();
   if (now.raw() == data_.raw() && now.storage() == data_.storage()) return variable_;
   if (backprop_enabled() && variable_->participates()) {
-    throw Error(cat("[", op, "] the data of an input was replaced after it was recorded, so its "
+    throw Error(cat("[", op,
+                    "] the data of an input was replaced after it was recorded, so its "
                     "gradient cannot be differentiated again"));
   }
   return Variable(data_);

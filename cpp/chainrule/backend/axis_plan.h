@@ -61,7 +61,8 @@ struct CrossEntropyPlan {
   double scale;
   void* gx;
 };
-using CrossEntropyFunction = void(const CrossEntropyPlan& plan, std::int64_t begin,
+using CrossEntropyFunction = void(const CrossEntropyPlan& plan,
+                                  std::int64_t begin,
                                   std::int64_t end);
 
 // The same labels as numbers: ones (outer, length, inner), zeros before, gets a one at each label;

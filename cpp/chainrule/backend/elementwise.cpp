@@ -7,11 +7,11 @@ namespace {
 
 ElementwiseKernel fill_kernel("fill");
 ElementwiseKernel copy_kernels[kDtypeCount] = {
-    ElementwiseKernel("copy.from_bool"),     ElementwiseKernel("copy.from_uint8"),
-    ElementwiseKernel("copy.from_int8"),     ElementwiseKernel("copy.from_int16"),
-    ElementwiseKernel("copy.from_int32"),    ElementwiseKernel("copy.from_int64"),
-    ElementwiseKernel("copy.from_float16"),  ElementwiseKernel("copy.from_bfloat16"),
-    ElementwiseKernel("copy.from_float32"),  ElementwiseKernel("copy.from_float64"),
+    ElementwiseKernel("copy.from_bool"),    ElementwiseKernel("copy.from_uint8"),
+    ElementwiseKernel("copy.from_int8"),    ElementwiseKernel("copy.from_int16"),
+    ElementwiseKernel("copy.from_int32"),   ElementwiseKernel("copy.from_int64"),
+    ElementwiseKernel("copy.from_float16"), ElementwiseKernel("copy.from_bfloat16"),
+    ElementwiseKernel("copy.from_float32"), ElementwiseKernel("copy.from_float64"),
 };
 
 constexpr std::int64_t kGrain = 32768;
@@ -63,9 +63,8 @@ void launch(ElementwiseKernel::Function function, const ElementwisePlan& plan, D
     function(plan, 0, plan.size);
     return;
   }
-  parallel_for(plan.size, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    function(plan, begin, end);
-  });
+  parallel_for(plan.size, kGrain,
+               [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
 }
 
 }  // namespace

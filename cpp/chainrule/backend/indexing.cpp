@@ -67,7 +67,7 @@ void take(const Array& y, const Array& x, const Places& places) {
   const GatherPlan plan = make_plan(x, y, places);
   const auto function = take_kernel.get(device, mover(x.dtype()));
   launch(device, plan.count, std::max<std::int64_t>(1, kGrain / plan.rest),
-               [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
+         [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
 }
 
 void put_add(const Array& x, const Array& y, const Places& places) {
@@ -77,7 +77,7 @@ void put_add(const Array& x, const Array& y, const Places& places) {
   const auto function = put_add_kernel.get(device, x.dtype());
   const std::int64_t grain = std::max<std::int64_t>(64, kGrain / plan.count);
   launch(device, plan.rest, grain,
-               [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
+         [&](std::int64_t begin, std::int64_t end) { function(plan, begin, end); });
 }
 
 }  // namespace chainrule

@@ -46,7 +46,8 @@ class Kernel<R(Args...)> : public KernelBase {
 
   Function get(Device device, Dtype dtype = Dtype::bool_) const {
     void* function = functions_[static_cast<int>(device.kind)][static_cast<int>(dtype)];
-    if (!function) [[unlikely]] function = resolve(device, static_cast<int>(dtype));
+    if (!function) [[unlikely]]
+      function = resolve(device, static_cast<int>(dtype));
     return reinterpret_cast<Function>(function);
   }
 };

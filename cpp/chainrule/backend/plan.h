@@ -22,8 +22,6 @@ struct ElementwisePlan {
 };
 
 // Runs elements begin..end of the plan, in row-major order.
-using ElementwiseFunction = void(const ElementwisePlan& plan,
-                                 std::int64_t begin,
-                                 std::int64_t end);
+using ElementwiseFunction = void(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end);
 
 }  // namespace chainrule

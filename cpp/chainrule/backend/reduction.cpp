@@ -81,8 +81,8 @@ ReductionPlan make_plan(const Array& x, const Axes& axes, bool ordered) {
 // Few outputs of many elements are cut into chunks.
 void cut(ReductionPlan& plan) {
   const std::int64_t total = plan.outputs * plan.count;
-  const bool columns = std::abs(plan.kept_strides[plan.kept_ndim - 1]) <
-                       plan.reduced_strides[plan.reduced_ndim - 1];
+  const bool columns =
+      std::abs(plan.kept_strides[plan.kept_ndim - 1]) < plan.reduced_strides[plan.reduced_ndim - 1];
   if (total < 2 * kChunk || plan.outputs >= (columns ? 4096 : kMaxChunks)) return;
   const std::int64_t chunks = std::min({total / kChunk, kMaxChunks, plan.count / 64});
   if (chunks < 2) return;

@@ -60,8 +60,10 @@ Array Array::broadcast_to(const char* op, const Shape& shape) const {
     }
   }
   if (!fits) {
-    throw ValueError(cat("[", op, "] cannot broadcast: got ", shape_, ", expected a shape that "
-                         "broadcasts to ", shape));
+    throw ValueError(cat("[", op, "] cannot broadcast: got ", shape_,
+                         ", expected a shape that "
+                         "broadcasts to ",
+                         shape));
   }
   return view(shape, strides);
 }

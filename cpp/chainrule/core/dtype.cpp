@@ -6,8 +6,8 @@
 namespace chainrule {
 namespace {
 
-constexpr std::string_view kNames[kDtypeCount] = {"bool",    "uint8",    "int8",    "int16",
-                                                  "int32",   "int64",    "float16", "bfloat16",
+constexpr std::string_view kNames[kDtypeCount] = {"bool",    "uint8",  "int8",    "int16",
+                                                  "int32",   "int64",  "float16", "bfloat16",
                                                   "float32", "float64"};
 
 // The smallest float that holds an integer dtype, by NumPy's table.

@@ -85,12 +85,8 @@ constexpr int item_size(Dtype dtype) {
 }
 
 constexpr bool is_floating(Dtype dtype) { return dtype >= Dtype::float16; }
-constexpr bool is_half(Dtype dtype) {
-  return dtype == Dtype::float16 || dtype == Dtype::bfloat16;
-}
-constexpr bool is_integral(Dtype dtype) {
-  return dtype > Dtype::bool_ && dtype < Dtype::float16;
-}
+constexpr bool is_half(Dtype dtype) { return dtype == Dtype::float16 || dtype == Dtype::bfloat16; }
+constexpr bool is_integral(Dtype dtype) { return dtype > Dtype::bool_ && dtype < Dtype::float16; }
 
 // The type that sums and element maths run in: float for halves, the type itself otherwise.
 constexpr Dtype compute_dtype(Dtype dtype) { return is_half(dtype) ? Dtype::float32 : dtype; }

@@ -15,10 +15,10 @@ struct CHAINRULE_API Error : std::runtime_error {
   ~Error() override;
 };
 
-#define CHAINRULE_ERROR(Name)            \
-  struct CHAINRULE_API Name : Error {    \
-    using Error::Error;                  \
-    ~Name() override;                    \
+#define CHAINRULE_ERROR(Name)         \
+  struct CHAINRULE_API Name : Error { \
+    using Error::Error;               \
+    ~Name() override;                 \
   }
 
 CHAINRULE_ERROR(TypeError);

@@ -156,8 +156,8 @@ const DeviceMemory& device_memory(DeviceKind kind) {
   const int i = static_cast<int>(kind);
   if (!all.present[i] && all.provider) all.provider(kind);
   if (!all.present[i]) {
-    throw DeviceError(cat("[device] nothing provides this kind: got ", Device{kind, 0},
-                          ", expected cpu"));
+    throw DeviceError(
+        cat("[device] nothing provides this kind: got ", Device{kind, 0}, ", expected cpu"));
   }
   return all.memory[i];
 }

@@ -12,7 +12,8 @@ struct DeviceMemory {
   void* (*allocate)(std::int64_t bytes, int index);
   void (*release)(void* data, std::int64_t bytes, int index);
   // Waits until the bytes have arrived.
-  void (*copy)(void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes);
+  void (
+      *copy)(void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes);
 };
 
 CHAINRULE_API void register_device_memory(DeviceKind kind, const DeviceMemory& memory);

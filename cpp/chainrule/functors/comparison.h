@@ -5,13 +5,13 @@
 namespace chainrule::functors {
 inline namespace CHAINRULE_ISA {
 
-#define CHAINRULE_COMPARISON(Name, text, symbol)   \
-  struct Name {                                    \
-    static constexpr char name[] = text;           \
-    template <class T>                             \
-    CR_INLINE bool operator()(T a, T b) const {    \
-      return a symbol b;                           \
-    }                                              \
+#define CHAINRULE_COMPARISON(Name, text, symbol) \
+  struct Name {                                  \
+    static constexpr char name[] = text;         \
+    template <class T>                           \
+    CR_INLINE bool operator()(T a, T b) const {  \
+      return a symbol b;                         \
+    }                                            \
   }
 
 CHAINRULE_COMPARISON(Equal, "equal", ==);

@@ -69,8 +69,8 @@ CR_INLINE T log(T x) {
   const Int bits = static_cast<Int>(half_bits::bit_cast<Bits>(scaled) - Bits{F::sqrt_half_bits});
   const Int exponent = bits >> F::mantissa_bits;
   // Mantissa in [sqrt(1/2), sqrt(2)).
-  const T m = half_bits::bit_cast<T>(static_cast<Int>(
-      (bits & ((Int{1} << F::mantissa_bits) - 1)) + F::sqrt_half_bits));
+  const T m = half_bits::bit_cast<T>(
+      static_cast<Int>((bits & ((Int{1} << F::mantissa_bits) - 1)) + F::sqrt_half_bits));
   const T e = T(exponent - select(tiny, F::denormal_shift, Int{0}));
   const T f = m - T(1);
   const T s = f / (T(2) + f);
@@ -86,7 +86,8 @@ template <Real T>
 CR_INLINE T log1p(T x) {
   const T u = T(1) + x;
   const T y = log(u) - ((u - T(1)) - x) / u;
-  return select(u == T(1), x, select(u == detail::Float<T>::infinity, u, select(u == T(0), log(u), y)));
+  return select(u == T(1), x,
+                select(u == detail::Float<T>::infinity, u, select(u == T(0), log(u), y)));
 }
 
 template <Real T>

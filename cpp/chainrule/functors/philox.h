@@ -16,8 +16,11 @@ struct PhiloxKey {
 };
 
 // One counter's four words, in place.
-CR_INLINE void philox4x32(std::uint32_t& c0, std::uint32_t& c1, std::uint32_t& c2,
-                          std::uint32_t& c3, PhiloxKey key) {
+CR_INLINE void philox4x32(std::uint32_t& c0,
+                          std::uint32_t& c1,
+                          std::uint32_t& c2,
+                          std::uint32_t& c3,
+                          PhiloxKey key) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0;
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c2;

@@ -28,11 +28,12 @@ void run(const Kernel<CrossEntropyFunction>& kernel, const CrossEntropyPlan& pla
 
 void check_scores(const Variable& x) {
   if (!is_floating(x.dtype())) {
-    throw TypeError(cat("[", kOp, "] scores: got ", x.dtype(), ", expected floating point numbers"));
+    throw TypeError(
+        cat("[", kOp, "] scores: got ", x.dtype(), ", expected floating point numbers"));
   }
   if (x.ndim() < 2) {
-    throw ValueError(cat("[", kOp, "] scores: got shape ", x.shape(),
-                         ", expected (batch, classes, ...)"));
+    throw ValueError(
+        cat("[", kOp, "] scores: got shape ", x.shape(), ", expected (batch, classes, ...)"));
   }
 }
 
@@ -52,8 +53,8 @@ Variable soft_target_loss(const Variable& x,
                           const Array& t,
                           const SoftmaxCrossEntropyOptions& options) {
   if (t.shape() != x.shape()) {
-    throw ValueError(cat("[", kOp, "] soft targets do not fit: got ", t.shape(), ", expected ",
-                         x.shape()));
+    throw ValueError(
+        cat("[", kOp, "] soft targets do not fit: got ", t.shape(), ", expected ", x.shape()));
   }
   const Variable target = cast(Variable(t), x.dtype());
   Variable y = negative(sum(multiply(target, log_softmax(x, 1)), {1}));
@@ -127,8 +128,8 @@ Variable softmax_cross_entropy(const Variable& x,
         const Array ones(scores.shape(), compute_dtype(dtype), scores.device());
         const Array weights(kept, ones.dtype(), scores.device());
         fill(ones, 0.0);
-        const SpreadLabelsPlan spread{plan.axis, plan.labels, plan.weights, plan.scale, ones.raw(),
-                                      weights.raw()};
+        const SpreadLabelsPlan spread{plan.axis,  plan.labels, plan.weights,
+                                      plan.scale, ones.raw(),  weights.raw()};
         spread_kernel.get(scores.device(), ones.dtype())(spread);
         Variable g = b.grad();
         if (plan.g_step != 0) g = reshape(g, kept);
@@ -146,7 +147,8 @@ Variable accuracy(const Variable& y, const Array& t, std::optional<std::int64_t>
   common_device("accuracy", {&y.array(), &t});
   // Dimensions of y that t does not have must be of length one.
   const Shape& shape = y.shape();
-  bool fits = shape.size() >= 2 && t.ndim() >= 1 && shape.size() >= t.ndim() && t.shape()[0] == shape[0];
+  bool fits =
+      shape.size() >= 2 && t.ndim() >= 1 && shape.size() >= t.ndim() && t.shape()[0] == shape[0];
   for (int i = 2; fits && i < shape.size(); ++i) {
     fits = shape[i] == (i <= t.ndim() ? t.shape()[i - 1] : 1);
   }
@@ -164,7 +166,8 @@ Variable accuracy(const Variable& y, const Array& t, std::optional<std::int64_t>
   const Array partials({plan.axis.units()}, Dtype::float64, in.device());
   plan.partials = partials.data<double>();
   run(accuracy_kernel, plan, in);
-  const double scale = ignore_label && labels.valid == 0 ? 0.0 : 1.0 / static_cast<double>(labels.valid);
+  const double scale =
+      ignore_label && labels.valid == 0 ? 0.0 : 1.0 / static_cast<double>(labels.valid);
   return Variable(scaled_sum(partials, scale, y.dtype()));
 }
 

@@ -55,8 +55,7 @@ Array dropout_mask(const Variable& x, double ratio, std::uint64_t key) {
 Array dropout_mask(const Variable& x, double ratio, const Array& numbers) {
   check(x, ratio);
   const Variable drawn(numbers);
-  const Variable kept =
-      greater_equal(drawn, scalar_like(drawn, ratio, ScalarKind::floating));
+  const Variable kept = greater_equal(drawn, scalar_like(drawn, ratio, ScalarKind::floating));
   const Variable scale(filled({}, x.dtype(), x.device(), 1.0 / (1.0 - ratio)));
   return multiply(cast(kept, x.dtype()), scale).array();
 }

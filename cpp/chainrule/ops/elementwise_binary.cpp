@@ -173,8 +173,6 @@ Variable not_equal(const Variable& a, const Variable& b) { return compare<NotEqu
 Variable less(const Variable& a, const Variable& b) { return compare<Less>(a, b); }
 Variable less_equal(const Variable& a, const Variable& b) { return compare<LessEqual>(a, b); }
 Variable greater(const Variable& a, const Variable& b) { return compare<Greater>(a, b); }
-Variable greater_equal(const Variable& a, const Variable& b) {
-  return compare<GreaterEqual>(a, b);
-}
+Variable greater_equal(const Variable& a, const Variable& b) { return compare<GreaterEqual>(a, b); }
 
 }  // namespace chainrule

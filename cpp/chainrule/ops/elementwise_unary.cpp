@@ -43,8 +43,8 @@ Variable derivative_op(const Variable& s, const Variable& u, const Params& param
         if (b.needs(1)) b.set(1, derivative_op<Op, Order>(sv, b.grad(), params));
         if (b.needs(0)) {
           if constexpr (Order < kMaxDerivative) {
-            b.set(0, derivative_op<Op, Order + 1>(
-                         sv, multiply(u.unpack(Op::name), b.grad()), params));
+            b.set(0,
+                  derivative_op<Op, Order + 1>(sv, multiply(u.unpack(Op::name), b.grad()), params));
           } else {
             throw NotSupportedError(cat("[", Op::name, "] derivatives go up to order ",
                                         kMaxDerivative, ": got order ", Order + 1));
@@ -62,9 +62,7 @@ Variable unary(const Variable& x, Params params = {}) {
   if constexpr (Op::saves == Saves::output) {
     return record(
         Op::name, y,
-        [y, params](Backward& b) {
-          b.set(0, derivative_op<Op, 1>(b.output(y), b.grad(), params));
-        },
+        [y, params](Backward& b) { b.set(0, derivative_op<Op, 1>(b.output(y), b.grad(), params)); },
         x);
   } else {
     return record(
@@ -133,8 +131,6 @@ Variable leaky_relu(const Variable& x, double slope) {
 Variable elu(const Variable& x, double alpha) { return unary<Elu>(floating(x), {{alpha}}); }
 Variable sigmoid(const Variable& x) { return unary<Sigmoid>(floating(x)); }
 Variable tanh(const Variable& x) { return unary<Tanh>(floating(x)); }
-Variable softplus(const Variable& x, double beta) {
-  return unary<Softplus>(floating(x), {{beta}});
-}
+Variable softplus(const Variable& x, double beta) { return unary<Softplus>(floating(x), {{beta}}); }
 
 }  // namespace chainrule

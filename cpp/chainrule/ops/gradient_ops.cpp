@@ -10,8 +10,7 @@ Variable accumulate(Variable a, const Variable& b) {
   const Array& sum = a.array();
   if (!backprop_enabled() && a.impl()->use_count() == 1 && sum.is_sole_owner() &&
       !sum.has_repeats() && sum.dtype() == b.dtype() && sum.shape() == b.shape()) {
-    static const auto* kernel =
-        static_cast<const ElementwiseKernel*>(KernelBase::find("add"));
+    static const auto* kernel = static_cast<const ElementwiseKernel*>(KernelBase::find("add"));
     run_elementwise(*kernel, sum.dtype(), sum, {&sum, &b.array()});
     return a;
   }

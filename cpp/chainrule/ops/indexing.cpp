@@ -100,18 +100,18 @@ std::vector<Array> nonzero(const Array& mask) {
 void check_array(const IndexItem& item, const Shape& shape, int axis) {
   const Array& array = item.array;
   if (is_floating(array.dtype())) {
-    throw IndexError(cat("[get_item] arrays in an index are integers or masks: got ",
-                         array.dtype()));
+    throw IndexError(
+        cat("[get_item] arrays in an index are integers or masks: got ", array.dtype()));
   }
   if (array.device().kind != DeviceKind::cpu) {
-    throw NotSupportedError(cat("[get_item] arrays in an index lie on the CPU: got ",
-                                array.device()));
+    throw NotSupportedError(
+        cat("[get_item] arrays in an index lie on the CPU: got ", array.device()));
   }
   if (array.dtype() != Dtype::bool_) return;
   for (int d = 0; d < array.ndim(); ++d) {
     if (array.shape()[d] != shape[axis + d]) {
-      throw IndexError(cat("[get_item] mask of the wrong shape: got ", array.shape(),
-                           " at axis ", axis, " of shape ", shape));
+      throw IndexError(cat("[get_item] mask of the wrong shape: got ", array.shape(), " at axis ",
+                           axis, " of shape ", shape));
     }
   }
 }
@@ -178,8 +178,7 @@ Resolved resolve(const Shape& shape, const Index& index) {
   bool in_group = false;
   int groups = 0;
   for (const IndexItem& item : index) {
-    const bool listed =
-        to.has_places && (item.kind == Kind::array || item.kind == Kind::integer);
+    const bool listed = to.has_places && (item.kind == Kind::array || item.kind == Kind::integer);
     if (listed && !in_group && ++groups == 1) to.position = to.dims_shape.size();
     in_group = listed;
     switch (item.kind) {
@@ -268,8 +267,7 @@ Variable get(const Variable& x, const ResolvedPointer& index) {
   } else {
     y = sliced(*index, x.array());
   }
-  return record(
-      "get_item", y, [index](Backward& b) { b.set(0, put(b.grad(), index)); }, x);
+  return record("get_item", y, [index](Backward& b) { b.set(0, put(b.grad(), index)); }, x);
 }
 
 Variable put(const Variable& g, const ResolvedPointer& index) {
@@ -280,8 +278,7 @@ Variable put(const Variable& g, const ResolvedPointer& index) {
   } else {
     copy_into(sliced(*index, x), g.array());
   }
-  return record(
-      "put_item", x, [index](Backward& b) { b.set(0, get(b.grad(), index)); }, g);
+  return record("put_item", x, [index](Backward& b) { b.set(0, get(b.grad(), index)); }, g);
 }
 
 }  // namespace
@@ -318,12 +315,12 @@ Variable flip(const Variable& x, const Axes& axes) {
 
 Variable select_item(const Variable& x, const Array& t) {
   if (x.ndim() != 2 || t.ndim() != 1 || t.shape()[0] != x.shape()[0]) {
-    throw ValueError(cat("[select_item] shapes do not fit: got x ", x.shape(), " and t ",
-                         t.shape(), ", expected (n, m) and (n,)"));
+    throw ValueError(cat("[select_item] shapes do not fit: got x ", x.shape(), " and t ", t.shape(),
+                         ", expected (n, m) and (n,)"));
   }
   if (!is_integral(t.dtype())) {
-    throw TypeError(cat("[select_item] t of the wrong dtype: got ", t.dtype(),
-                        ", expected integers"));
+    throw TypeError(
+        cat("[select_item] t of the wrong dtype: got ", t.dtype(), ", expected integers"));
   }
   const Array rows({t.shape()[0]}, Dtype::int64);
   for (std::int64_t i = 0; i < rows.size(); ++i) rows.data<std::int64_t>()[i] = i;

@@ -11,7 +11,7 @@ namespace chainrule {
 // A copy, so that nobody can change them before the gradient is computed.
 struct Labels {
   Array values;
-  std::int64_t valid = 0;  // not ignored
+  std::int64_t valid = 0;   // not ignored
   std::int64_t wrong = -1;  // index of the first label out of range
 };
 Labels read_labels(const char* op,

@@ -45,12 +45,14 @@ Variable multiply_matrices(const Variable& a, const Variable& b, bool transa, bo
         const Variable& g = ctx.grad();
         if (ctx.needs(0)) {
           const Variable other = b.unpack("matmul");
-          const Variable ga = transa ? matmul(other, g, transb, true) : matmul(g, other, false, !transb);
+          const Variable ga =
+              transa ? matmul(other, g, transb, true) : matmul(g, other, false, !transb);
           ctx.set(0, sum_to(ga, a.array().shape()));
         }
         if (ctx.needs(1)) {
           const Variable other = a.unpack("matmul");
-          const Variable gb = transb ? matmul(g, other, true, transa) : matmul(other, g, !transa, false);
+          const Variable gb =
+              transb ? matmul(g, other, true, transa) : matmul(other, g, !transa, false);
           ctx.set(1, sum_to(gb, b.array().shape()));
         }
       },

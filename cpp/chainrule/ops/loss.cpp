@@ -38,8 +38,8 @@ Array run(const PairLossKernel& kernel,
   plan.t = t.raw();
   const std::int64_t units = (x.size() + PairLossPlan::kChunk - 1) / PairLossPlan::kChunk;
   const bool whole = reduce == LossReduce::mean;
-  const Array out = whole ? Array({units}, Dtype::float64, x.device())
-                          : Array(x.shape(), x.dtype(), x.device());
+  const Array out =
+      whole ? Array({units}, Dtype::float64, x.device()) : Array(x.shape(), x.dtype(), x.device());
   (whole ? reinterpret_cast<void*&>(plan.partials) : plan.losses) = out.raw();
   const auto function = kernel.get(x.device(), x.dtype());
   launch(x.device(), units, kGrainUnits,
@@ -78,10 +78,12 @@ Variable sigmoid_cross_entropy(const Variable& x,
                                bool normalize,
                                LossReduce reduce) {
   if (!is_floating(x.dtype())) {
-    throw TypeError(cat("[", kSigmoid, "] scores: got ", x.dtype(), ", expected floating point numbers"));
+    throw TypeError(
+        cat("[", kSigmoid, "] scores: got ", x.dtype(), ", expected floating point numbers"));
   }
   if (x.shape() != t.shape()) {
-    throw ValueError(cat("[", kSigmoid, "] labels do not fit: got ", t.shape(), ", expected ", x.shape()));
+    throw ValueError(
+        cat("[", kSigmoid, "] labels do not fit: got ", t.shape(), ", expected ", x.shape()));
   }
   common_device(kSigmoid, {&x.array(), &t});
   const Labels labels = check_labels(kSigmoid, t, 2, -1);
@@ -128,13 +130,14 @@ Variable mean_squared_error(const Variable& a, const Variable& b) {
       [a = Saved(a), b = Saved(b), scale](Backward& ctx) {
         Variable ga;
         if (!backprop_enabled()) {
-          const Array gx = run_grad(square_grad_kernel, axis_operand(a.array()),
-                                    axis_operand(b.array()), ctx.grad().array(), LossReduce::mean,
-                                    scale);
+          const Array gx =
+              run_grad(square_grad_kernel, axis_operand(a.array()), axis_operand(b.array()),
+                       ctx.grad().array(), LossReduce::mean, scale);
           ga = Variable(as_dtype(gx, a.array().dtype()));
         } else {
           const Variable factor = scalar_like(ctx.grad(), 2.0 * scale, ScalarKind::floating);
-          ga = multiply(subtract(a.unpack(kSquared), b.unpack(kSquared)), multiply(ctx.grad(), factor));
+          ga = multiply(subtract(a.unpack(kSquared), b.unpack(kSquared)),
+                        multiply(ctx.grad(), factor));
         }
         if (ctx.needs(1)) ctx.set(1, negative(ga));
         if (ctx.needs(0)) ctx.set(0, ga);

@@ -88,8 +88,8 @@ Variable transpose(const Variable& x, const Axes& axes) {
     for (int i = n; i-- > 0;) order.push_back(i);
   } else {
     if (axes.size() != n) {
-      throw ValueError(cat("[transpose] wrong number of axes: got ", axes, " for shape ",
-                           x.shape(), ", expected ", n, " axes"));
+      throw ValueError(cat("[transpose] wrong number of axes: got ", axes, " for shape ", x.shape(),
+                           ", expected ", n, " axes"));
     }
     for (std::int64_t axis : axes) order.push_back(normalize_axis("transpose", axis, n));
   }
@@ -232,7 +232,8 @@ Variable stack(const std::vector<Variable>& xs, std::int64_t axis) {
   return concat(rows, axis);
 }
 
-std::vector<Variable> split_axis(const Variable& x, const std::vector<std::int64_t>& indices,
+std::vector<Variable> split_axis(const Variable& x,
+                                 const std::vector<std::int64_t>& indices,
                                  std::int64_t axis) {
   if (x.ndim() == 0) throw ValueError("[split_axis] got a variable of no dimensions");
   const int along = normalize_axis("split_axis", axis, x.ndim());
@@ -260,14 +261,13 @@ std::vector<Variable> split_axis(const Variable& x, const std::vector<std::int64
     for (const auto& [begin, end] : ranges) slices.push_back(slice_axis(x, along, begin, end));
     return slices;
   }
-  return record_many(
-      "split_axis", std::move(parts),
-      [along](Backward& b) {
-        std::vector<Variable> grads;
-        for (int i = 0; i < b.node().output_count(); ++i) grads.push_back(b.grad(i));
-        b.set(0, concat(grads, along));
-      },
-      {x});
+  return record_many("split_axis", std::move(parts),
+                     [along](Backward& b) {
+                       std::vector<Variable> grads;
+                       for (int i = 0; i < b.node().output_count(); ++i) grads.push_back(b.grad(i));
+                       b.set(0, concat(grads, along));
+                     },
+                     {x});
 }
 
 std::vector<Variable> split_axis(const Variable& x, std::int64_t sections, std::int64_t axis) {

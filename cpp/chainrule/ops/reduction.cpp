@@ -46,15 +46,16 @@ void check_not_empty(const char* op, const Shape& shape, const Axes& axes) {
 }
 
 // Integers have kernels for int64 only; their conversion is exact.
-Array run_extremum(const ReductionKernel& kernel, const Array& x, const Axes& axes,
-                   bool keepdims) {
+Array run_extremum(const ReductionKernel& kernel, const Array& x, const Axes& axes, bool keepdims) {
   const Dtype dtype = is_floating(x.dtype()) ? x.dtype() : Dtype::int64;
   const Array out(reduced_shape(x.shape(), axes, keepdims), dtype, x.device());
   run_reduction(kernel, out, as_dtype(x, dtype), axes, {1.0, dtype});
   return as_dtype(out, x.dtype());
 }
 
-Variable extremum(const ReductionKernel& kernel, const Variable& x, const Axes& named,
+Variable extremum(const ReductionKernel& kernel,
+                  const Variable& x,
+                  const Axes& named,
                   bool keepdims) {
   const char* op = kernel.name();
   const Axes axes = normalize_axes(op, named, x.ndim());
@@ -71,8 +72,7 @@ Variable extremum(const ReductionKernel& kernel, const Variable& x, const Axes& 
       x);
 }
 
-Variable place(const ReductionKernel& kernel, const Variable& x,
-               std::optional<std::int64_t> axis) {
+Variable place(const ReductionKernel& kernel, const Variable& x, std::optional<std::int64_t> axis) {
   const char* op = kernel.name();
   const Array& in = x.array();
   const Variable flat = axis ? x : reshape(Variable(in), {-1});
@@ -83,7 +83,8 @@ Variable place(const ReductionKernel& kernel, const Variable& x,
                          ", expected at least one element"));
   }
   if (length > std::numeric_limits<std::int32_t>::max()) {
-    throw ValueError(cat("[", op, "] places are int32: got ", length, " elements, expected less "
+    throw ValueError(cat("[", op, "] places are int32: got ", length,
+                         " elements, expected less "
                          "than 2^31"));
   }
   const Array out(reduced_shape(flat.shape(), {along}, false), Dtype::int32, in.device());

@@ -36,8 +36,8 @@ Variable where(const Variable& condition, const Variable& x, const Variable& y) 
   const Variable b = y.dtype() == dtype ? y : cast(y, dtype);
   const Array c = as_dtype(condition.array(), Dtype::bool_);
   const Device device = common_device("where", {&c, &a.array(), &b.array()});
-  const Shape shape = broadcast_shapes(
-      "where", c.shape(), broadcast_shapes("where", a.shape(), b.shape()));
+  const Shape shape =
+      broadcast_shapes("where", c.shape(), broadcast_shapes("where", a.shape(), b.shape()));
   Array out(shape, dtype, device);
   run_elementwise(where_kernel, dtype, out, {&c, &a.array(), &b.array()});
   return record(
@@ -55,8 +55,7 @@ Variable cast(const Variable& x, Dtype dtype) {
   if (x.dtype() == dtype) return x;
   const Array y = as_dtype(x.array(), dtype);
   if (!is_floating(dtype) || !is_floating(x.dtype())) return Variable(y);
-  return record(
-      "cast", y, [from = x.dtype()](Backward& b) { b.set(0, cast(b.grad(), from)); }, x);
+  return record("cast", y, [from = x.dtype()](Backward& b) { b.set(0, cast(b.grad(), from)); }, x);
 }
 
 Variable broadcast_to(const Variable& x, const Shape& shape) {
@@ -69,8 +68,8 @@ Variable broadcast_to(const Variable& x, const Shape& shape) {
 Variable sum_to(const Variable& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   if (!broadcasts_to(shape, x.shape())) {
-    throw ValueError(cat("[sum_to] got ", x.shape(), ", expected a shape that ", shape,
-                         " broadcasts to"));
+    throw ValueError(
+        cat("[sum_to] got ", x.shape(), ", expected a shape that ", shape, " broadcasts to"));
   }
   return reshape(sum(x, stretched_axes(shape, x.shape()), true), shape);
 }

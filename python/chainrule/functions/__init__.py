@@ -1,55 +1,63 @@
 """Differentiable functions. Import it as ``import chainrule.functions as F``."""
 
-from chainrule.functions.activation import elu
-from chainrule.functions.activation import leaky_relu
-from chainrule.functions.activation import log_softmax
-from chainrule.functions.activation import relu
-from chainrule.functions.activation import sigmoid
-from chainrule.functions.activation import softmax
-from chainrule.functions.activation import softplus
-from chainrule.functions.activation import tanh
-from chainrule.functions.array import broadcast
-from chainrule.functions.array import broadcast_to
-from chainrule.functions.array import cast
-from chainrule.functions.array import concat
-from chainrule.functions.array import expand_dims
-from chainrule.functions.array import flatten
-from chainrule.functions.array import flip
-from chainrule.functions.array import get_item
-from chainrule.functions.array import moveaxis
-from chainrule.functions.array import repeat
-from chainrule.functions.array import reshape
-from chainrule.functions.array import rollaxis
-from chainrule.functions.array import select_item
-from chainrule.functions.array import separate
-from chainrule.functions.array import split_axis
-from chainrule.functions.array import squeeze
-from chainrule.functions.array import stack
-from chainrule.functions.array import swapaxes
-from chainrule.functions.array import transpose
-from chainrule.functions.array import where
+from chainrule.functions.activation import (
+    elu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    tanh,
+)
+from chainrule.functions.array import (
+    broadcast,
+    broadcast_to,
+    cast,
+    concat,
+    expand_dims,
+    flatten,
+    flip,
+    get_item,
+    moveaxis,
+    repeat,
+    reshape,
+    rollaxis,
+    select_item,
+    separate,
+    split_axis,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+    where,
+)
 from chainrule.functions.connection.linear import linear
 from chainrule.functions.evaluation.accuracy import accuracy
-from chainrule.functions.loss import mean_squared_error
-from chainrule.functions.loss import sigmoid_cross_entropy
-from chainrule.functions.loss import softmax_cross_entropy
-from chainrule.functions.math import absolute
-from chainrule.functions.math import add
-from chainrule.functions.math import argmax
-from chainrule.functions.math import argmin
-from chainrule.functions.math import average
-from chainrule.functions.math import clip
-from chainrule.functions.math import exp
-from chainrule.functions.math import log
-from chainrule.functions.math import logsumexp
-from chainrule.functions.math import matmul
-from chainrule.functions.math import max
-from chainrule.functions.math import maximum
-from chainrule.functions.math import mean
-from chainrule.functions.math import min
-from chainrule.functions.math import minimum
-from chainrule.functions.math import sqrt
-from chainrule.functions.math import square
-from chainrule.functions.math import sum
-from chainrule.functions.math import sum_to
+from chainrule.functions.loss import (
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
+from chainrule.functions.math import (
+    absolute,
+    add,
+    argmax,
+    argmin,
+    average,
+    clip,
+    exp,
+    log,
+    logsumexp,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    sqrt,
+    square,
+    sum,
+    sum_to,
+)
 from chainrule.functions.noise import dropout

@@ -164,8 +164,8 @@ TEST_F(BackwardTest, SeveralElementsNeedAStart) {
 
 TEST_F(BackwardTest, AFailingNodeChangesNoGradient) {
   const Variable x = leaf({2});
-  const Variable broken = record(
-      "broken", testing::array({1}), [](Backward&) { throw ValueError("broken"); }, x);
+  const Variable broken =
+      record("broken", testing::array({1}), [](Backward&) { throw ValueError("broken"); }, x);
   const Variable y = add(multiply(x, x), broken);
   EXPECT_THROW(backward({y}, {}), ValueError);
   EXPECT_FALSE(x->grad().defined());
@@ -174,8 +174,8 @@ TEST_F(BackwardTest, AFailingNodeChangesNoGradient) {
 TEST_F(BackwardTest, AWrongGradientIsNamed) {
   const Variable x = leaf({2});
   const Variable y = record(
-      "odd", testing::array({1}),
-      [](Backward& b) { b.set(0, Variable(testing::array({1, 2}))); }, x);
+      "odd", testing::array({1}), [](Backward& b) { b.set(0, Variable(testing::array({1, 2}))); },
+      x);
   try {
     backward({y}, {});
     FAIL();

@@ -13,13 +13,13 @@ using testing::values;
 
 std::vector<Variable> halves(const Variable& x) {
   const Array half = testing::array({0.5 * values(x)[0]});
-  return record_many(
-      "halves", {half, copied(half)},
-      [](Backward& b) {
-        Array sum = testing::array({0.5 * (values(b.grad(0))[0] + values(b.grad(1))[0])});
-        b.set(0, Variable(sum));
-      },
-      {x});
+  return record_many("halves", {half, copied(half)},
+                     [](Backward& b) {
+                       Array sum =
+                           testing::array({0.5 * (values(b.grad(0))[0] + values(b.grad(1))[0])});
+                       b.set(0, Variable(sum));
+                     },
+                     {x});
 }
 
 TEST(Node, AnOutputNobodyUsedHasAZeroGradient) {

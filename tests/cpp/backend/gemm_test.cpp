@@ -53,7 +53,9 @@ Array random_layout(const Shape& shape, Dtype dtype, std::mt19937& engine) {
 }
 
 // alpha a b + beta c + bias by three loops over doubles; a, b, c are 2-d.
-std::vector<double> naive(const Array& a, const Array& b, const GemmOptions& options,
+std::vector<double> naive(const Array& a,
+                          const Array& b,
+                          const GemmOptions& options,
                           const std::vector<double>& c) {
   const std::vector<double> left = values(a);
   const std::vector<double> right = values(b);
@@ -66,8 +68,8 @@ std::vector<double> naive(const Array& a, const Array& b, const GemmOptions& opt
     for (std::int64_t j = 0; j < n; ++j) {
       double sum = 0;
       for (std::int64_t p = 0; p < k; ++p) {
-        sum += left[static_cast<std::size_t>(i * k + p)] *
-               right[static_cast<std::size_t>(p * n + j)];
+        sum +=
+            left[static_cast<std::size_t>(i * k + p)] * right[static_cast<std::size_t>(p * n + j)];
       }
       sum *= options.alpha;
       if (options.beta != 0) sum += options.beta * c[static_cast<std::size_t>(i * n + j)];
@@ -128,8 +130,8 @@ TEST_P(Gemm, BatchesBroadcast) {
     for (std::int64_t j = 0; j < 2; ++j) {
       const auto part = [](const Array& x, std::int64_t offset) {
         const int n = x.ndim();
-        return x.view({x.shape()[n - 2], x.shape()[n - 1]}, {x.strides()[n - 2], x.strides()[n - 1]},
-                      offset);
+        return x.view({x.shape()[n - 2], x.shape()[n - 1]},
+                      {x.strides()[n - 2], x.strides()[n - 1]}, offset);
       };
       ASSERT_EQ(values(part(c, i * c.strides()[0] + j * c.strides()[1])),
                 naive(part(a, i * a.strides()[0]), part(b, j * b.strides()[0]), {}, {}));
@@ -137,11 +139,11 @@ TEST_P(Gemm, BatchesBroadcast) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes,
-                         Gemm,
-                         ::testing::Values(Dtype::float32, Dtype::float64, Dtype::int32,
-                                           Dtype::int64),
-                         [](const auto& test) { return std::string(dtype_name(test.param)); });
+INSTANTIATE_TEST_SUITE_P(
+    Dtypes,
+    Gemm,
+    ::testing::Values(Dtype::float32, Dtype::float64, Dtype::int32, Dtype::int64),
+    [](const auto& test) { return std::string(dtype_name(test.param)); });
 
 TEST(GemmNarrow, HalvesAreSummedInFloat32) {
   std::mt19937 engine(4);
@@ -192,12 +194,10 @@ TEST(GemmThreads, ResultsDoNotDependOnTheirNumber) {
     Dtype dtype;
     Shape a;
     Shape b;
-  } cases[] = {{Dtype::float64, {157, 301}, {301, 203}},
-               {Dtype::float64, {3, 2000}, {2000, 1001}},
-               {Dtype::float64, {64, 20, 30}, {64, 30, 40}},
-               {Dtype::float32, {64, 8, 9}, {64, 9, 10}},
-               {Dtype::float32, {64, 20, 30}, {64, 30, 40}},
-               {Dtype::float32, {32, 128, 64}, {32, 64, 130}}};
+  } cases[] = {
+      {Dtype::float64, {157, 301}, {301, 203}},     {Dtype::float64, {3, 2000}, {2000, 1001}},
+      {Dtype::float64, {64, 20, 30}, {64, 30, 40}}, {Dtype::float32, {64, 8, 9}, {64, 9, 10}},
+      {Dtype::float32, {64, 20, 30}, {64, 30, 40}}, {Dtype::float32, {32, 128, 64}, {32, 64, 130}}};
   for (const auto& c : cases) {
     const Array a = draw(c.a, c.dtype);
     const Array b = draw(c.b, c.dtype);

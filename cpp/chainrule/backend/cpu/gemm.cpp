@@ -175,7 +175,10 @@ void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
 }
 
 // Products begin..end of a batch.
-void multiply_each(const GemmPlan& batch, Dtype dtype, std::int64_t begin, std::int64_t end,
+void multiply_each(const GemmPlan& batch,
+                   Dtype dtype,
+                   std::int64_t begin,
+                   std::int64_t end,
                    void* scratch) {
   GemmPlan one = batch;
   for (std::int64_t i = begin; i < end; ++i) {

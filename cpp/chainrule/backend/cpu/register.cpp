@@ -10,23 +10,17 @@ namespace chainrule::cpu {
 
 namespace baseline {
 CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE_KERNELS)
-static void register_all(KernelRegistrar add) {
-  CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS)
-}
+static void register_all(KernelRegistrar add) { CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS) }
 }  // namespace baseline
 
 #if defined(CHAINRULE_HAVE_X86_ISA)
 namespace avx2 {
 CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE_KERNELS)
-static void register_all(KernelRegistrar add) {
-  CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS)
-}
+static void register_all(KernelRegistrar add) { CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS) }
 }  // namespace avx2
 namespace avx512 {
 CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE_KERNELS)
-static void register_all(KernelRegistrar add) {
-  CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS)
-}
+static void register_all(KernelRegistrar add) { CHAINRULE_KERNEL_FILES(CHAINRULE_REGISTER_KERNELS) }
 }  // namespace avx512
 #endif
 

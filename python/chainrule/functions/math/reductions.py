@@ -61,7 +61,8 @@ def average(
     Example:
         >>> import numpy as np
         >>> import chainrule.functions as F
-        >>> F.average(np.array([[1.0, 3.0], [0.0, 8.0]]), axis=1, weights=np.array([3.0, 1.0])).array
+        >>> x = np.array([[1.0, 3.0], [0.0, 8.0]])
+        >>> F.average(x, axis=1, weights=np.array([3.0, 1.0])).array
         array([1.5, 2. ])
     """
     if weights is None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
-from chainrule._core import Variable
 from chainrule.configuration import config
 from chainrule.functions._types import VariableLike
 

@@ -86,8 +86,8 @@ CR_INLINE void columns_max(const T* x, Int n, Int stride, Int width, T* most) {
 }
 
 template <bool Store, class T>
-CR_INLINE void columns_exp_sum(const T* x, Int n, Int stride, Int width, const T* shift, T* sum,
-                               T* y) {
+CR_INLINE void
+columns_exp_sum(const T* x, Int n, Int stride, Int width, const T* shift, T* sum, T* y) {
   for (Int j = 0; j < width; ++j) sum[j] = 0;
   for (Int c = 0; c < n; ++c, x += stride) {
 #pragma GCC ivdep

@@ -36,8 +36,7 @@ void fill(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) {
 void register_copy(KernelRegistrar add) {
   for_each_copy([&]<class From, class To>() {
     if constexpr (speeds_up<From> && speeds_up<To>) {
-      add(copy_name<From>, static_cast<int>(dtype_of<To>),
-          reinterpret_cast<void*>(copy<To, From>));
+      add(copy_name<From>, static_cast<int>(dtype_of<To>), reinterpret_cast<void*>(copy<To, From>));
     }
   });
   for_each_type(AllTypes{}, [&]<class T>() {

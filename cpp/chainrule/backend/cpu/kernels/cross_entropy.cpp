@@ -39,8 +39,8 @@ CR_INLINE T weight_of(const CrossEntropyPlan& plan, std::int32_t label) {
 
 // -w log softmax(x)[label], of one position.
 template <class T>
-CR_INLINE T loss_of(const CrossEntropyPlan& plan, std::int32_t label, const T* x, Int stride, T most,
-                    T sum) {
+CR_INLINE T
+loss_of(const CrossEntropyPlan& plan, std::int32_t label, const T* x, Int stride, T most, T sum) {
   if (label < 0) return T(0);
   return weight_of<T>(plan, label) * (math::log(sum) - (x[label * stride] - most));
 }
@@ -95,8 +95,8 @@ void cross_entropy_grad(const CrossEntropyPlan& plan, Int begin, Int end) {
     T factor[kColumns];
     for (Int j = 0; j < at.width; ++j) {
       const std::int32_t label = plan.labels[position + j];
-      factor[j] = label < 0 ? T(0)
-                            : scale * weight_of<T>(plan, label) * g[(position + j) * plan.g_step];
+      factor[j] =
+          label < 0 ? T(0) : scale * weight_of<T>(plan, label) * g[(position + j) * plan.g_step];
       most[j] = stats[2 * (position + j)];
       norm[j] = stats[2 * (position + j) + 1];
     }

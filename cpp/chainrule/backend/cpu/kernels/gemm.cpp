@@ -166,8 +166,15 @@ void pack(const T* from, Int line_stride, Int stride, Int lines, Int depth, T* t
 
 // One tile of c: kTileRows x tile_cols accumulators in registers run along two panels.
 template <class T>
-void multiply_tile(const GemmPlan& plan, const T* a, const T* b, Int depth, bool first, Int row,
-                   Int col, Int rows, Int cols) {
+void multiply_tile(const GemmPlan& plan,
+                   const T* a,
+                   const T* b,
+                   Int depth,
+                   bool first,
+                   Int row,
+                   Int col,
+                   Int rows,
+                   Int cols) {
   using S = Simd<T>;
   typename S::Vector sums[kTileRows][kTileVectors] = {};
   for (Int p = 0; p < depth; ++p) {
@@ -212,7 +219,11 @@ void multiply_tile(const GemmPlan& plan, const T* a, const T* b, Int depth, bool
 
 // The part of c from (row_begin, col_begin) to (row_end, col_end).
 template <class T>
-void packed(const GemmPlan& plan, Int row_begin, Int row_end, Int col_begin, Int col_end,
+void packed(const GemmPlan& plan,
+            Int row_begin,
+            Int row_end,
+            Int col_begin,
+            Int col_end,
             void* scratch) {
   constexpr Int tile_cols = Simd<T>::tile_cols;
   const auto least = [](Int x, Int y) { return x < y ? x : y; };

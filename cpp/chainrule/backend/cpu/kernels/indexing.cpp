@@ -13,8 +13,12 @@ using namespace functors;
 
 // Calls body(x, y, n) for each innermost run of `rest` within begin..end of one place.
 template <class Body>
-CR_INLINE void walk_rest(const GatherPlan& plan, char* x, char* y, std::int64_t begin,
-                         std::int64_t end, const Body& body) {
+CR_INLINE void walk_rest(const GatherPlan& plan,
+                         char* x,
+                         char* y,
+                         std::int64_t begin,
+                         std::int64_t end,
+                         const Body& body) {
   const int inner = plan.ndim - 1;
   if (inner == 0) {
     body(x + begin * plan.x_strides[0], y + begin * plan.y_strides[0], end - begin);
@@ -65,9 +69,8 @@ void put_add(const GatherPlan& plan, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = 0; i < plan.count; ++i) {
     walk_rest(plan, plan.x + plan.offsets[i], plan.y + i * plan.y_step, begin, end,
               [&](char* x, char* y, std::int64_t n) __attribute__((always_inline)) {
-                run_inner<T, T, T>(x, sx, x, sx, y, sy, n, [](Compute<T> a, Compute<T> b) {
-                  return Add()(a, b);
-                });
+                run_inner<T, T, T>(x, sx, x, sx, y, sy, n,
+                                   [](Compute<T> a, Compute<T> b) { return Add()(a, b); });
               });
   }
 }

@@ -4,20 +4,10 @@
 #include "chainrule/functors/convert.h"
 
 // What one instruction set provides: the file X.cpp of this folder has a register_X.
-#define CHAINRULE_KERNEL_FILES(file) \
-  file(unary)                        \
-  file(derivatives)                  \
-  file(binary)                       \
-  file(copy)                         \
-  file(select)                       \
-  file(reduction)                    \
-  file(indexing)                     \
-  file(random)                       \
-  file(gemm)                         \
-  file(softmax)                      \
-  file(cross_entropy)                \
-  file(loss)                         \
-  file(update)
+#define CHAINRULE_KERNEL_FILES(file)                                                      \
+  file(unary) file(derivatives) file(binary) file(copy) file(select) file(reduction)      \
+      file(indexing) file(random) file(gemm) file(softmax) file(cross_entropy) file(loss) \
+          file(update)
 
 #define CHAINRULE_DECLARE_KERNELS(file) void register_##file(KernelRegistrar add);
 #define CHAINRULE_REGISTER_KERNELS(file) register_##file(add);

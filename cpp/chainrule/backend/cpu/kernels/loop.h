@@ -26,8 +26,12 @@ CR_INLINE void store(char* p, V value) {
 // One run of the innermost dimension. Contiguous operands, with at most one of two inputs
 // being a repeated scalar, get loops of their own: the compiler vectorises those.
 template <class Out, class A, class F>
-CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t sa,
-                         std::int64_t n, const F& f) {
+CR_INLINE void run_inner(char* out,
+                         std::int64_t so,
+                         const char* a,
+                         std::int64_t sa,
+                         std::int64_t n,
+                         const F& f) {
   if (so == sizeof(Out) && sa == sizeof(A)) {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) {
@@ -40,8 +44,14 @@ CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t
 }
 
 template <class Out, class A, class B, class F>
-CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t sa,
-                         const char* b, std::int64_t sb, std::int64_t n, const F& f) {
+CR_INLINE void run_inner(char* out,
+                         std::int64_t so,
+                         const char* a,
+                         std::int64_t sa,
+                         const char* b,
+                         std::int64_t sb,
+                         std::int64_t n,
+                         const F& f) {
   constexpr std::int64_t zo = sizeof(Out);
   constexpr std::int64_t za = sizeof(A);
   constexpr std::int64_t zb = sizeof(B);
@@ -74,9 +84,16 @@ CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t
 }
 
 template <class Out, class A, class B, class C, class F>
-CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t sa,
-                         const char* b, std::int64_t sb, const char* c, std::int64_t sc,
-                         std::int64_t n, const F& f) {
+CR_INLINE void run_inner(char* out,
+                         std::int64_t so,
+                         const char* a,
+                         std::int64_t sa,
+                         const char* b,
+                         std::int64_t sb,
+                         const char* c,
+                         std::int64_t sc,
+                         std::int64_t n,
+                         const F& f) {
   constexpr std::int64_t zo = sizeof(Out);
   constexpr std::int64_t za = sizeof(A);
   constexpr std::int64_t zb = sizeof(B);
@@ -95,7 +112,9 @@ CR_INLINE void run_inner(char* out, std::int64_t so, const char* a, std::int64_t
 
 // Calls body(pointers, n) for each innermost run within begin..end.
 template <int Operands, class Body>
-CR_INLINE void walk(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end,
+CR_INLINE void walk(const ElementwisePlan& plan,
+                    std::int64_t begin,
+                    std::int64_t end,
                     const Body& body) {
   char* p[Operands];
   const int inner = plan.ndim - 1;

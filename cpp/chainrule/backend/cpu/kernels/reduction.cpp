@@ -1,8 +1,8 @@
+#include "chainrule/functors/reduction.h"
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/loop.h"
 #include "chainrule/backend/reduction_plan.h"
 #include "chainrule/core/dtype.h"
-#include "chainrule/functors/reduction.h"
 
 // Sums, maxima, minima. Elements are combined in a fixed number of lanes and in blocks of a
 // fixed length, whatever the vector width and the number of threads: the bits of a result
@@ -85,8 +85,11 @@ CR_INLINE auto reduce_block(const char* x, std::int64_t stride, std::int64_t n) 
 
 // Calls body(pointer, n) for each innermost run of the reduced elements first..last.
 template <class Body>
-CR_INLINE void walk_reduced(const ReductionPlan& plan, const char* x, std::int64_t first,
-                            std::int64_t last, const Body& body) {
+CR_INLINE void walk_reduced(const ReductionPlan& plan,
+                            const char* x,
+                            std::int64_t first,
+                            std::int64_t last,
+                            const Body& body) {
   if (first >= last) return;
   const int inner = plan.reduced_ndim - 1;
   if (inner == 0) {
@@ -124,26 +127,31 @@ CR_INLINE void finish(const ReductionPlan& plan, std::int64_t output, W total) {
 }
 
 template <class Op, class T>
-CR_INLINE void reduce_row(const ReductionPlan& plan, const char* x, std::int64_t output,
-                          std::int64_t first, std::int64_t last) {
+CR_INLINE void reduce_row(const ReductionPlan& plan,
+                          const char* x,
+                          std::int64_t output,
+                          std::int64_t first,
+                          std::int64_t last) {
   using W = Wide<Op, T>;
   const Op op;
   const std::int64_t stride = plan.reduced_strides[plan.reduced_ndim - 1];
   W total = Op::template identity<W>();
-  walk_reduced(plan, x, first, last,
-               [&](const char* p, std::int64_t n) __attribute__((always_inline)) {
-                 for (std::int64_t i = 0; i < n; i += kBlock) {
-                   const std::int64_t m = n - i < kBlock ? n - i : kBlock;
-                   total = op(total, static_cast<W>(
-                                         reduce_block<Op, T>(p + i * stride, stride, m)));
-                 }
-               });
+  walk_reduced(
+      plan, x, first, last, [&](const char* p, std::int64_t n) __attribute__((always_inline)) {
+        for (std::int64_t i = 0; i < n; i += kBlock) {
+          const std::int64_t m = n - i < kBlock ? n - i : kBlock;
+          total = op(total, static_cast<W>(reduce_block<Op, T>(p + i * stride, stride, m)));
+        }
+      });
   finish<Op, T>(plan, output, total);
 }
 
 // acc[j] = op(acc[j], the elements of 1 or 4 rows); four rows halve the traffic on acc.
 template <class Op, class T, int Rows, class P>
-CR_INLINE void add_rows(P* acc, const char* p, std::int64_t row_stride, std::int64_t stride,
+CR_INLINE void add_rows(P* acc,
+                        const char* p,
+                        std::int64_t row_stride,
+                        std::int64_t stride,
                         std::int64_t width) {
   const Op op;
   constexpr std::int64_t size = sizeof(T);
@@ -169,8 +177,12 @@ CR_INLINE void add_rows(P* acc, const char* p, std::int64_t row_stride, std::int
 
 // Outputs whose elements lie side by side: rows are added to a row of accumulators.
 template <class Op, class T>
-CR_INLINE void reduce_columns(const ReductionPlan& plan, const char* x, std::int64_t output,
-                              std::int64_t width, std::int64_t first, std::int64_t last) {
+CR_INLINE void reduce_columns(const ReductionPlan& plan,
+                              const char* x,
+                              std::int64_t output,
+                              std::int64_t width,
+                              std::int64_t first,
+                              std::int64_t last) {
   using P = Part<T>;
   using W = Wide<Op, T>;
   const Op op;
@@ -211,9 +223,9 @@ template <class Op, class T>
 void reduce(const ReductionPlan& plan, std::int64_t begin, std::int64_t end) {
   const int inner = plan.kept_ndim - 1;
   const auto distance = [](std::int64_t stride) { return stride < 0 ? -stride : stride; };
-  const bool columns = plan.kept_shape[inner] >= 8 &&
-                       distance(plan.kept_strides[inner]) <
-                           distance(plan.reduced_strides[plan.reduced_ndim - 1]);
+  const bool columns =
+      plan.kept_shape[inner] >= 8 &&
+      distance(plan.kept_strides[inner]) < distance(plan.reduced_strides[plan.reduced_ndim - 1]);
   for (std::int64_t at = begin; at < end;) {
     const std::int64_t chunk = at / plan.outputs;
     const std::int64_t first = chunk * plan.chunk_size;

@@ -12,9 +12,8 @@ using namespace functors;
 // Moves bits: one instance per item size would do, but the column is chosen by dtype.
 template <class T>
 void where(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) {
-  map3<T, bool, T, T>(plan, begin, end, [](bool c, Compute<T> a, Compute<T> b) {
-    return c ? a : b;
-  });
+  map3<T, bool, T, T>(plan, begin, end,
+                      [](bool c, Compute<T> a, Compute<T> b) { return c ? a : b; });
 }
 
 }  // namespace

@@ -9,7 +9,10 @@ namespace {
 // Calls line(offset) for every line of the plan's units, or columns(offset, width) where the
 // axis is not the innermost one. Offsets count elements.
 template <class Line, class Block>
-CR_INLINE void for_units(const AxisPlan& axis, Int begin, Int end, const Line& line,
+CR_INLINE void for_units(const AxisPlan& axis,
+                         Int begin,
+                         Int end,
+                         const Line& line,
                          const Block& block) {
   for (Int unit = begin; unit < end; ++unit) {
     if (axis.inner == 1) {
