@@ -1,7 +1,5 @@
 #include "function_node.h"
 
-#include <pybind11/stl.h>
-
 #include <memory>
 #include <string>
 #include <utility>

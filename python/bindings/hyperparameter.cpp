@@ -1,7 +1,5 @@
 #include "chainrule/update/hyperparameter.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <cmath>
 #include <optional>

@@ -1,7 +1,5 @@
 #include "ops_array.h"
 
-#include <pybind11/stl.h>
-
 #include "chainrule/ops/dropout.h"
 #include "chainrule/ops/elementwise.h"
 #include "chainrule/ops/indexing.h"

@@ -1,7 +1,5 @@
 #include "update.h"
 
-#include <pybind11/stl.h>
-
 #include <optional>
 
 #include "chainrule/backend/elementwise.h"

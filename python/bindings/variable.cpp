@@ -1,7 +1,5 @@
 #include "variable.h"
 
-#include <pybind11/stl.h>
-
 #include "chainrule/autograd/backward.h"
 #include "chainrule/autograd/node.h"
 #include "chainrule/backend/elementwise.h"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>  // everywhere: a caster that only some files know is undefined behaviour
 
 #include "chainrule/autograd/variable.h"
 
