@@ -168,14 +168,14 @@ TEST(GemmNarrow, IntegersWrapAndBoolsStayBools) {
   EXPECT_EQ(values(any), std::vector<double>(4, 1));
 }
 
-TEST(GemmLayout, StridesThatAreNoMultipleOfTheItem) {
-  // A field of a packed record: 8-byte numbers, 9 bytes apart.
-  const Array memory({9 * 6}, Dtype::uint8);
+TEST(GemmLayout, AFieldOfARecord) {
+  // 8-byte numbers, 24 bytes apart; what is not aligned never becomes an Array.
+  const Array memory({24 * 6}, Dtype::uint8);
   for (int i = 0; i < 6; ++i) {
     const double value = i;
-    std::memcpy(memory.raw() + 9 * i, &value, sizeof value);
+    std::memcpy(memory.raw() + 24 * i, &value, sizeof value);
   }
-  const Array a(memory.storage(), memory.raw(), {2, 3}, {27, 9}, Dtype::float64);
+  const Array a(memory.storage(), memory.raw(), {2, 3}, {72, 24}, Dtype::float64);
   const Array c({2, 2}, Dtype::float64);
   gemm(c, a, a, {.transpose_b = true});
   EXPECT_EQ(values(c), (std::vector<double>{5, 14, 14, 50}));
