@@ -1,11 +1,9 @@
 #include <vector>
 
 #include "../staging.h"
-#include "chainrule/core/dtype.h"
-#include "chainrule/update/element.h"
 #include "chainrule/update/rule_list.h"
 #include "kernels.h"
-#include "loop.cuh"
+#include "update_elements.cuh"
 
 // The traversal over many tensors: one launch per rule, however many tensors and values it has;
 // a block works on one chunk of one row.
@@ -14,133 +12,6 @@ namespace {
 
 using namespace update;
 using functors::List;
-
-// Neighbouring elements that a thread works on: 16 bytes of float; double is not worth a second
-// copy of the code.
-template <class T>
-inline constexpr int kWidth = sizeof(T) == 4 ? 4 : 1;
-
-template <class T>
-CR_INLINE bool is(std::uint8_t dtype) {
-  return dtype == static_cast<std::uint8_t>(dtype_of<T>);
-}
-
-// Neighbouring elements, computed on in type T, stored as any other.
-template <class T, int width>
-struct Values {
-  T v[width];
-};
-
-template <class S, class T, int width>
-CR_INLINE void load_as(const void* array, std::int64_t at, Values<T, width>& out) {
-  constexpr int step = width * sizeof(S) <= 16 ? width : 16 / static_cast<int>(sizeof(S));
-  const char* data = static_cast<const char*>(array) + at * static_cast<int>(sizeof(S));
-  for (int i = 0; i < width; i += step) {
-    const Pack<S, step> pack(data, false, static_cast<std::uint32_t>(i / step));
-    for (int k = 0; k < step; ++k) out.v[i + k] = static_cast<T>(pack[k]);
-  }
-}
-
-template <class S, class T, int width>
-CR_INLINE void store_as(void* array, std::int64_t at, const Values<T, width>& values) {
-  constexpr int step = width * sizeof(S) <= 16 ? width : 16 / static_cast<int>(sizeof(S));
-  char* data = static_cast<char*>(array) + at * static_cast<int>(sizeof(S));
-  for (int i = 0; i < width; i += step) {
-    Pack<S, step> pack;
-    for (int k = 0; k < step; ++k) {
-      pack.values[k] = to_stored<S>(static_cast<Compute<S>>(values.v[i + k]));
-    }
-    pack.store(data, static_cast<std::uint32_t>(i / step));
-  }
-}
-
-template <class V>
-CR_INLINE void load(std::uint8_t dtype, const void* array, std::int64_t at, V& out) {
-  if (is<float>(dtype)) return load_as<float>(array, at, out);
-  if (is<BFloat16>(dtype)) return load_as<BFloat16>(array, at, out);
-  if (is<Float16>(dtype)) return load_as<Float16>(array, at, out);
-  load_as<double>(array, at, out);
-}
-
-template <class V>
-CR_INLINE void store(std::uint8_t dtype, void* array, std::int64_t at, const V& values) {
-  if (is<float>(dtype)) return store_as<float>(array, at, values);
-  if (is<BFloat16>(dtype)) return store_as<BFloat16>(array, at, values);
-  if (is<Float16>(dtype)) return store_as<Float16>(array, at, values);
-  store_as<double>(array, at, values);
-}
-
-template <class Half, class T, int width>
-CR_INLINE void refresh(const void* array, std::int64_t at, Values<T, width>& p) {
-  Values<float, width> seen;
-  load_as<Half>(array, at, seen);
-  for (int i = 0; i < width; ++i) p.v[i] = refreshed(p.v[i], Half(seen.v[i]));
-}
-
-template <class T, int width>
-CR_INLINE void load_param(const Row& row, std::int64_t at, Values<T, width>& p) {
-  load(row.param_dtype, row.param, at, p);
-  if (!row.half) return;
-  if (is<Float16>(row.half_dtype)) {
-    refresh<Float16>(row.half, at, p);
-  } else {
-    refresh<BFloat16>(row.half, at, p);
-  }
-}
-
-template <GradientOp op, class T, int width>
-CR_INLINE void apply_to(Values<T, width>& g, const Values<T, width>& p, T a, T b) {
-  for (int i = 0; i < width; ++i) g.v[i] = apply<op>(g.v[i], p.v[i], a, b);
-}
-
-template <class T, int width>
-CR_INLINE void run_program(const GradientStep* steps,
-                           int count,
-                           Values<T, width>& g,
-                           const Values<T, width>& p) {
-  for (const GradientStep* step = steps; step != steps + count; ++step) {
-    const T a = static_cast<T>(step->a);
-    const T b = static_cast<T>(step->b);
-    switch (step->op) {
-      case GradientOp::scale:
-        apply_to<GradientOp::scale>(g, p, a, b);
-        break;
-      case GradientOp::weight_decay:
-        apply_to<GradientOp::weight_decay>(g, p, a, b);
-        break;
-      case GradientOp::lasso:
-        apply_to<GradientOp::lasso>(g, p, a, b);
-        break;
-      case GradientOp::clip:
-        apply_to<GradientOp::clip>(g, p, a, b);
-        break;
-    }
-  }
-}
-
-// Whether every array of a row begins on 16 bytes; chunks begin at multiples of kChunk.
-CR_INLINE bool lies_well(const Row& row) {
-  std::uintptr_t all = reinterpret_cast<std::uintptr_t>(row.param) |
-                       reinterpret_cast<std::uintptr_t>(row.half) |
-                       reinterpret_cast<std::uintptr_t>(row.grad);
-  for (int k = 0; k < row.state_count; ++k) {
-    all |= reinterpret_cast<std::uintptr_t>(row.state[k]);
-  }
-  return all % 16 == 0;
-}
-
-// Calls f(at, width) for the elements of a chunk that are this thread's.
-template <int width, class F>
-CR_INLINE void for_my_elements(const Row& row, const Chunk& chunk, const F& f) {
-  const int thread = static_cast<int>(threadIdx.x);
-  const int whole = lies_well(row) ? chunk.count / width * width : 0;
-  for (int i = thread * width; i < whole; i += kThreads * width) {
-    f(chunk.begin + i, std::integral_constant<int, width>());
-  }
-  for (int i = whole + thread; i < chunk.count; i += kThreads) {
-    f(chunk.begin + i, std::integral_constant<int, 1>());
-  }
-}
 
 // A row of which only the gradient's programs run.
 struct OnlyPrograms {
@@ -151,39 +22,158 @@ struct OnlyPrograms {
   };
 };
 
-template <class Rule, class T, int width, std::size_t... k>
+// A thread's part of what an observed chunk sums up.
+struct Observed {
+  double value[kStatistics] = {};
+
+  template <class T>
+  CR_INLINE void see(T g, T before, T after) {
+    const double wide_g = static_cast<double>(g);
+    const double wide_p = static_cast<double>(before);
+    const double wide_u = static_cast<double>(after - before);
+    value[kGradSquares] += wide_g * wide_g;
+    value[kParamSquares] += wide_p * wide_p;
+    value[kUpdateSquares] += wide_u * wide_u;
+    const double size = wide_g < 0 ? -wide_g : wide_g;
+    if (size > value[kMaxAbs]) value[kMaxAbs] = size;
+    if (!(size - size == 0)) value[kNonfinite] += 1;
+  }
+};
+
+template <class T, int width>
+CR_INLINE void run_programs(const Row& row, Values<T, width>& g, const Values<T, width>& p) {
+  if (!row.programmed) return;
+  if (row.fused) {
+    const auto program = Program<T>::of(row.program);
+    for (int i = 0; i < width; ++i) g.v[i] = program(g.v[i], p.v[i]);
+  } else {
+    run_program(row.shared_steps, row.shared_count, g, p);
+    run_program(row.own_steps, row.own_count, g, p);
+  }
+}
+
+template <class T, int width>
+CR_INLINE void count_lost(const Row& row,
+                          const Values<T, width>& before,
+                          const Values<T, width>& after,
+                          double& lost) {
+  const bool float16 = is<Float16>(row.param_dtype);
+  if (!float16 && !is<BFloat16>(row.param_dtype)) return;
+  for (int i = 0; i < width; ++i) {
+    const bool is_gone = float16 ? is_lost<Float16>(before.v[i], after.v[i])
+                                 : is_lost<BFloat16>(before.v[i], after.v[i]);
+    if (is_gone) lost += 1;
+  }
+}
+
+template <class Rule, class T, int width, bool observed, std::size_t... k>
 CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
                                const Row& row,
                                std::int64_t at,
+                               Observed& seen,
                                std::index_sequence<k...>) {
   Values<T, width> p;
   Values<T, width> g;
   load_param(row, at, p);
   load(row.grad_dtype, row.grad, at, g);
-  if (row.shared_count + row.own_count != 0) {
-    run_program(row.shared_steps, row.shared_count, g, p);
-    run_program(row.own_steps, row.own_count, g, p);
-    if (row.write_grad) store(row.grad_dtype, row.grad, at, g);
-  }
+  run_programs(row, g, p);
+  if (row.write_grad) store(row.grad_dtype, row.grad, at, g);
   if constexpr (!__is_same(Rule, OnlyPrograms)) {
+    Values<T, width> u = g;
+    if (row.direction) load_as<T>(row.direction, at, u);
+    const Values<T, width> before = p;
     Values<T, width> states[sizeof...(k) + 1];
     (load(row.state_dtype, row.state[k], at, states[k]), ...);
-    for (int i = 0; i < width; ++i) Rule::step(coefs, g.v[i], p.v[i], states[k].v[i]...);
+    for (int i = 0; i < width; ++i) Rule::step(coefs, u.v[i], p.v[i], states[k].v[i]...);
+    if constexpr (observed) {
+      for (int i = 0; i < width; ++i) seen.see(g.v[i], before.v[i], p.v[i]);
+      count_lost(row, before, p, seen.value[kLost]);
+    }
     (store(row.state_dtype, row.state[k], at, states[k]), ...);
     store(row.param_dtype, row.param, at, p);
     if (row.half) store(row.half_dtype, row.half, at, p);
   }
+  if (row.clear_grad) store(row.grad_dtype, row.grad, at, Values<T, width>{});
+}
+
+// Adds up what the threads of a block found, always in the same order; the result is thread 0's.
+template <int count, class Join>
+CR_INLINE void join_block(double (&values)[count], const Join& join) {
+  __shared__ double shared[kThreads];
+  const unsigned t = threadIdx.x;
+  for (int k = 0; k < count; ++k) {
+    shared[t] = values[k];
+    for (unsigned half = kThreads / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (t < half) shared[t] = join(k, shared[t], shared[t + half]);
+    }
+    values[k] = shared[0];
+    __syncthreads();
+  }
+}
+
+// `order[b]` is block b's chunk.
+template <class Rule, class T, bool observed>
+__global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows,
+                                                          const Chunk* chunks,
+                                                          const std::int32_t* order,
+                                                          double* statistics) {
+  const std::int32_t place = order[blockIdx.x];
+  const Chunk chunk = chunks[place];
+  const Row& row = rows[chunk.row];
+  const auto coefs = load_coefs<Rule, T>(row.coefs);
+  Observed seen;
+  for_my_elements<kWidth<T>>(row, chunk, [&](std::int64_t at, auto width) {
+    update_elements<Rule, T, decltype(width)::value, observed>(
+        coefs, row, at, seen, std::make_index_sequence<Rule::states.count>());
+  });
+  if constexpr (observed) {
+    join_block(seen.value,
+               [](int k, double a, double b) { return k == kMaxAbs ? (a > b ? a : b) : a + b; });
+    if (threadIdx.x == 0) {
+      for (int k = 0; k < kStatistics; ++k) {
+        statistics[std::int64_t{place} * kStatistics + k] = seen.value[k];
+      }
+    }
+  }
+}
+
+template <class Rule, class T, int width, std::size_t... k>
+CR_INLINE void measure_elements(const typename Rule::template Coefs<T>& coefs,
+                                const Row& row,
+                                std::int64_t at,
+                                double (&sums)[kMaxSums],
+                                std::index_sequence<k...>) {
+  Values<T, width> p;
+  Values<T, width> g;
+  load_param(row, at, p);
+  load(row.grad_dtype, row.grad, at, g);
+  run_programs(row, g, p);
+  Values<T, width> states[sizeof...(k) + 1];
+  (load(row.state_dtype, row.state[k], at, states[k]), ...);
+  for (int i = 0; i < width; ++i) {
+    const auto added = Rule::measure(coefs, g.v[i], p.v[i], states[k].v[i]...);
+    for (int j = 0; j < Rule::sums; ++j) sums[j] += static_cast<double>(added.addend[j]);
+  }
+  (store(row.state_dtype, row.state[k], at, states[k]), ...);
 }
 
 template <class Rule, class T>
-__global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows, const Chunk* chunks) {
-  const Chunk chunk = chunks[blockIdx.x];
+__global__ void __launch_bounds__(kThreads)
+    measure_kernel(const Row* rows, const Chunk* chunks, const std::int32_t* order, double* sums) {
+  const std::int32_t place = order[blockIdx.x];
+  const Chunk chunk = chunks[place];
   const Row& row = rows[chunk.row];
   const auto coefs = load_coefs<Rule, T>(row.coefs);
+  double mine[kMaxSums] = {};
   for_my_elements<kWidth<T>>(row, chunk, [&](std::int64_t at, auto width) {
-    update_elements<Rule, T, decltype(width)::value>(
-        coefs, row, at, std::make_index_sequence<Rule::states.count>());
+    measure_elements<Rule, T, decltype(width)::value>(
+        coefs, row, at, mine, std::make_index_sequence<Rule::states.count>());
   });
+  join_block(mine, [](int, double a, double b) { return a + b; });
+  if (threadIdx.x == 0) {
+    for (int k = 0; k < kMaxSums; ++k) sums[std::int64_t{place} * kMaxSums + k] = mine[k];
+  }
 }
 
 template <class T>
@@ -204,24 +194,33 @@ CR_INLINE double squares(const Row& row, const Chunk& chunk, int shared) {
   return sum;
 }
 
-// A block sums one chunk, always in the same order.
 __global__ void __launch_bounds__(kThreads)
     squares_kernel(const Row* rows, const Chunk* chunks, int shared_limit, double* partial) {
-  __shared__ double sums[kThreads];
   const Chunk chunk = chunks[blockIdx.x];
   const Row& row = rows[chunk.row];
   const int shared = row.shared_count < shared_limit ? row.shared_count : shared_limit;
-  const unsigned t = threadIdx.x;
-  sums[t] = is<double>(row.param_dtype) ? squares<double>(row, chunk, shared)
-                                        : squares<float>(row, chunk, shared);
-  for (unsigned half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (t < half) sums[t] += sums[t + half];
-  }
-  if (t == 0) partial[blockIdx.x] = sums[0];
+  double sum[1] = {is<double>(row.param_dtype) ? squares<double>(row, chunk, shared)
+                                               : squares<float>(row, chunk, shared)};
+  join_block(sum, [](int, double a, double b) { return a + b; });
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum[0];
 }
 
-using UpdateKernel = void (*)(const Row* rows, const Chunk* chunks);
+using UpdateKernel = void (*)(const Row* rows,
+                              const Chunk* chunks,
+                              const std::int32_t* order,
+                              double* out);
+
+struct RuleKernels {
+  UpdateKernel update[2];  // without and with statistics
+  UpdateKernel measure;
+};
+
+template <class Rule, class T>
+constexpr RuleKernels kernels_of() {
+  RuleKernels kernels{{update_kernel<Rule, T, false>, update_kernel<Rule, T, true>}, nullptr};
+  if constexpr (count_sums<Rule>() > 0) kernels.measure = measure_kernel<Rule, T>;
+  return kernels;
+}
 
 // By rule, after kNoRule; for float and for double.
 template <class List>
@@ -229,9 +228,9 @@ struct Kernels;
 template <class... Rules>
 struct Kernels<List<Rules...>> {
   static constexpr int count = 1 + sizeof...(Rules);
-  static constexpr UpdateKernel kernels[count][2] = {
-      {update_kernel<OnlyPrograms, float>, update_kernel<OnlyPrograms, double>},
-      {update_kernel<Rules, float>, update_kernel<Rules, double>}...};
+  static constexpr RuleKernels of[count][2] = {
+      {kernels_of<OnlyPrograms, float>(), kernels_of<OnlyPrograms, double>()},
+      {kernels_of<Rules, float>(), kernels_of<Rules, double>()}...};
 };
 using AllKernels = Kernels<Rules>;
 
@@ -292,39 +291,76 @@ int device_of(const Batch& batch) {
   return attributes.device;
 }
 
-void run_update(const Batch& batch) {
+// What one launch does: all chunks of one rule and type, observed or not.
+constexpr int kLaunches = 4 * AllKernels::count;
+
+int launch_of(const Row& row) {
+  return 4 * (row.rule - kNoRule) + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
+}
+
+// Sends a batch over and calls start(kernels, launch, chunk count, rows, chunks, order, out) for
+// each launch that `wanted` rows need; `width` numbers per chunk come back in `out`, if any.
+template <class Wanted, class Start>
+void run_batch(const Batch& batch,
+               int width,
+               double* out,
+               const Wanted& wanted,
+               const Start& start) {
   const int device = device_of(batch);
   const DeviceGuard guard(device);
   check(guard.error(), "choosing the device");
   Staging staging(device);
   Tables tables(staging, batch);
-  const std::size_t room = staging.room<Chunk>(batch.chunk_count);
+  const std::size_t chunk_room = staging.room<Chunk>(batch.chunk_count);
+  const std::size_t order_room = staging.room<std::int32_t>(batch.chunk_count);
+  const std::int64_t out_count = out ? batch.chunk_count * width : 0;
+  const std::size_t out_room = staging.room<double>(out_count);
   staging.open();
   const Row* rows = tables.write();
-  const auto chunks = staging.table<Chunk>(room);
+  const auto chunks = staging.table<Chunk>(chunk_room);
+  const auto order = staging.table<std::int32_t>(order_room);
+  const auto results = staging.table<double>(out_room);
+  for (std::int64_t i = 0; i < out_count; ++i) results.host[i] = out[i];
 
-  // Chunks sorted by kernel, each kernel's in the batch's order.
-  const auto kernel_of = [&](const Chunk& chunk) {
-    const Row& row = batch.rows[chunk.row];
-    return 2 * (row.rule - kNoRule) + (is<double>(row.param_dtype) ? 1 : 0);
-  };
-  std::vector<std::int64_t> starts(2 * AllKernels::count + 1);
+  // Chunks sorted by launch, each launch's in the batch's order.
+  std::vector<std::int64_t> starts(kLaunches + 1);
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
-    ++starts[static_cast<std::size_t>(kernel_of(batch.chunks[c]) + 1)];
+    chunks.host[c] = batch.chunks[c];
+    const Row& row = batch.rows[batch.chunks[c].row];
+    if (wanted(row)) ++starts[static_cast<std::size_t>(launch_of(row) + 1)];
   }
   for (std::size_t k = 1; k < starts.size(); ++k) starts[k] += starts[k - 1];
   std::vector<std::int64_t> next = starts;
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
-    const Chunk& chunk = batch.chunks[c];
-    chunks.host[next[static_cast<std::size_t>(kernel_of(chunk))]++] = chunk;
+    const Row& row = batch.rows[batch.chunks[c].row];
+    if (!wanted(row)) continue;
+    order.host[next[static_cast<std::size_t>(launch_of(row))]++] = static_cast<std::int32_t>(c);
   }
   staging.send();
-  for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
+  for (std::size_t k = 0; k < kLaunches; ++k) {
     const std::int64_t count = starts[k + 1] - starts[k];
-    if (count) {
-      launch(AllKernels::kernels[k / 2][k % 2], count, kThreads, rows, chunks.device + starts[k]);
-    }
+    if (!count) continue;
+    const RuleKernels& kernels = AllKernels::of[k / 4][k / 2 % 2];
+    launch(start(kernels, k % 2 != 0), count, kThreads, rows,
+           static_cast<const Chunk*>(chunks.device),
+           static_cast<const std::int32_t*>(order.device + starts[k]), results.device);
   }
+  if (out_count) {
+    copy(out, {}, results.device, {DeviceKind::cuda, static_cast<std::int8_t>(device)},
+         out_count * static_cast<std::int64_t>(sizeof(double)));
+  }
+}
+
+void run_update(const Batch& batch) {
+  run_batch(
+      batch, kStatistics, batch.statistics, [](const Row& row) { return !row.skip; },
+      [](const RuleKernels& kernels, bool observed) { return kernels.update[observed]; });
+}
+
+void run_measure(const Batch& batch, double* sums) {
+  run_batch(
+      batch, kMaxSums, sums, [](const Row& row) { return row.sums > 0 && !row.skip; },
+      [](const RuleKernels& kernels, bool) { return kernels.measure; });
 }
 
 void run_sum_squares(const Batch& batch, int shared_limit, double* partial) {
@@ -367,6 +403,10 @@ void update_batch(const Batch& batch, std::int64_t, std::int64_t) {
   if (batch.chunk_count) kept([&] { run_update(batch); });
 }
 
+void measure(const Batch& batch, std::int64_t, std::int64_t, double* sums) {
+  if (batch.chunk_count) kept([&] { run_measure(batch, sums); });
+}
+
 void sum_squares(const Batch& batch,
                  std::int64_t,
                  std::int64_t,
@@ -380,6 +420,7 @@ void sum_squares(const Batch& batch,
 
 void register_update(KernelRegistrar add) {
   add("update", 0, reinterpret_cast<void*>(update_batch));
+  add("update_measure", 0, reinterpret_cast<void*>(measure));
   add("update_sum_squares", 0, reinterpret_cast<void*>(sum_squares));
 }
 

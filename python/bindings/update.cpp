@@ -106,6 +106,17 @@ py::dict scalars(const UpdateRule& self) {
   return out;
 }
 
+std::optional<py::dict> statistics(const UpdateRule& self) {
+  if (!self.observed_at) return std::nullopt;
+  py::dict out;
+  out["t"] = self.observed_at;
+  const char* names[] = {"grad_squares", "param_squares", "update_squares",
+                         "max_abs",      "nonfinite",     "lost"};
+  static_assert(std::size(names) == update::kStatistics);
+  for (std::size_t i = 0; i < std::size(names); ++i) out[names[i]] = self.statistics[i];
+  return out;
+}
+
 void set_scalar(UpdateRule& self, const std::string& name, double value) {
   for (std::size_t i = 0; self.algorithm() && i < self.algorithm()->scalars.size(); ++i) {
     if (self.algorithm()->scalars[i] == name) {
@@ -144,6 +155,9 @@ void bind_rule(py::module_& m) {
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
+      .def_readwrite("_observed", &UpdateRule::observed)
+      .def_property_readonly("_statistics", &statistics,
+                             "Sums of the last observed update, by name; None before it.")
       .def_property_readonly("_has_states", &UpdateRule::has_states)
       .def_property_readonly("_state_names", &state_names,
                              "The states that the present hyperparameters need.")

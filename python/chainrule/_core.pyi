@@ -534,6 +534,7 @@ class GradientHook:
 class UpdateRule:
     _enabled: bool
     _fp32_update: bool
+    _observed: bool
     def __init__(self, algorithm: str | None, hyperparam: Hyperparameter) -> None:
         ...
     def _begin(self) -> None:
@@ -583,6 +584,11 @@ class UpdateRule:
     def _state_names(self) -> list[str]:
         """
         The states that the present hyperparameters need.
+        """
+    @property
+    def _statistics(self) -> dict | None:
+        """
+        Sums of the last observed update, by name; None before it.
         """
     @property
     def hyperparam(self) -> Hyperparameter:

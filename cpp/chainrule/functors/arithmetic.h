@@ -122,14 +122,16 @@ struct Maximum {
   static constexpr char name[] = "maximum";
   template <class T>
   CR_INLINE T operator()(T a, T b) const {
-    return a > b || a != a ? a : b;
+    const T larger = math::select(a > b, a, b);
+    return math::select(a != a, a, larger);
   }
 };
 struct Minimum {
   static constexpr char name[] = "minimum";
   template <class T>
   CR_INLINE T operator()(T a, T b) const {
-    return a < b || a != a ? a : b;
+    const T smaller = math::select(a < b, a, b);
+    return math::select(a != a, a, smaller);
   }
 };
 using BinaryArithmetic = List<Add, Subtract, Multiply, Maximum, Minimum>;

@@ -27,14 +27,17 @@ CR_INLINE double floor(double x) { return __builtin_floor(x); }
 CR_INLINE float pow(float x, float y) { return __builtin_powf(x, y); }
 CR_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
 
-// NaN in either argument gives NaN, as numpy.maximum does.
+// NaN in either argument gives NaN, as numpy.maximum does. In two selections, since compilers
+// make a branch of a joint condition, and no vector code of that.
 template <Real T>
 CR_INLINE T max(T a, T b) {
-  return a > b || a != a ? a : b;
+  const T larger = select(a > b, a, b);
+  return select(a != a, a, larger);
 }
 template <Real T>
 CR_INLINE T min(T a, T b) {
-  return a < b || a != a ? a : b;
+  const T smaller = select(a < b, a, b);
+  return select(a != a, a, smaller);
 }
 
 template <Real T>

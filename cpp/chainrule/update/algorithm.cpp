@@ -43,6 +43,18 @@ void prepare(const double* values, const Step& step, double* coefs) {
 }
 
 template <class Rule>
+void refine(const double* values,
+            const Step& step,
+            std::int64_t size,
+            const double* sums,
+            double* coefs) {
+  typename Rule::template Coefs<double> refined;
+  std::memcpy(&refined, coefs, sizeof(refined));
+  Rule::refine(values_of<Rule>(values), step, size, sums, refined);
+  std::memcpy(coefs, &refined, sizeof(refined));
+}
+
+template <class Rule>
 void begin(const double* values, double* scalars) {
   Rule::begin(values_of<Rule>(values), scalars);
 }
@@ -68,8 +80,14 @@ template <class Rule>
 void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
-  Algorithm::Variant variant{number, {}, 0, is_constant<Rule>, selected<Rule>, prepare<Rule>};
+  Algorithm::Variant variant{number, {},     0, is_constant<Rule>, selected<Rule>, prepare<Rule>, 0,
+                             false,  nullptr};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
+  if constexpr (update::count_sums<Rule>() > 0) {
+    variant.sums = Rule::sums;
+    variant.refine = refine<Rule>;
+    if constexpr (requires { Rule::shared_sums; }) variant.shared_sums = Rule::shared_sums;
+  }
   for (int i = 0; i < Rule::states.count; ++i) {
     int place = algorithm.find_state(Rule::states.name[i]);
     if (place < 0) {

@@ -24,6 +24,15 @@ struct CHAINRULE_API Algorithm {
     bool constant;  // coefficients depend on the values alone
     bool (*selected)(const double* values);
     void (*prepare)(const double* values, const update::Step& step, double* coefs);
+    // Of a rule that measures: how many sums, over all parameters together or not, and what
+    // makes coefficients of them.
+    std::int16_t sums;
+    bool shared_sums;
+    void (*refine)(const double* values,
+                   const update::Step& step,
+                   std::int64_t size,
+                   const double* sums,
+                   double* coefs);
   };
   struct State {
     std::string name;

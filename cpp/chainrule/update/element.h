@@ -23,6 +23,35 @@ CR_INLINE T apply(T g, T p, T a, T b) {
   }
 }
 
+// A fused program in the type that elements are computed in.
+template <class T>
+struct Program {
+  T g_scale, p_scale, sign_scale, low, high;
+
+  CR_INLINE static Program of(const FusedProgram& f) {
+    return {static_cast<T>(f.g_scale), static_cast<T>(f.p_scale), static_cast<T>(f.sign_scale),
+            static_cast<T>(f.low), static_cast<T>(f.high)};
+  }
+  CR_INLINE T operator()(T g, T p) const {
+    using namespace functors;
+    const T sign = math::select(p > T(0), T(1), math::select(p < T(0), T(-1), p));
+    // The products in this order: compilers fuse the first one they meet, so that a program
+    // without a scale gives the bits of its steps one by one.
+    T sum = sign_scale * sign;
+    const T decay = p_scale * p;
+    sum += decay + g_scale * g;
+    return math::min(math::max(sum, low), high);
+  }
+};
+
+// Whether a change did not survive the rounding to what is stored.
+template <class Half, class T>
+CR_INLINE bool is_lost(T before, T after) {
+  const float was = static_cast<float>(before);
+  const float is = Half(static_cast<float>(after));
+  return (after != before) & (was == is);
+}
+
 // A half-precision parameter that is no longer the rounded master was set by somebody: the
 // master follows.
 template <class Half, class T>

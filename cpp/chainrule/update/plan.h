@@ -7,6 +7,7 @@ namespace chainrule::update {
 
 inline constexpr int kMaxStates = 4;
 inline constexpr int kMaxCoefs = 12;
+inline constexpr int kMaxSums = 4;
 inline constexpr std::int16_t kNoRule = -1;
 
 // What happens to a gradient on its way to the rule, in order, element by element.
@@ -23,6 +24,29 @@ struct GradientStep {
   double b;
 };
 
+// What most programs come to: g = min(max(g_scale g + p_scale p + sign_scale sign(p), low), high).
+// A program of this form costs nothing in a sweep that memory limits; others pass through a
+// buffer.
+struct FusedProgram {
+  double g_scale;
+  double p_scale;
+  double sign_scale;
+  double low;
+  double high;
+};
+
+// What a sweep sums up on the way, over the elements of a chunk, without another look at memory.
+// g is the gradient as the rule sees it, p the parameter before the update.
+enum Statistic : int {
+  kGradSquares,    // sum of g^2
+  kParamSquares,   // sum of p^2
+  kUpdateSquares,  // sum of (change of p)^2, before p is rounded to what is stored
+  kMaxAbs,         // largest |g|, NaN left out
+  kNonfinite,      // elements of g that are not finite
+  kLost,           // elements whose change was rounded away where p was stored
+  kStatistics,
+};
+
 // One parameter. Dtypes are numbers of chainrule::Dtype; all arrays are contiguous and `size`
 // elements long. Elements are computed in double where `param` is float64, in float otherwise.
 struct Row {
@@ -32,6 +56,9 @@ struct Row {
   // and replace the master's.
   void* half;
   void* grad;
+  // What a rule for whole tensors worked out in the gradient's place: contiguous, of the type
+  // computed in; null where the rule sees the gradient itself.
+  const void* direction;
   void* state[kMaxStates];
   std::int64_t size;
   // Two programs run over the gradient: one shared by all rows, then the row's own.
@@ -40,13 +67,20 @@ struct Row {
   std::int16_t shared_count;
   std::int16_t own_count;
   std::int16_t rule;  // place in Rules, or kNoRule: only the programs run
+  std::int16_t sums;  // what the rule measures in a first sweep; 0: nothing
   std::uint8_t param_dtype;
   std::uint8_t half_dtype;
   std::uint8_t grad_dtype;
   std::uint8_t state_dtype;
   std::uint8_t state_count;
   bool write_grad;  // store the gradient as the programs left it
-  bool in_place;    // no program, and every array is of the type computed in
+  bool in_place;    // every array is of the type computed in
+  bool programmed;  // there are steps in the programs
+  bool fused;       // the programs come to `program`, and nobody wants to see the gradient
+  bool observed;    // statistics are wanted
+  bool clear_grad;  // the gradient is zero afterwards
+  bool skip;        // nothing happens
+  FusedProgram program;
   double coefs[kMaxCoefs];
 };
 
@@ -66,15 +100,21 @@ struct Batch {
   const std::int64_t* starts;  // work before each chunk, and in all: chunk_count + 1 numbers
   std::int64_t row_count;
   std::int64_t chunk_count;
+  double* statistics;  // kStatistics numbers per chunk, written for observed rows; or null
 };
 
 // Kernel slots. CPU: chunks begin..end of a batch, on the calling thread. A plug-in's kernels
 // have no use for ranges: they get the whole batch.
 //   "update"              runs programs and rules
+//   "update_measure"      sums[c * kMaxSums + k] = sum k of chunk c, of rows that measure
 //   "update_sum_squares"  partial[c] = sum of squares of chunk c's gradient after the first
 //                         `shared_limit` steps of the shared program; not finite where the
 //                         gradient is not
 using UpdateFunction = void(const Batch& batch, std::int64_t begin, std::int64_t end);
+using MeasureFunction = void(const Batch& batch,
+                             std::int64_t begin,
+                             std::int64_t end,
+                             double* sums);
 using SumSquaresFunction = void(const Batch& batch,
                                 std::int64_t begin,
                                 std::int64_t end,

@@ -37,6 +37,15 @@
 //   static void begin(const Values&, double* scalars)     their first values
 //   static bool selected(const Values&)      several structs may share a name: the first whose
 //                                            `selected` is true runs (variants without a branch)
+//
+// A rule that looks at the whole tensor before it moves it measures in a first sweep:
+//   static constexpr int sums = 2;           how many sums over the tensor it needs
+//   static Sums<T, 2> measure(const Coefs<T>& c, T g, T p, T& v)
+//                                            one element's addends; may change the states
+//   static void refine(const Values&, const Step&, std::int64_t size, const double* sums,
+//                      Coefs<double>& c)     on the host, between the sweeps: what depends on them
+//   static constexpr bool shared_sums = true the sums go over all parameters of this rule together
+// Sums are taken in double and in a fixed order.
 namespace chainrule::update {
 
 enum class FieldKind : std::uint8_t {
@@ -61,6 +70,21 @@ struct Names {
 template <class... Strings>
 consteval Names<static_cast<int>(sizeof...(Strings))> names(Strings... strings) {
   return {{strings...}};
+}
+
+// What one element adds to the sums of a rule that measures.
+template <class T, int N>
+struct Sums {
+  T addend[N];
+};
+
+template <class Rule>
+constexpr int count_sums() {
+  if constexpr (requires { Rule::sums; }) {
+    return Rule::sums;
+  } else {
+    return 0;
+  }
 }
 
 // Powers that many rows of one step share: beta^t is the same for all of them.

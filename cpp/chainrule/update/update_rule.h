@@ -59,6 +59,11 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   const Array& master(const Array& param);
 
   double scalars[kMaxScalars] = {};
+  // What the last update of an observed rule summed up (update/plan.h: Statistic), and the number
+  // of that update; 0 where there is none.
+  bool observed = false;
+  double statistics[update::kStatistics] = {};
+  std::int64_t observed_at = 0;
   // The steps of `hooks`, rewritten at each update.
   std::vector<update::GradientStep> program;
 

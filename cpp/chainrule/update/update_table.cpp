@@ -2,25 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 
-#include "chainrule/backend/cpu/update.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
+#include "chainrule/update/gradient_program.h"
 
 namespace chainrule {
 namespace {
 
-using update::Batch;
-using update::Chunk;
-using update::kChunk;
 using update::kNoRule;
 using update::Row;
 
 std::atomic<std::int64_t> structure{0};
 
-// What a chunk costs beyond its elements, in elements.
-constexpr std::int64_t kChunkCost = 64;
 constexpr std::size_t kAhead = 4;
 
 void check_gradient(const Array& data, const Array& grad, const std::string& path) {
@@ -66,15 +60,6 @@ void check_coefs(const UpdateRule& rule,
   }
   throw ValueError(cat("[update] ", path, ": hyperparameter '", algorithm.fields[i].name, "' of ",
                        algorithm.name, " is too small for float32: got ", values[i]));
-}
-
-update::GradientStep checked_step(const GradientHook& hook, double decay_scale) {
-  if (hook.a != hook.a || hook.b != hook.b) {
-    throw ValueError("[update] a hook's number is NaN");
-  }
-  update::GradientStep step = hook.step();
-  if (step.op == update::GradientOp::weight_decay) step.a *= decay_scale;
-  return step;
 }
 
 }  // namespace
@@ -138,9 +123,9 @@ void UpdateTable::plan_program(const UpdateOptions& options) {
 bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
   const Array& data = entry.param->data();
-  if (!rule.enabled || !rule.hooks.empty() || rule.revision() != entry.revision ||
-      data.raw() != entry.raw || data.storage() != entry.storage || data.size() != row.size ||
-      data.shape() != entry.shape || static_cast<std::uint8_t>(data.dtype()) != row.param_dtype) {
+  if (!rule.enabled || rule.revision() != entry.revision || data.raw() != entry.raw ||
+      data.storage() != entry.storage || data.size() != row.size || data.shape() != entry.shape ||
+      static_cast<std::uint8_t>(data.dtype()) != row.param_dtype) {
     return false;
   }
   const Variable& grad = entry.param->grad();
@@ -153,6 +138,8 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
   if (resolved.variant->rule != row.rule) return false;
   row.grad = g.raw();
+  row.observed = rule.observed;
+  if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
   if (rule.version() != entry.version || !resolved.variant->constant) {
     prepare_coefs(entry, row, resolved, options);
     entry.version = rule.version();
@@ -164,7 +151,8 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
 // Fills the row of a parameter that takes part in this step; returns whether it does.
 bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
-  const bool bare = program_.empty() && !options.gradients_only && !options.inspect;
+  const bool bare = !options.gradients_only && !options.inspect && !options.write_gradients &&
+                    !options.clear_gradients;
   if (entry.familiar && bare && plan_familiar(entry, row, options)) return true;
   entry.familiar = false;
   entry.counts = false;
@@ -198,32 +186,35 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   row.size = data.size();
   row.param_dtype = row.grad_dtype = static_cast<std::uint8_t>(data.dtype());
   row.half = nullptr;
-  row.shared_steps = program_.data();
+  row.direction = nullptr;
   row.own_steps = nullptr;
   row.own_count = 0;
   row.rule = kNoRule;
+  row.sums = 0;
+  row.skip = row.fused = false;
+  row.observed = runs && rule.observed;
   entry.device = data.device();
   if (runs) {
-    row.shared_count = static_cast<std::int16_t>(program_.size());
     plan_rule(entry, row, options);
   } else {
     // Only the hooks that stand on all parameters; a disabled rule does not unscale.
+    row.shared_steps = program_.data();
     row.shared_count = static_cast<std::int16_t>(rule.enabled ? program_.size() : hook_count_);
     row.param = memory_of(data, false);
     row.state_count = 0;
+    row.programmed = row.shared_count > 0;
   }
-  const bool programmed = row.shared_count + row.own_count > 0;
-  row.write_grad = programmed && (!runs || options.write_gradients);
-  if (row.write_grad && !g.writeable()) {
-    throw ValueError(cat("[update] ", entry.path,
-                         ": the gradient is read-only, and a hook has "
-                         "to change it in memory"));
+  row.write_grad = row.programmed && (!runs || options.write_gradients);
+  row.clear_grad = runs && options.clear_gradients;
+  if ((row.write_grad || row.clear_grad) && !g.writeable()) {
+    throw ValueError(
+        cat("[update] ", entry.path, ": the gradient is read-only, and ",
+            row.write_grad ? "a hook has to change it in memory" : "is to be cleared"));
   }
-  row.grad = memory_of(g, row.write_grad);
+  row.grad = memory_of(g, row.write_grad || row.clear_grad);
   const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
-  row.in_place =
-      runs && plain && !programmed && (row.state_count == 0 || row.state_dtype == row.param_dtype);
-  if (row.in_place && data.is_contiguous()) {
+  row.in_place = runs && plain && (row.state_count == 0 || row.state_dtype == row.param_dtype);
+  if (row.in_place && bare && data.is_contiguous() && g.is_contiguous()) {
     entry.familiar = true;
     entry.revision = rule.revision();
     entry.version = rule.version();
@@ -250,6 +241,19 @@ void UpdateTable::prepare_coefs(Entry& entry,
   check_coefs(rule, resolved, row, t, entry.path);
 }
 
+// The steps of a row's gradient; they are fused when norms are known.
+void UpdateTable::plan_programs(UpdateRule& rule, Row& row, double decay_scale) {
+  row.shared_steps = program_.data();
+  row.shared_count = static_cast<std::int16_t>(program_.size());
+  rule.program.clear();
+  for (const Ref<GradientHook>& hook : rule.hooks) {
+    rule.program.push_back(checked_step(*hook, decay_scale));
+  }
+  row.own_steps = rule.program.data();
+  row.own_count = static_cast<std::int16_t>(rule.program.size());
+  row.programmed = row.shared_count + row.own_count > 0;
+}
+
 void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
   const Array& data = entry.param->data();
@@ -260,13 +264,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   prepare_coefs(entry, row, resolved, options);
 
   const bool mastered = rule.fp32_update && is_half(data.dtype());
-  const double decay_scale = options.chainer_order && !mastered ? options.loss_scale : 1;
-  rule.program.clear();
-  for (const Ref<GradientHook>& hook : rule.hooks) {
-    rule.program.push_back(checked_step(*hook, decay_scale));
-  }
-  row.own_steps = rule.program.data();
-  row.own_count = static_cast<std::int16_t>(rule.program.size());
+  plan_programs(rule, row, options.chainer_order && !mastered ? options.loss_scale : 1);
 
   if (mastered) {
     row.param = rule.master(data).raw();
@@ -286,6 +284,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
     row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
   }
   row.rule = resolved.variant->rule;
+  row.sums = resolved.variant->sums;
   entry.counts = !options.counted;
 }
 
@@ -308,127 +307,6 @@ void UpdateTable::prepare(const UpdateOptions& options) {
     entry.planned = planned;
   }
   if (changed_) cut();
-}
-
-// Cuts the rows into chunks, device by device.
-void UpdateTable::cut() {
-  parts_.clear();
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const Entry& entry = entries_[i];
-    if (entry.planned <= 0) continue;
-    Part* part = nullptr;
-    for (Part& candidate : parts_) {
-      if (candidate.device == entry.device) part = &candidate;
-    }
-    if (!part) {
-      part = &parts_.emplace_back();
-      part->device = entry.device;
-      part->starts.push_back(0);
-    }
-    for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
-      const std::int64_t count = std::min(kChunk, entry.planned - at);
-      part->chunks.push_back({at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
-      part->starts.push_back(part->starts.back() + count + kChunkCost);
-    }
-  }
-  changed_ = false;
-}
-
-Batch UpdateTable::batch(const Part& part) const {
-  return {rows_.data(), part.chunks.data(), part.starts.data(),
-          static_cast<std::int64_t>(rows_.size()), static_cast<std::int64_t>(part.chunks.size())};
-}
-
-std::int64_t UpdateTable::work() const {
-  std::int64_t sum = 0;
-  for (const Part& part : parts_) sum += part.starts.back();
-  return sum;
-}
-
-void UpdateTable::pin() {
-  for (const Entry& entry : entries_) {
-    if (entry.planned <= 0) continue;
-    pinned_.push_back(entry.param->data().storage());
-    pinned_.push_back(entry.param->grad().array().storage());
-  }
-}
-
-// The factors of steps that bound the norm of all gradients: each sees what those before it
-// left.
-void UpdateTable::find_norms() {
-  for (const auto& [place, greatest] : norms_) {
-    double sum = 0;
-    for (Part& part : parts_) {
-      part.partial.resize(part.chunks.size());
-      sum += sum_squares(part.device, batch(part), place, part.partial.data());
-    }
-    const double norm = std::sqrt(sum);
-    program_[static_cast<std::size_t>(place)].a =
-        norm > greatest || norm != norm ? greatest / norm : 1;
-  }
-}
-
-void UpdateTable::run() {
-  running_ = true;
-  try {
-    find_norms();
-    for (const Part& part : parts_) run_update(part.device, batch(part));
-  } catch (...) {
-    running_ = false;
-    throw;
-  }
-  running_ = false;
-}
-
-void UpdateTable::finish() {
-  for (const Detour& detour : detours_) {
-    if (detour.back) copy_into(detour.original, detour.copy);
-  }
-  detours_.clear();
-  pinned_.clear();
-  for (Entry& entry : entries_) {
-    if (!entry.counts) continue;
-    UpdateRule& rule = *entry.rule;
-    ++rule.t;
-    if (!rule.algorithm()) continue;
-    for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
-      rule.scalars[i] = entry.scalars[i];
-    }
-  }
-}
-
-void UpdateTable::update(const UpdateOptions& options) {
-  prepare(options);
-  run();
-  finish();
-}
-
-std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
-  UpdateOptions options;
-  options.inspect = true;
-  options.chainer_order = disabled_too;
-  prepare(options);
-  std::vector<std::string> paths;
-  for (Part& part : parts_) {
-    part.partial.resize(part.chunks.size());
-    if (std::isfinite(sum_squares(part.device, batch(part), 0, part.partial.data()))) continue;
-    std::int32_t last = -1;
-    for (std::size_t i = 0; i < part.chunks.size(); ++i) {
-      const std::int32_t row = part.chunks[i].row;
-      if (row == last || std::isfinite(part.partial[i])) continue;
-      paths.push_back(entries_[static_cast<std::size_t>(row)].path);
-      last = row;
-    }
-  }
-  return paths;
-}
-
-void UpdateTable::fill_missing_gradients() {
-  for (const Entry& entry : entries_) {
-    const Array& data = entry.param->data();
-    if (!data.defined() || entry.param->grad().defined()) continue;
-    entry.param->set_grad(Variable(filled(data.shape(), data.dtype(), data.device(), 0)));
-  }
 }
 
 }  // namespace chainrule

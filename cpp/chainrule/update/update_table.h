@@ -28,6 +28,8 @@ struct UpdateOptions {
   bool allow_uninitialized = false;
   // The rules' `t` already counts this update.
   bool counted = false;
+  // Leaves gradients of zeros behind, written in the same sweep.
+  bool clear_gradients = false;
   // No rule runs: the hooks change the gradients in memory.
   bool gradients_only = false;
   // Nothing runs at all: the rows are for looking at.
@@ -87,7 +89,18 @@ class CHAINRULE_API UpdateTable {
     Device device;
     std::vector<update::Chunk> chunks;
     std::vector<std::int64_t> starts;
-    std::vector<double> partial;
+    std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
+    std::vector<double> statistics;  // per chunk, where a row is observed
+  };
+  // What a first sweep found in one row; size -1 where the row measures nothing.
+  struct Measured {
+    std::int64_t size = -1;
+    double sums[update::kMaxSums] = {};
+
+    void add(const Measured& other) {
+      size = (size < 0 ? 0 : size) + other.size;
+      for (int k = 0; k < update::kMaxSums; ++k) sums[k] += other.sums[k];
+    }
   };
   // Arrays that are not contiguous are worked on in a copy.
   struct Detour {
@@ -103,9 +116,14 @@ class CHAINRULE_API UpdateTable {
                      update::Row& row,
                      const UpdateRule::Resolved& resolved,
                      const UpdateOptions& options);
+  void plan_programs(UpdateRule& rule, update::Row& row, double decay_scale);
   void plan_program(const UpdateOptions& options);
   void cut();
   void find_norms();
+  void fuse_programs();
+  void measure();
+  void refine(const std::vector<Measured>& measured);
+  void take_statistics();
   void* memory_of(const Array& array, bool back);
   update::Batch batch(const Part& part) const;
 

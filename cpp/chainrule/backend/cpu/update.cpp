@@ -15,6 +15,7 @@ namespace {
 using update::Batch;
 
 Kernel<update::UpdateFunction> update_kernel{"update"};
+Kernel<update::MeasureFunction> measure_kernel{"update_measure"};
 Kernel<update::SumSquaresFunction> sum_squares_kernel{"update_sum_squares"};
 
 // Elements per thread below which a second one does not pay.
@@ -65,6 +66,13 @@ void run_update(Device device, const Batch& batch) {
   const auto function = update_kernel.get(device);
   if (device.kind != DeviceKind::cpu) return function(batch, 0, batch.chunk_count);
   share(batch, [&](std::int64_t first, std::int64_t last) { function(batch, first, last); });
+}
+
+void run_measure(Device device, const Batch& batch, double* sums) {
+  if (batch.chunk_count == 0) return;
+  const auto function = measure_kernel.get(device);
+  if (device.kind != DeviceKind::cpu) return function(batch, 0, batch.chunk_count, sums);
+  share(batch, [&](std::int64_t first, std::int64_t last) { function(batch, first, last, sums); });
 }
 
 double sum_squares(Device device, const Batch& batch, int shared_limit, double* partial) {

@@ -1,57 +1,20 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
-#include "chainrule/backend/cpu/kernels/loop.h"
+#include "chainrule/backend/cpu/kernels/update_loops.h"
 #include "chainrule/core/dtype.h"
-#include "chainrule/update/element.h"
-#include "chainrule/update/rule_list.h"
 
-// The traversal over many tensors. Rows of one type without programs are worked on where they
-// lie; everything else passes through buffers of a size that the first-level cache holds.
+// The traversal over many tensors. Rows of one type are worked on where they lie, a fused program
+// and statistics included; everything else passes through buffers of a size that the first-level
+// cache holds.
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace {
 
 using namespace update;
+using namespace update_loops;
 using namespace functors;
 
 constexpr std::int64_t kBlock = 1024;
 static_assert(kChunk % kBlock == 0);
-
-// The rules: one loop per rule and type.
-
-template <class T>
-using StepLoop = void (*)(const double* coefs, std::int64_t n, T* p, const T* g, T* const* states);
-
-template <class Rule, class T, int... S>
-void step_loop(const double* coefs, std::int64_t n, T* p, const T* g, T* const* states) {
-  const auto c = load_coefs<Rule, T>(coefs);
-  [&](auto* __restrict... s) __attribute__((always_inline)) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) Rule::step(c, g[i], p[i], s[i]...);
-  }(states[S]...);
-}
-
-template <int... S>
-struct Indices {};
-template <int N, int... S>
-struct MakeIndices : MakeIndices<N - 1, N - 1, S...> {};
-template <int... S>
-struct MakeIndices<0, S...> {
-  using type = Indices<S...>;
-};
-
-template <class Rule, class T, int... S>
-constexpr StepLoop<T> loop_of(Indices<S...>) {
-  static_assert(sizeof...(S) <= kMaxStates);
-  return step_loop<Rule, T, S...>;
-}
-
-template <class T, class List>
-struct Loops;
-template <class T, class... Rules>
-struct Loops<T, List<Rules...>> {
-  static constexpr StepLoop<T> loops[] = {
-      loop_of<Rules, T>(typename MakeIndices<Rules::states.count>::type{})...};
-};
 
 // Gradients.
 
@@ -154,44 +117,129 @@ const T* gradient(const Row& row,
   return g;
 }
 
+// One block of a row in type T, and room for what has to be converted.
 template <class T>
-void run_block(const Row& row, std::int64_t at, std::int64_t n) {
+struct Block {
+  std::int64_t at;
+  std::int64_t n;
+  T* p;
+  const T* g;
+  T* states[kMaxStates];
   alignas(64) T p_buffer[kBlock];
   alignas(64) T g_buffer[kBlock];
+  alignas(64) T before[kBlock];
   alignas(64) T state_buffer[kMaxStates][kBlock];
-  T* p = elements(row.param_dtype, row.param, at, p_buffer, n);
-  if (row.half) refresh_master(row.half_dtype, row.half, at, p, n);
-  const T* g = gradient(row, row.shared_count, row.own_count, row.write_grad, at, p, g_buffer, n);
-  if (row.rule == kNoRule) return;
-  T* states[kMaxStates];
-  for (int k = 0; k < row.state_count; ++k) {
-    states[k] = elements(row.state_dtype, row.state[k], at, state_buffer[k], n);
+
+  // `ready`: whether the gradient is to be as the whole program leaves it; `write`: in memory too.
+  void load(const Row& row, std::int64_t begin, std::int64_t count, bool ready, bool write) {
+    at = begin;
+    n = count;
+    p = elements(row.param_dtype, row.param, at, p_buffer, n);
+    if (row.half) refresh_master(row.half_dtype, row.half, at, p, n);
+    const int shared = ready ? row.shared_count : 0;
+    const int own = ready ? row.own_count : 0;
+    g = gradient(row, shared, own, write, at, p, g_buffer, n);
   }
-  Loops<T, Rules>::loops[row.rule](row.coefs, n, p, g, states);
-  if (!is<T>(row.state_dtype)) {
+  void load_states(const Row& row) {
+    for (int k = 0; k < row.state_count; ++k) {
+      states[k] = elements(row.state_dtype, row.state[k], at, state_buffer[k], n);
+    }
+  }
+  void store_states(const Row& row) {
+    if (is<T>(row.state_dtype)) return;
     for (int k = 0; k < row.state_count; ++k) {
       store_block(row.state_dtype, row.state[k], at, states[k], n);
     }
   }
-  if (p == p_buffer) store_block(row.param_dtype, row.param, at, p, n);
-  if (row.half) store_block(row.half_dtype, row.half, at, p, n);
+  void store_param(const Row& row) {
+    if (p == p_buffer) store_block(row.param_dtype, row.param, at, p, n);
+    if (row.half) store_block(row.half_dtype, row.half, at, p, n);
+  }
+};
+
+// Changes that were rounded away where a half-precision parameter was stored.
+template <class T>
+void count_lost(std::uint8_t dtype, const T* before, const T* after, std::int64_t n, T* lost) {
+  visit(static_cast<Dtype>(dtype), [&](auto tag) {
+    using S = typename decltype(tag)::type;
+    if constexpr (sizeof(S) == 2 && !__is_same(Compute<S>, S)) {
+      for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+        lost[k] += math::select(is_lost<S>(before[i], after[i]), T(1), T(0));
+      });
+    }
+  });
 }
 
 template <class T>
-void run_chunk(const Row& row, const Chunk& chunk) {
-  if (row.in_place) {
+void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
+  const bool fused = row.fused && !row.direction;
+  block.load(row, at, n, !fused, row.write_grad);
+  if (row.rule == kNoRule) return;
+  block.load_states(row);
+  const bool half = row.observed && block.p == block.p_buffer;
+  if (half || (row.observed && row.direction)) copy_block(block.before, block.p, n);
+  const auto& loops = Loops<T, Rules>::of[row.rule];
+  if (row.direction) {
+    const T* direction = static_cast<const T*>(row.direction) + at;
+    loops.step[0][0](row, n, block.p, direction, block.states, nullptr);
+    if (row.observed) {
+      for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+        lanes->see(k, block.g[i], block.before[i], block.p[i]);
+      });
+    }
+  } else {
+    loops.step[fused][row.observed](row, n, block.p, block.g, block.states, lanes);
+  }
+  if (half) count_lost(row.param_dtype, block.before, block.p, n, lanes->lost);
+  block.store_states(row);
+  block.store_param(row);
+}
+
+// Calls f(begin, count) for the blocks of a chunk.
+template <class F>
+CR_INLINE void for_blocks(const Chunk& chunk, const F& f) {
+  for (std::int64_t done = 0; done < chunk.count; done += kBlock) {
+    const std::int64_t rest = chunk.count - done;
+    f(chunk.begin + done, rest < kBlock ? rest : kBlock);
+  }
+}
+
+template <class T>
+void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
+  if (row.in_place && !row.direction && (!row.programmed || row.fused)) {
     T* states[kMaxStates];
     for (int k = 0; k < row.state_count; ++k) {
       states[k] = static_cast<T*>(row.state[k]) + chunk.begin;
     }
-    Loops<T, Rules>::loops[row.rule](row.coefs, chunk.count,
-                                     static_cast<T*>(row.param) + chunk.begin,
-                                     static_cast<const T*>(row.grad) + chunk.begin, states);
+    Loops<T, Rules>::of[row.rule].step[row.fused][row.observed](
+        row, chunk.count, static_cast<T*>(row.param) + chunk.begin,
+        static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
     return;
   }
-  for (std::int64_t done = 0; done < chunk.count; done += kBlock) {
-    const std::int64_t rest = chunk.count - done;
-    run_block<T>(row, chunk.begin + done, rest < kBlock ? rest : kBlock);
+  Block<T> block;
+  for_blocks(chunk, [&](std::int64_t at, std::int64_t n) { run_block(row, block, at, n, lanes); });
+}
+
+void clear_gradient(const Row& row, const Chunk& chunk) {
+  const std::int64_t size = item_size(static_cast<Dtype>(row.grad_dtype));
+  __builtin_memset(static_cast<char*>(row.grad) + chunk.begin * size, 0,
+                   static_cast<std::size_t>(chunk.count * size));
+}
+
+template <class T>
+void update_chunk(const Row& row, const Chunk& chunk, double* statistics) {
+  if (!row.observed) return run_chunk<T>(row, chunk, nullptr);
+  Lanes<T> lanes;
+  run_chunk(row, chunk, &lanes);
+  for (int k = 0; k < kStatistics; ++k) statistics[k] = 0;
+  for (int k = 0; k < kLanes; ++k) {
+    statistics[kGradSquares] += lanes.grad_squares[k];
+    statistics[kParamSquares] += lanes.param_squares[k];
+    statistics[kUpdateSquares] += lanes.update_squares[k];
+    const double size = static_cast<double>(lanes.max_abs[k]);
+    if (size > statistics[kMaxAbs]) statistics[kMaxAbs] = size;
+    statistics[kNonfinite] += static_cast<double>(lanes.nonfinite[k]);
+    statistics[kLost] += static_cast<double>(lanes.lost[k]);
   }
 }
 
@@ -214,10 +262,42 @@ void update_chunks(const Batch& batch, std::int64_t begin, std::int64_t end) {
     const Row& row = batch.rows[chunk.row];
     if (i + 1 < end && batch.chunks[i + 1].begin == 0)
       prefetch(batch.rows[batch.chunks[i + 1].row]);
+    if (row.skip) continue;
+    double* statistics = batch.statistics ? batch.statistics + i * kStatistics : nullptr;
     if (is<double>(row.param_dtype)) {
-      run_chunk<double>(row, chunk);
+      update_chunk<double>(row, chunk, statistics);
     } else {
-      run_chunk<float>(row, chunk);
+      update_chunk<float>(row, chunk, statistics);
+    }
+    if (row.clear_grad) clear_gradient(row, chunk);
+  }
+}
+
+template <class T>
+void measure_chunk(const Row& row, const Chunk& chunk, double* sums) {
+  alignas(64) double lanes[kMaxSums][kLanes] = {};
+  Block<T> block;
+  for_blocks(chunk, [&](std::int64_t at, std::int64_t n) {
+    block.load(row, at, n, true, false);
+    block.load_states(row);
+    Loops<T, Rules>::of[row.rule].measure(row, n, block.p, block.g, block.states, lanes);
+    block.store_states(row);
+  });
+  for (int j = 0; j < row.sums; ++j) {
+    sums[j] = 0;
+    for (double lane : lanes[j]) sums[j] += lane;
+  }
+}
+
+void measure(const Batch& batch, std::int64_t begin, std::int64_t end, double* sums) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const Chunk& chunk = batch.chunks[i];
+    const Row& row = batch.rows[chunk.row];
+    if (row.sums == 0 || row.skip) continue;
+    if (is<double>(row.param_dtype)) {
+      measure_chunk<double>(row, chunk, sums + i * kMaxSums);
+    } else {
+      measure_chunk<float>(row, chunk, sums + i * kMaxSums);
     }
   }
 }
@@ -226,29 +306,18 @@ void update_chunks(const Batch& batch, std::int64_t begin, std::int64_t end) {
 // double, so that no float32 gradient overflows.
 template <class T>
 double chunk_squares(const Row& row, const Chunk& chunk, int shared_limit) {
-  constexpr int kLanes = 16;
   alignas(64) T p_buffer[kBlock];
   alignas(64) T g_buffer[kBlock];
   double lanes[kLanes] = {};
   const int shared = row.shared_count < shared_limit ? row.shared_count : shared_limit;
-  for (std::int64_t done = 0; done < chunk.count; done += kBlock) {
-    const std::int64_t rest = chunk.count - done;
-    const std::int64_t n = rest < kBlock ? rest : kBlock;
-    const std::int64_t at = chunk.begin + done;
+  for_blocks(chunk, [&](std::int64_t at, std::int64_t n) {
     const T* p = shared ? elements(row.param_dtype, row.param, at, p_buffer, n) : nullptr;
     const T* g = gradient(row, shared, 0, false, at, p, g_buffer, n);
-    std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-      for (int k = 0; k < kLanes; ++k) {
-        const double x = static_cast<double>(g[i + k]);
-        lanes[k] += x * x;
-      }
-    }
-    for (int k = 0; i + k < n; ++k) {
-      const double x = static_cast<double>(g[i + k]);
+    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+      const double x = static_cast<double>(g[i]);
       lanes[k] += x * x;
-    }
-  }
+    });
+  });
   double sum = 0;
   for (double lane : lanes) sum += lane;
   return sum;
@@ -271,6 +340,7 @@ void sum_squares(const Batch& batch,
 
 void register_update(KernelRegistrar add) {
   add("update", 0, reinterpret_cast<void*>(update_chunks));
+  add("update_measure", 0, reinterpret_cast<void*>(measure));
   add("update_sum_squares", 0, reinterpret_cast<void*>(sum_squares));
 }
 

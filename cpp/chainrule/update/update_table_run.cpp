@@ -1,0 +1,239 @@
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "chainrule/backend/cpu/update.h"
+#include "chainrule/backend/elementwise.h"
+#include "chainrule/core/error.h"
+#include "chainrule/update/gradient_program.h"
+#include "chainrule/update/update_table.h"
+
+// A prepared step: sweeps over memory, and what is taken down of them.
+namespace chainrule {
+namespace {
+
+using update::Batch;
+using update::Chunk;
+using update::kChunk;
+using update::kMaxSums;
+using update::kNoRule;
+using update::kStatistics;
+using update::Row;
+
+// What a chunk costs beyond its elements, in elements.
+constexpr std::int64_t kChunkCost = 64;
+
+}  // namespace
+
+// Cuts the rows into chunks, device by device.
+void UpdateTable::cut() {
+  parts_.clear();
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    if (entry.planned <= 0) continue;
+    Part* part = nullptr;
+    for (Part& candidate : parts_) {
+      if (candidate.device == entry.device) part = &candidate;
+    }
+    if (!part) {
+      part = &parts_.emplace_back();
+      part->device = entry.device;
+      part->starts.push_back(0);
+    }
+    for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
+      const std::int64_t count = std::min(kChunk, entry.planned - at);
+      part->chunks.push_back({at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
+      part->starts.push_back(part->starts.back() + count + kChunkCost);
+    }
+  }
+  changed_ = false;
+}
+
+Batch UpdateTable::batch(const Part& part) const {
+  return {rows_.data(),
+          part.chunks.data(),
+          part.starts.data(),
+          static_cast<std::int64_t>(rows_.size()),
+          static_cast<std::int64_t>(part.chunks.size()),
+          const_cast<double*>(part.statistics.data())};
+}
+
+std::int64_t UpdateTable::work() const {
+  std::int64_t sum = 0;
+  for (const Part& part : parts_) sum += part.starts.back();
+  return sum;
+}
+
+void UpdateTable::pin() {
+  for (const Entry& entry : entries_) {
+    if (entry.planned <= 0) continue;
+    pinned_.push_back(entry.param->data().storage());
+    pinned_.push_back(entry.param->grad().array().storage());
+  }
+}
+
+// The factors of steps that bound the norm of all gradients: each sees what those before it
+// left.
+void UpdateTable::find_norms() {
+  for (const auto& [place, greatest] : norms_) {
+    double sum = 0;
+    for (Part& part : parts_) {
+      part.partial.resize(part.chunks.size());
+      sum += sum_squares(part.device, batch(part), place, part.partial.data());
+    }
+    const double norm = std::sqrt(sum);
+    program_[static_cast<std::size_t>(place)].a =
+        norm > greatest || norm != norm ? greatest / norm : 1;
+  }
+}
+
+// Brings programs into the form that costs nothing, where they have it.
+void UpdateTable::fuse_programs() {
+  update::FusedProgram shared = no_program();
+  const bool fuses = fuse(shared, program_.data(), static_cast<int>(program_.size()));
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    Row& row = rows_[i];
+    row.fused = false;
+    if (entries_[i].planned <= 0 || !row.programmed || row.write_grad || row.rule == kNoRule) {
+      continue;
+    }
+    row.program = shared;
+    row.fused = fuses && fuse(row.program, row.own_steps, row.own_count);
+  }
+}
+
+// First sweep of the rules that look at whole tensors.
+void UpdateTable::measure() {
+  std::vector<Measured> measured(entries_.size());
+  bool any = false;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].planned < 0 || rows_[i].sums == 0 || rows_[i].skip) continue;
+    measured[i].size = rows_[i].size;
+    any = true;
+  }
+  if (!any) return;
+  for (Part& part : parts_) {
+    part.partial.assign(part.chunks.size() * kMaxSums, 0);
+    run_measure(part.device, batch(part), part.partial.data());
+    for (std::size_t c = 0; c < part.chunks.size(); ++c) {
+      const auto row = static_cast<std::size_t>(part.chunks[c].row);
+      for (std::size_t k = 0; k < kMaxSums; ++k) {
+        measured[row].sums[k] += part.partial[c * kMaxSums + k];
+      }
+    }
+  }
+  refine(measured);
+}
+
+// The coefficients that depend on sums.
+void UpdateTable::refine(const std::vector<Measured>& measured) {
+  std::unordered_map<std::int16_t, Measured> together;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (measured[i].size >= 0) together[rows_[i].rule].add(measured[i]);
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (measured[i].size < 0) continue;
+    Entry& entry = entries_[i];
+    Row& row = rows_[i];
+    const UpdateRule::Resolved& resolved = entry.rule->resolve(entry.path);
+    const Measured& own = resolved.variant->shared_sums ? together[row.rule] : measured[i];
+    const std::int64_t t = entry.rule->t + (entry.counts ? 1 : 0);
+    resolved.variant->refine(resolved.values, {t, entry.scalars, &powers_}, own.size, own.sums,
+                             row.coefs);
+  }
+}
+
+void UpdateTable::take_statistics() {
+  for (const Entry& entry : entries_) {
+    const Row& row = rows_[static_cast<std::size_t>(&entry - entries_.data())];
+    if (entry.planned < 0 || !row.observed) continue;
+    std::fill_n(entry.rule->statistics, kStatistics, 0.0);
+    entry.rule->observed_at = entry.rule->t + (entry.counts ? 1 : 0);
+  }
+  for (const Part& part : parts_) {
+    if (part.statistics.empty()) continue;
+    for (std::size_t c = 0; c < part.chunks.size(); ++c) {
+      const auto i = static_cast<std::size_t>(part.chunks[c].row);
+      if (!rows_[i].observed || rows_[i].skip) continue;
+      double* out = entries_[i].rule->statistics;
+      const double* in = &part.statistics[c * kStatistics];
+      for (int k = 0; k < kStatistics; ++k) {
+        out[k] = k == update::kMaxAbs ? std::max(out[k], in[k]) : out[k] + in[k];
+      }
+    }
+  }
+}
+
+void UpdateTable::run() {
+  running_ = true;
+  try {
+    find_norms();
+    fuse_programs();
+    measure();
+    for (Part& part : parts_) {
+      const bool observed = std::any_of(part.chunks.begin(), part.chunks.end(), [&](const auto& c) {
+        return rows_[static_cast<std::size_t>(c.row)].observed;
+      });
+      part.statistics.resize(observed ? part.chunks.size() * kStatistics : 0);
+      run_update(part.device, batch(part));
+    }
+    take_statistics();
+  } catch (...) {
+    running_ = false;
+    throw;
+  }
+  running_ = false;
+}
+
+void UpdateTable::finish() {
+  for (const Detour& detour : detours_) {
+    if (detour.back) copy_into(detour.original, detour.copy);
+  }
+  detours_.clear();
+  pinned_.clear();
+  for (Entry& entry : entries_) {
+    if (!entry.counts) continue;
+    UpdateRule& rule = *entry.rule;
+    ++rule.t;
+    if (!rule.algorithm()) continue;
+    for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
+      rule.scalars[i] = entry.scalars[i];
+    }
+  }
+}
+
+void UpdateTable::update(const UpdateOptions& options) {
+  prepare(options);
+  run();
+  finish();
+}
+
+std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
+  UpdateOptions options;
+  options.inspect = true;
+  options.chainer_order = disabled_too;
+  prepare(options);
+  std::vector<std::string> paths;
+  for (Part& part : parts_) {
+    part.partial.resize(part.chunks.size());
+    if (std::isfinite(sum_squares(part.device, batch(part), 0, part.partial.data()))) continue;
+    std::int32_t last = -1;
+    for (std::size_t i = 0; i < part.chunks.size(); ++i) {
+      const std::int32_t row = part.chunks[i].row;
+      if (row == last || std::isfinite(part.partial[i])) continue;
+      paths.push_back(entries_[static_cast<std::size_t>(row)].path);
+      last = row;
+    }
+  }
+  return paths;
+}
+
+void UpdateTable::fill_missing_gradients() {
+  for (const Entry& entry : entries_) {
+    const Array& data = entry.param->data();
+    if (!data.defined() || entry.param->grad().defined()) continue;
+    entry.param->set_grad(Variable(filled(data.shape(), data.dtype(), data.device(), 0)));
+  }
+}
+
+}  // namespace chainrule
