@@ -98,7 +98,7 @@ CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
 
 // Adds up what the threads of a block found, always in the same order; the result is thread 0's.
 template <int count, class Join>
-CR_INLINE void join_block(double (&values)[count], const Join& join) {
+__device__ inline void join_block(double (&values)[count], const Join& join) {
   __shared__ double shared[kThreads];
   const unsigned t = threadIdx.x;
   for (int k = 0; k < count; ++k) {
