@@ -6,6 +6,7 @@
 #include <string>
 
 #include "chainrule/core/error.h"
+#include "expression.h"
 #include "update.h"
 #include "variable.h"
 
@@ -18,6 +19,9 @@ Value value_from_python(py::handle object) {
   PyObject* p = object.ptr();
   if (PyFloat_CheckExact(p)) return Value::real(PyFloat_AS_DOUBLE(p));
   if (PyBool_Check(p)) return {Value::Kind::boolean, true, p == Py_True ? 1.0 : 0.0, {}};
+  if (py::isinstance<Expression>(object)) {
+    return Value::of_expression(object.cast<Ref<Expression>>());
+  }
   Value value{Value::Kind::object, false, 0, HostObject(object.inc_ref().ptr())};
   // Strings have no __float__, but float() reads them; they are no numbers here.
   if (PyNumber_Check(p) && !PyComplex_Check(p)) {
@@ -35,6 +39,7 @@ Value value_from_python(py::handle object) {
   return value;
 }
 
+// As it was set.
 py::object value_to_python(const Value& value) {
   switch (value.kind) {
     case Value::Kind::real:
@@ -45,18 +50,46 @@ py::object value_to_python(const Value& value) {
       return py::bool_(value.number != 0);
     case Value::Kind::object:
       return py::reinterpret_borrow<py::object>(static_cast<PyObject*>(value.object.get()));
+    case Value::Kind::expression:
+      return py::cast(value.expression);
   }
   return py::float_(value.number);
+}
+
+// As it is now.
+py::object present(const Hyperparameter& self, Name name, const Value& value) {
+  if (value.kind != Value::Kind::expression) return value_to_python(value);
+  return py::float_(self.evaluate(name));
 }
 
 py::object get(const Hyperparameter& self, const std::string& name) {
   const Value* value = self.find(intern(name));
   if (!value) throw AttributeError(self.unknown(name));
+  return present(self, intern(name), *value);
+}
+
+py::object get_expression(const Hyperparameter& self, const std::string& name) {
+  const Value* value = self.find(intern(name));
+  if (!value) throw AttributeError(self.unknown(name));
   return value_to_python(*value);
 }
 
-void set(Hyperparameter& self, const std::string& name, py::handle object) {
+// (value as it was set here, its origin or None); None where it is not set here.
+py::object own(const Hyperparameter& self, const std::string& name) {
+  for (const auto& [held, value] : self.own()) {
+    if (*held != name) continue;
+    const py::object origin = value.origin ? py::object(py::str(*value.origin)) : py::none();
+    return py::make_tuple(value_to_python(value), origin);
+  }
+  return py::none();
+}
+
+void set_from(Hyperparameter& self,
+              const std::string& name,
+              py::handle object,
+              const std::optional<std::string>& origin) {
   Value value = value_from_python(object);
+  if (origin) value.origin = intern(*origin);
   if (self.strict() && self.strict()->find_field(intern(name)) >= 0 && !value.numeric) {
     throw TypeError(cat("[hyperparam] '", name, "' of ", self.strict()->name, " is no number: got ",
                         py::repr(object).cast<std::string>()));
@@ -64,9 +97,13 @@ void set(Hyperparameter& self, const std::string& name, py::handle object) {
   self.set(intern(name), std::move(value));
 }
 
+void set(Hyperparameter& self, const std::string& name, py::handle object) {
+  set_from(self, name, object, std::nullopt);
+}
+
 py::dict get_dict(const Hyperparameter& self) {
   py::dict out;
-  for (const auto& [name, value] : self.items()) out[py::str(*name)] = value_to_python(*value);
+  for (const auto& [name, value] : self.items()) out[py::str(*name)] = present(self, name, *value);
   return out;
 }
 
@@ -77,7 +114,7 @@ std::string repr(const Hyperparameter& self) {
   std::string out = "Hyperparameter(";
   for (std::size_t i = 0; i < items.size(); ++i) {
     out += (i ? ", " : "") + *items[i].first + "=" +
-           py::str(value_to_python(*items[i].second)).cast<std::string>();
+           py::str(present(self, items[i].first, *items[i].second)).cast<std::string>();
   }
   return out + ")";
 }
@@ -89,20 +126,26 @@ Ref<Hyperparameter> make(const std::optional<Ref<Hyperparameter>>& parent,
       algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
 }
 
-// Copies and pickles: the parent goes along, as an object of its own.
+// Copies and pickles: the parent goes along, as an object of its own, and so does the clock.
 py::tuple save(const Hyperparameter& self) {
-  py::dict own;
-  for (const auto& [name, value] : self.own()) own[py::str(*name)] = value_to_python(value);
+  py::list own;
+  for (const auto& [name, value] : self.own()) {
+    const py::object origin = value.origin ? py::object(py::str(*value.origin)) : py::none();
+    own.append(py::make_tuple(*name, value_to_python(value), origin));
+  }
   const py::object strict =
       self.strict() ? py::object(py::str(self.strict()->name)) : py::object(py::none());
-  return py::make_tuple(self.parent(), strict, own);
+  return py::make_tuple(self.parent(), strict, own, self.own_clock());
 }
 
 Ref<Hyperparameter> restore(const py::tuple& saved) {
   auto out = make(saved[0].cast<Ref<Hyperparameter>>(), saved[1]);
-  for (const auto& [name, value] : saved[2].cast<py::dict>()) {
-    set(*out, name.cast<std::string>(), value);
+  for (const py::handle entry : saved[2]) {
+    const auto [name, value, origin] =
+        entry.cast<std::tuple<std::string, py::object, std::optional<std::string>>>();
+    set_from(*out, name, value, origin);
   }
+  out->set_clock(saved[3].cast<Ref<Clock>>());
   return out;
 }
 
@@ -137,6 +180,15 @@ void bind_hyperparameter(py::module_& m) {
           "Where values that are not set here come from, or None.")
       .def("get_dict", &get_dict,
            "All entries that can be read here, inherited ones included, as a dict.")
+      .def("get_expression", &get_expression, py::arg("name"),
+           "What an entry was set to, here or in the nearest ancestor: the expression where\n"
+           "reading the attribute gives today's number.")
+      .def("_set", &set_from, py::arg("name"), py::arg("value"), py::arg("origin"),
+           "Sets an entry and says who did.")
+      .def("_own", &own, py::arg("name"))
+      .def("_set_clock", &Hyperparameter::set_clock, py::arg("clock"),
+           "Says which count expressions follow, here and in what has this as a parent.")
+      .def_property_readonly("_step", &Hyperparameter::step)
       .def("__getattr__", &get)
       .def("__setattr__", &set)
       .def("__delattr__",

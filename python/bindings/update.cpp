@@ -5,6 +5,7 @@
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/update_table.h"
+#include "expression.h"
 #include "numpy_array.h"
 #include "variable.h"
 
@@ -47,6 +48,15 @@ void run_one(py::handle param, const Ref<UpdateRule>& rule, const UpdateOptions&
   const Ref<VariableImpl> impl = parameter_from(param);
   table.add(impl, rule, label_of(*impl), false);
   run_step(table, options);
+  table.settle();
+}
+
+void set_enabled(UpdateRule& self, py::handle enabled) {
+  if (py::isinstance<Expression>(enabled)) {
+    self.set_enabled(enabled.cast<Ref<Expression>>());
+  } else {
+    self.set_enabled(enabled.cast<bool>());
+  }
 }
 
 int place_of_state(const UpdateRule& rule, const std::string& name) {
@@ -144,8 +154,20 @@ void bind_rule(py::module_& m) {
                                          hyperparam);
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
-      .def_readwrite("t", &UpdateRule::t, "Number of updates so far.")
-      .def_readwrite("_enabled", &UpdateRule::enabled)
+      .def_property(
+          "t", [](const UpdateRule& self) { return self.t; }, &UpdateRule::set_t,
+          "Number of updates so far.")
+      .def_property(
+          "_enabled",
+          [](UpdateRule& self) {
+            self.refresh_enabled();
+            return self.enabled;
+          },
+          &set_enabled)
+      .def_property_readonly("_enabled_when",
+                             [](const UpdateRule& self) { return self.enabled_when(); })
+      .def("_begin_update", &UpdateRule::begin_update)
+      .def("_end_update", &UpdateRule::end_update)
       .def_property(
           "hyperparam", [](const UpdateRule& self) { return self.hyperparam(); },
           [](UpdateRule& self, const Ref<Hyperparameter>& hyperparam) {
@@ -239,6 +261,9 @@ void bind_hook(py::module_& m) {
 struct Table {
   UpdateTable rows;
   UpdateOptions options;
+  Ref<Clock> clock;
+
+  explicit Table(Ref<Clock> counting) : rows(counting), clock(std::move(counting)) {}
 
   const UpdateOptions& for_step(double loss_scale, bool chainer) {
     options.loss_scale = loss_scale;
@@ -249,7 +274,7 @@ struct Table {
 
 void bind_table(py::module_& m) {
   py::class_<Table>(m, "UpdateTable")
-      .def(py::init<>())
+      .def(py::init<Ref<Clock>>(), py::arg("clock") = py::none())
       .def("clear", [](Table& self) { self.rows.clear(); })
       .def(
           "add",
@@ -271,6 +296,17 @@ void bind_table(py::module_& m) {
             run_step(self.rows, self.for_step(loss_scale, chainer));
           },
           py::arg("loss_scale"), py::arg("chainer"), "One update of all rows.")
+      .def(
+          "step_and_count",
+          [](Table& self, double loss_scale) {
+            run_step(self.rows, self.for_step(loss_scale, false));
+            ++self.clock->t;
+            self.rows.settle();
+          },
+          py::arg("loss_scale"), "An update of an optimizer with nothing but rows.")
+      .def(
+          "settle", [](Table& self) { self.rows.settle(); },
+          "Switches rules on and off as their expressions say for the next step.")
       .def(
           "check",
           [](Table& self, double loss_scale, bool chainer) {
@@ -301,6 +337,7 @@ void bind_table(py::module_& m) {
 }  // namespace
 
 void bind_update(py::module_& m) {
+  bind_expression(m);
   bind_hyperparameter(m);
   bind_hook(m);
   bind_rule(m);

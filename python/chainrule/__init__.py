@@ -13,6 +13,7 @@ from chainrule import (
     optimizer,
     optimizer_hooks,
     optimizers,
+    schedules,
     serializers,
     utils,
 )
@@ -52,6 +53,7 @@ from chainrule.reporter import (
     report,
     report_scope,
 )
+from chainrule.schedules import inherit
 from chainrule.sequential import Sequential
 from chainrule.serializer import AbstractSerializer, Deserializer, Serializer
 from chainrule.variable import Parameter, as_array, as_variable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -466,6 +466,135 @@ class NodeHandle:
         """
         Length of the longest chain of operations that led here.
         """
+class Clock:
+    """
+    The count of an optimizer's updates.
+    """
+    def __getstate__(self) -> int:
+        ...
+    def __init__(self) -> None:
+        ...
+    def __setstate__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def begin(self) -> None:
+        """
+        Counts an update that is on its way.
+        """
+    def end(self) -> None:
+        """
+        To be called when it is over.
+        """
+    @property
+    def step(self) -> int:
+        """
+        Updates before the present or next one: what expressions see.
+        """
+    @property
+    def t(self) -> int:
+        """
+        Updates so far.
+        """
+    @t.setter
+    def t(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+class Expression:
+    """
+    A value that is computed at each step: see :mod:`chainrule.schedules`.
+    
+    Made by the functions there, by arithmetic and by comparisons, which give 1.0 or 0.0;
+    ``&``, ``|`` and ``~`` combine what is zero or not. Calling it gives its number at a step.
+    
+    Example:
+        >>> from chainrule.schedules import cosine, warmup
+        >>> rate = warmup(10) * cosine(1.0, 0.0, 100)
+        >>> rate, rate(50)
+        (warmup(10) * cosine(1.0, 0.0, 100), 0.5)
+    """
+    __array_ufunc__ = None
+    @staticmethod
+    def _make(op: str, args: collections.abc.Sequence[Expression | float], numbers: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> Expression:
+        ...
+    @staticmethod
+    def from_data(data: typing.Any) -> Expression:
+        """
+        The expression that `to_data` was called on, bit for bit.
+        """
+    def __add__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __and__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __bool__(self) -> bool:
+        ...
+    def __call__(self, step: typing.SupportsInt | typing.SupportsIndex, inherit: typing.SupportsFloat | typing.SupportsIndex | None = None) -> float:
+        """
+        The number at a step, where the parent has the number `inherit`.
+        """
+    def __copy__(self) -> Expression:
+        ...
+    def __deepcopy__(self, arg0: typing.Any) -> Expression:
+        ...
+    def __eq__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __ge__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __getstate__(self) -> tuple[typing.Any]:
+        ...
+    def __gt__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __invert__(self) -> Expression:
+        ...
+    def __le__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __lt__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __mul__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __ne__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __neg__(self) -> Expression:
+        ...
+    def __or__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __pos__(self) -> Expression:
+        ...
+    def __pow__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __radd__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __rmul__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __rpow__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __rsub__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __rtruediv__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def __sub__(self, arg0: Expression | float) -> Expression:
+        ...
+    def __truediv__(self, arg0: Expression | float) -> Expression:
+        ...
+    def _text(self, inherited: str = 'inherit') -> str:
+        ...
+    def to_data(self) -> typing.Any:
+        """
+        Plain data: numbers, and dicts of one op's name and its parts.
+        """
+    @property
+    def uses_inherit(self) -> bool:
+        """
+        Whether the number depends on the parent's.
+        """
+    @property
+    def uses_step(self) -> bool:
+        """
+        Whether the number depends on the step.
+        """
 class Hyperparameter:
     """
     Named values of an optimizer or of one update rule.
@@ -507,10 +636,28 @@ class Hyperparameter:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    def _own(self, name: str) -> typing.Any:
+        ...
+    def _set(self, name: str, value: typing.Any, origin: str | None) -> None:
+        """
+        Sets an entry and says who did.
+        """
+    def _set_clock(self, clock: Clock) -> None:
+        """
+        Says which count expressions follow, here and in what has this as a parent.
+        """
     def get_dict(self) -> dict:
         """
         All entries that can be read here, inherited ones included, as a dict.
         """
+    def get_expression(self, name: str) -> typing.Any:
+        """
+        What an entry was set to, here or in the nearest ancestor: the expression where
+        reading the attribute gives today's number.
+        """
+    @property
+    def _step(self) -> int:
+        ...
     @property
     def parent(self) -> Hyperparameter:
         """
@@ -532,7 +679,6 @@ class GradientHook:
     def _b(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class UpdateRule:
-    _enabled: bool
     _fp32_update: bool
     _observed: bool
     def __init__(self, algorithm: str | None, hyperparam: Hyperparameter) -> None:
@@ -541,7 +687,11 @@ class UpdateRule:
         """
         Takes down what the rule remembers of its first values.
         """
+    def _begin_update(self) -> None:
+        ...
     def _clear_states(self) -> None:
+        ...
+    def _end_update(self) -> None:
         ...
     def _get_state(self, arg0: str) -> typing.Any:
         ...
@@ -567,6 +717,15 @@ class UpdateRule:
         """
     @property
     def _all_state_names(self) -> list[str]:
+        ...
+    @property
+    def _enabled(self) -> bool:
+        ...
+    @_enabled.setter
+    def _enabled(self, arg1: typing.Any) -> None:
+        ...
+    @property
+    def _enabled_when(self) -> Expression:
         ...
     @property
     def _has_states(self) -> bool:
@@ -604,10 +763,10 @@ class UpdateRule:
         Number of updates so far.
         """
     @t.setter
-    def t(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def t(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
 class UpdateTable:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = None) -> None:
         ...
     def __len__(self) -> int:
         ...
@@ -627,9 +786,17 @@ class UpdateTable:
         """
         Paths of parameters whose gradient is not finite.
         """
+    def settle(self) -> None:
+        """
+        Switches rules on and off as their expressions say for the next step.
+        """
     def step(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
         """
         One update of all rows.
+        """
+    def step_and_count(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        An update of an optimizer with nothing but rows.
         """
     def unscale(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
         """
@@ -792,6 +959,10 @@ def moveaxis(x: Variable | numpy.ndarray | numpy.generic | float | None, source:
     ...
 def multiply(a: typing.Any, b: typing.Any) -> Variable:
     ...
+def nearest(text: str, known: collections.abc.Sequence[str]) -> str:
+    """
+    The one of `known` that is spelled most like `text`, or an empty string.
+    """
 def negative(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
 def not_equal(a: typing.Any, b: typing.Any) -> Variable:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chainrule import _core
+from chainrule._explain import explain
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
 from chainrule.link import Link
@@ -23,13 +24,11 @@ class Optimizer:
 
     Attributes:
         target: The link whose parameters are updated; set by :meth:`setup`.
-        t: Number of updates so far.
         epoch: Number of epochs so far; see :meth:`new_epoch`.
         use_auto_new_epoch: Whether an updater calls :meth:`new_epoch`.
     """
 
     target: Link | None = None
-    t = 0
     epoch = 0
     use_auto_new_epoch = False
     _hookable: Hookable | None = None
@@ -39,6 +38,28 @@ class Optimizer:
     _loss_scaling_isnan = False
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
+    _own_clock: _core.Clock | None = None
+
+    @property
+    def _clock(self) -> _core.Clock:
+        """The count of updates; its rules have the same one."""
+        if self._own_clock is None:
+            self._own_clock = _core.Clock()
+        return self._own_clock
+
+    @property
+    def t(self) -> int:
+        """Number of updates so far: the step that expressions are evaluated at."""
+        return self._clock.t
+
+    @t.setter
+    def t(self, t: int) -> None:
+        self._clock.t = t
+        if self.target is not None:
+            for param in self.target.params():
+                refresh = getattr(param.update_rule, "_refresh_enabled", None)
+                if refresh is not None:
+                    refresh()
 
     def setup(self: _Self, link: Link) -> _Self:
         """Choose the link to update, and start counting anew.
@@ -174,6 +195,33 @@ class Optimizer:
             rule = getattr(param, "update_rule", None)
             if rule is not None:
                 rule.serialize(serializer[path])
+
+    def explain(self, path: str, name: str) -> str:
+        """Say what a value of a parameter is now, how it comes about, and who set it.
+
+        Args:
+            path: The parameter's path, as ``target.namedparams()`` has it.
+            name: A hyperparameter, or ``'enabled'``.
+
+        Returns:
+            A line of text: number, formula with the numbers that go into it, origin.
+
+        Raises:
+            AttributeError: If the parameter's rule has no such value.
+            KeyError: If there is no such parameter, or it has no rule.
+            RuntimeError: If :meth:`setup` was not called yet.
+
+        Example:
+            >>> import chainrule
+            >>> from chainrule import optimizers, schedules
+            >>> link = chainrule.links.Linear(2, 3)
+            >>> optimizer = optimizers.SGD(schedules.linear(1.0, 0.0, 100)).setup(link)
+            >>> link.W.update_rule.hyperparam.lr = chainrule.inherit * 0.5
+            >>> optimizer.t = 50
+            >>> optimizer.explain('/W', 'lr')
+            '0.25 = inherit(0.5 = linear(1.0, 0.0, 100) at step 50) * 0.5, set on the rule'
+        """
+        return explain(self, path, name)
 
     def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.

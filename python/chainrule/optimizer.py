@@ -76,6 +76,7 @@ class GradientMethod(Optimizer):
         super().__init__()
         strict = self._rule_class._algorithm if self._strict and self._rule_class else None
         self.hyperparam = Hyperparameter._make(None, strict)
+        self.hyperparam._set_clock(self._clock)
         self._use_fp32_update = False
 
     def setup(self: _Self, link: Link) -> _Self:
@@ -103,7 +104,7 @@ class GradientMethod(Optimizer):
             if self._use_fp32_update:
                 rule.use_fp32_update()
             if isinstance(before, UpdateRule) and not config.chainer_semantics:
-                rule.enabled = before.enabled
+                rule._take_enabled(before)
                 rule._hookable.take(before._hookable)
                 rule._sort_hooks()
             param.update_rule = rule
@@ -129,7 +130,7 @@ class GradientMethod(Optimizer):
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
         version = _core.structure_version()
-        table = _core.UpdateTable()
+        table = _core.UpdateTable(self._clock)
         in_python = []
         seen: set[int] = set()
         for path, param in self.target.namedparams():
@@ -179,8 +180,7 @@ class GradientMethod(Optimizer):
             self._build()
         chainer = config.chainer_semantics
         if self._plain and not chainer:
-            self._table.step(scale, False)
-            self.t += 1
+            self._table.step_and_count(scale)
         else:
             self._update_in_steps(scale, chainer)
 
@@ -211,15 +211,20 @@ class GradientMethod(Optimizer):
                 table.unscale(scale, False)
                 scale = 1.0
             self.call_hooks("pre")
-        self.t += 1
-        if safe:
-            table.step(scale, chainer)
-            for param, rule in self._in_python:
-                rule.update(param)
-        if chainer:
-            self.reallocate_cleared_grads()
-        self.call_hooks("post")
-        self.update_loss_scale()
+        clock = self._clock
+        clock.begin()
+        try:
+            if safe:
+                table.step(scale, chainer)
+                for param, rule in self._in_python:
+                    rule.update(param)
+            if chainer:
+                self.reallocate_cleared_grads()
+            self.call_hooks("post")
+            self.update_loss_scale()
+        finally:
+            clock.end()
+            table.settle()
 
     def call_hook(self, hook: Callable[..., Any]) -> None:
         """Call one hook, for all parameters or once.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from chainrule import _core
-from chainrule._core import Hyperparameter, Variable
+from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
@@ -92,7 +92,7 @@ class UpdateRule(_core.UpdateRule):
 
     Attributes:
         enabled (bool): Whether the parameter is updated. No gradient is computed for a parameter
-            whose rule is off, from the next forward pass on.
+            whose rule is off, from the next forward pass on. May be set to an expression.
         hyperparam (Hyperparameter): The values of this rule.
         t (int): Number of updates so far.
 
@@ -116,6 +116,7 @@ class UpdateRule(_core.UpdateRule):
     _strict: ClassVar[bool] = False
     _runs_in_python: ClassVar[bool] = True
     _params: tuple[weakref.ref[Parameter], ...] = ()
+    _enabled_origin: str | None = None
 
     def __init_subclass__(cls, algorithm: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -158,18 +159,43 @@ class UpdateRule(_core.UpdateRule):
 
     @property
     def enabled(self) -> bool:
-        """Whether the parameter is updated."""
+        """Whether the parameter is updated.
+
+        May be set to an expression of :mod:`chainrule.schedules`, which is on where it is not zero:
+        ``rule.enabled = after(1000)``. Read, it is what it is now.
+        """
         return self._enabled
 
     @enabled.setter
-    def enabled(self, enabled: bool) -> None:
-        self._enabled = bool(enabled)
+    def enabled(self, enabled: bool | Expression) -> None:
+        self._set_enabled(enabled, None)
+
+    def _set_enabled(self, enabled: bool | Expression, origin: str | None) -> None:
+        """Set :attr:`enabled` and say who did."""
+        self._enabled = enabled if isinstance(enabled, Expression) else bool(enabled)
+        self._enabled_origin = origin
         if not config.chainer_semantics:
-            for reference in self._params:
-                param = reference()
-                if param is not None and param._update_rule is self:
-                    param._update_enabled = self._enabled
-                    param.frozen = not self._enabled
+            for param in self._own_params():
+                # What an expression says is no standing order.
+                param._update_enabled = self._enabled_when is not None or self._enabled
+                param.frozen = not self._enabled
+
+    def _take_enabled(self, other: UpdateRule) -> None:
+        """Be on and off as another rule is."""
+        when = other._enabled_when
+        self._set_enabled(other.enabled if when is None else when, other._enabled_origin)
+
+    def _refresh_enabled(self) -> None:
+        """Follow the expression, if there is one, to a step that was set."""
+        if self._enabled_when is not None and not config.chainer_semantics:
+            for param in self._own_params():
+                param.frozen = not self._enabled
+
+    def _own_params(self) -> Iterator[Parameter]:
+        for reference in self._params:
+            param = reference()
+            if param is not None and param._update_rule is self:
+                yield param
 
     def _attach(self, param: Parameter) -> None:
         """Learn whose rule this is."""
@@ -256,7 +282,14 @@ class UpdateRule(_core.UpdateRule):
             if not config.chainer_semantics:
                 return
             param.zerograd()
-        self.t += 1
+        self._begin_update()
+        try:
+            self._update_in_python(param, initialized)
+        finally:
+            self._end_update()
+            self._refresh_enabled()
+
+    def _update_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param
         master = initialized and self._fp32_update and param.dtype.itemsize == 2
         if master:
@@ -412,7 +445,7 @@ class UpdateRule(_core.UpdateRule):
         return {
             "hyperparam": self.hyperparam,
             "t": self.t,
-            "enabled": self.enabled,
+            "enabled": self.enabled if self._enabled_when is None else self._enabled_when,
             "fp32_update": self._fp32_update,
             "scalars": self._scalars,
             "state": None if self.state is None else dict(self.state),

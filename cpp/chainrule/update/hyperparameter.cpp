@@ -13,6 +13,19 @@ Value Value::of_field(const update::Field& field) {
   return {kind, true, field.value, {}};
 }
 
+Value Value::of_expression(Ref<Expression> expression) {
+  return {Kind::expression, true, 0, {}, std::move(expression)};
+}
+
+Hyperparameter::Hyperparameter(Ref<Hyperparameter> parent, const Algorithm* strict)
+    : parent_(std::move(parent)), strict_(strict) {
+  if (parent_) depth_ = parent_->depth_ + 1;
+  if (depth_ > kMaxDepth) {
+    throw ValueError(
+        cat("[hyperparam] too many ancestors: got ", depth_, ", expected at most ", kMaxDepth));
+  }
+}
+
 const Value* Hyperparameter::find(Name name) const {
   for (const Hyperparameter* h = this; h; h = h->parent_.get()) {
     for (const auto& [own, value] : h->values_) {
@@ -24,6 +37,10 @@ const Value* Hyperparameter::find(Name name) const {
 
 void Hyperparameter::set(Name name, Value value) {
   if (strict_ && strict_->find_field(name) < 0) throw AttributeError(unknown(*name));
+  if (value.kind == Value::Kind::expression && value.expression->uses_inherit() && !parent_) {
+    throw ValueError(cat("[hyperparam] '", *name, "' has no parent to inherit from: got '",
+                         value.expression->text(), "'"));
+  }
   ++version_;
   for (auto& [own, held] : values_) {
     if (own == name) {
@@ -32,6 +49,46 @@ void Hyperparameter::set(Name name, Value value) {
     }
   }
   values_.emplace_back(name, std::move(value));
+}
+
+std::vector<const Value*> Hyperparameter::lineage(Name name) const {
+  std::vector<const Value*> out;
+  for (const Hyperparameter* h = this; h; h = h->parent_.get()) {
+    for (const auto& [own, value] : h->values_) {
+      if (own != name) continue;
+      out.push_back(&value);
+      if (value.kind != Value::Kind::expression || !value.expression->uses_inherit()) return out;
+    }
+  }
+  return out;
+}
+
+double Hyperparameter::evaluate(Name name) const {
+  const std::vector<const Value*> values = lineage(name);
+  if (values.empty()) throw AttributeError(unknown(*name));
+  double number = 0;
+  for (auto at = values.rbegin(); at != values.rend(); ++at) {
+    const Value& value = **at;
+    if (!value.numeric) {
+      throw TypeError(cat("[hyperparam] '", *name, "' of the parent is no number to inherit"));
+    }
+    if (value.kind != Value::Kind::expression) {
+      number = value.number;
+    } else if (value.expression->uses_inherit() && at == values.rbegin()) {
+      throw AttributeError(cat("[hyperparam] no parent has '", *name, "' to inherit: got '",
+                               value.expression->text(), "'"));
+    } else {
+      number = value.expression->evaluate(step(), number);
+    }
+  }
+  return number;
+}
+
+const Clock* Hyperparameter::clock() const {
+  for (const Hyperparameter* h = this; h; h = h->parent_.get()) {
+    if (h->clock_) return h->clock_.get();
+  }
+  return nullptr;
 }
 
 bool Hyperparameter::erase(Name name) {
@@ -72,8 +129,11 @@ std::string Hyperparameter::unknown(std::string_view name) const {
 
 Ref<Hyperparameter> default_hyperparameter(const Algorithm& algorithm) {
   auto out = make_ref<Hyperparameter>(nullptr, &algorithm);
+  const Name origin = intern("default of " + algorithm.name);
   for (const update::Field& field : algorithm.fields) {
-    out->set(intern(field.name), Value::of_field(field));
+    Value value = Value::of_field(field);
+    value.origin = origin;
+    out->set(intern(field.name), std::move(value));
   }
   return out;
 }

@@ -8,7 +8,12 @@
 namespace chainrule {
 
 UpdateRule::UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam)
-    : hyperparam_(std::move(hyperparam)), algorithm_(algorithm) {}
+    : hyperparam_(std::move(hyperparam)), algorithm_(algorithm) {
+  if (!hyperparam_->clock()) {
+    own_clock_ = make_ref<Clock>();
+    hyperparam_->set_clock(own_clock_);
+  }
+}
 
 void UpdateRule::begin() {
   if (algorithm_ && algorithm_->begin) {
@@ -17,9 +22,62 @@ void UpdateRule::begin() {
 }
 
 void UpdateRule::set_hyperparam(Ref<Hyperparameter> hyperparam) {
+  if (const Ref<Clock>& clock = hyperparam_->own_clock()) hyperparam->set_clock(clock);
   hyperparam_ = std::move(hyperparam);
   version_ = -1;
   ++revision_;
+}
+
+void UpdateRule::set_clock(const Ref<Clock>& clock) {
+  hyperparam_->set_clock(clock);
+  own_clock_ = {};
+}
+
+void UpdateRule::set_t(std::int64_t updates) {
+  t = updates;
+  if (own_clock_) own_clock_->t = updates;
+}
+
+void UpdateRule::count() { set_t(t + 1); }
+
+void UpdateRule::begin_update() {
+  if (own_clock_) own_clock_->begin();
+  ++t;
+}
+
+void UpdateRule::end_update() {
+  if (!own_clock_) return;
+  own_clock_->end();
+  refresh_enabled();
+}
+
+void UpdateRule::set_enabled(Ref<Expression> when) {
+  if (when->uses_inherit()) {
+    throw ValueError(
+        cat("[update] 'enabled' has no parent to inherit from: got '", when->text(), "'"));
+  }
+  enabled_when_ = std::move(when);
+  refresh_enabled();
+}
+
+void UpdateRule::set_enabled(bool on) {
+  enabled_when_ = {};
+  enabled = on;
+}
+
+bool UpdateRule::refresh_enabled() {
+  if (!enabled_when_) return true;
+  const double number = enabled_when_->evaluate(step(), 0);
+  if (!std::isfinite(number)) return false;
+  enabled = number != 0;
+  return true;
+}
+
+void UpdateRule::require_enabled(const std::string& label) {
+  if (refresh_enabled()) return;
+  throw ValueError(cat("[update] ", label, ": 'enabled' is not finite: got ",
+                       number_text(enabled_when_->evaluate(step(), 0)), " = ",
+                       enabled_when_->text(), " at step ", step()));
 }
 
 void UpdateRule::set_state(int place, Array state) {
@@ -31,33 +89,95 @@ const UpdateRule::Resolved& UpdateRule::resolve(const std::string& label) {
   if (const std::int64_t version = hyperparam_->version(); version != version_) [[unlikely]] {
     look_up(label);
     version_ = version;
+  } else if (!varying_.empty() && step() != step_) {
+    version_ = -1;
+    evaluate(label);
+    version_ = version;
   }
   return resolved_;
 }
 
 void UpdateRule::look_up(const std::string& label) {
   version_ = -1;
+  varying_.clear();
+  for (std::size_t i = 0; i < algorithm_->fields.size(); ++i) look_up(i, label);
+  evaluate(label);
+}
+
+void UpdateRule::look_up(std::size_t field, const std::string& label) {
+  const Name name = algorithm_->field_names[field];
+  const auto fail = [&](const char* what) {
+    return cat("[update] ", label, ": hyperparameter '", *name, "' of ", algorithm_->name, what);
+  };
+  const std::vector<const Value*> values = hyperparam_->lineage(name);
+  if (values.empty()) throw AttributeError(fail(" is not set"));
+  double number = 0;
+  Varying varying{field, 0, {}};
+  for (auto at = values.rbegin(); at != values.rend(); ++at) {
+    const Value& value = **at;
+    if (!value.numeric) throw TypeError(fail(" is no number"));
+    if (value.kind != Value::Kind::expression) {
+      number = value.number;
+      continue;
+    }
+    const Ref<Expression>& expression = value.expression;
+    if (expression->uses_inherit() && at == values.rbegin()) {
+      throw AttributeError(
+          cat(fail(" has no parent to inherit from: got '"), expression->text(), "'"));
+    }
+    if (!varying.chain.empty() || expression->uses_step()) {
+      varying.chain.push_back(expression);
+    } else {
+      number = expression->evaluate(0, number);
+    }
+  }
+  if (!varying.chain.empty()) {
+    varying.base = number;
+    varying_.push_back(std::move(varying));
+    return;
+  }
+  if (!std::isfinite(number)) {
+    const Value& value = *values.front();
+    const std::string from = value.expression ? " = " + value.expression->text() : std::string();
+    throw ValueError(cat(fail(" is not finite: got "), number, from));
+  }
+  resolved_.values[field] = number;
+}
+
+void UpdateRule::evaluate(const std::string& label) {
+  step_ = step();
+  for (const Varying& varying : varying_) {
+    double number = varying.base;
+    for (const Ref<Expression>& expression : varying.chain) {
+      number = expression->evaluate(step_, number);
+    }
+    if (!std::isfinite(number)) {
+      throw ValueError(cat("[update] ", label, ": hyperparameter '",
+                           *algorithm_->field_names[varying.field], "' of ", algorithm_->name,
+                           " is not finite: got ", number_text(number), " = ",
+                           varying.chain.back()->text(), " at step ", step_));
+    }
+    resolved_.values[varying.field] = number;
+  }
   resolved_.vanishing = false;
   for (std::size_t i = 0; i < algorithm_->fields.size(); ++i) {
-    const Name name = algorithm_->field_names[i];
-    const Value* value = hyperparam_->find(name);
-    if (!value) {
-      throw AttributeError(cat("[update] ", label, ": hyperparameter '", *name, "' of ",
-                               algorithm_->name, " is not set"));
-    }
-    if (!value->numeric) {
-      throw TypeError(cat("[update] ", label, ": hyperparameter '", *name, "' of ",
-                          algorithm_->name, " is no number"));
-    }
-    if (!std::isfinite(value->number)) {
-      throw ValueError(cat("[update] ", label, ": hyperparameter '", *name, "' of ",
-                           algorithm_->name, " is not finite: got ", value->number));
-    }
-    resolved_.values[i] = value->number;
+    const double number = resolved_.values[i];
     resolved_.vanishing |= algorithm_->fields[i].kind == update::FieldKind::vanishing &&
-                           value->number != 0 && static_cast<float>(value->number) == 0;
+                           number != 0 && static_cast<float>(number) == 0;
   }
   resolved_.variant = &algorithm_->variant(resolved_.values);
+  ++resolutions_;
+}
+
+void UpdateRule::check_expressions(const std::string& label) const {
+  for (const auto& [name, value] : hyperparam_->items()) {
+    if (value->kind != Value::Kind::expression) continue;
+    const double number = hyperparam_->evaluate(name);
+    if (std::isfinite(number)) continue;
+    throw ValueError(cat("[update] ", label, ": hyperparameter '", *name, "' is not finite: got ",
+                         number_text(number), " = ", value->expression->text(), " at step ",
+                         step()));
+  }
 }
 
 bool UpdateRule::has_states() const {

@@ -25,22 +25,45 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   const Ref<Hyperparameter>& hyperparam() const { return hyperparam_; }
   void set_hyperparam(Ref<Hyperparameter> hyperparam);
 
-  std::int64_t t = 0;  // updates so far
-  bool enabled = true;
+  // The count of the optimizer that updates the rule. A rule without one counts for itself.
+  void set_clock(const Ref<Clock>& clock);
+  // What expressions are evaluated at.
+  std::int64_t step() const { return hyperparam_->step(); }
+  // One more update: the second is for who updates in the host language, and needs `t` to count
+  // an update that is not over.
+  void count();
+  void set_t(std::int64_t updates);
+  void begin_update();
+  void end_update();
+
+  std::int64_t t = 0;   // updates so far
+  bool enabled = true;  // today; `enabled_when` says when, where it is set
+  const Ref<Expression>& enabled_when() const { return enabled_when_; }
+  // On where the expression is not zero; throws where it inherits.
+  void set_enabled(Ref<Expression> when);
+  void set_enabled(bool on);
+  // Brings `enabled` up to date; false where the number is not finite, and nothing changes then.
+  bool refresh_enabled();
+  // The same; throws then.
+  void require_enabled(const std::string& label);
+
   bool fp32_update = false;  // half-precision parameters get a float32 master copy
   std::vector<Ref<GradientHook>> hooks;
 
   // The hyperparameters as numbers, in the order of the algorithm's fields; looked up only
-  // when one changed. Throws where one is missing, no number or not finite; `label` names the
-  // parameter in errors.
+  // when one changed, evaluated only when the step is another. Throws where one is missing, no
+  // number or not finite; `label` names the parameter in errors.
   struct Resolved {
     double values[kMaxFields];
     const Algorithm::Variant* variant;
     bool vanishing;  // a value that must not is zero in float32
   };
   const Resolved& resolve(const std::string& label);
-  // Version of the hyperparameters when they were last looked up.
-  std::int64_t version() const { return version_; }
+  // Grows when the numbers are others.
+  std::int64_t version() const { return resolutions_; }
+  // Throws where an expression has no finite number now; for rules without an algorithm, which
+  // read their values in the host language.
+  void check_expressions(const std::string& label) const;
 
   // States by place in the algorithm's list; undefined until the first update.
   const Array& state(int place) const { return states_[place]; }
@@ -68,10 +91,24 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::vector<update::GradientStep> program;
 
  private:
+  // A field whose number depends on the step: expressions, each of which inherits what the one
+  // before it gave, the first of them `base`.
+  struct Varying {
+    std::size_t field;
+    double base;
+    std::vector<Ref<Expression>> chain;
+  };
   void look_up(const std::string& label);
+  void look_up(std::size_t field, const std::string& label);
+  void evaluate(const std::string& label);
 
   std::int64_t revision_ = 0;
-  std::int64_t version_ = -1;
+  std::int64_t resolutions_ = 0;
+  std::int64_t version_ = -1;  // of the hyperparameters when they were last looked up
+  std::int64_t step_ = 0;      // when they were last evaluated
+  std::vector<Varying> varying_;
+  Ref<Expression> enabled_when_;
+  Ref<Clock> own_clock_;
   Ref<Hyperparameter> hyperparam_;
   const Algorithm* algorithm_;
   Resolved resolved_{};

@@ -85,6 +85,7 @@ void UpdateTable::add(Ref<VariableImpl> param,
                          " has the rule of another parameter, but rules keep states: make one "
                          "for each"));
   }
+  if (clock_) rule->set_clock(clock_);
   Entry entry{};
   entry.param = std::move(param);
   entry.rule = std::move(rule);
@@ -159,6 +160,7 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   const bool runs = rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
   const bool hooked =
       (!program_.empty() || options.inspect) && (rule.enabled || options.chainer_order);
+  if (entry.by_host && rule.enabled) rule.check_expressions(entry.path);
   if (!runs && !hooked) return false;
 
   const Array& data = entry.param->data();
@@ -293,6 +295,8 @@ void UpdateTable::prepare(const UpdateOptions& options) {
     throw Error("[update] this optimizer is updating in another thread at this moment");
   }
   detours_.clear();
+  timed_ = false;
+  freezes_ = !options.chainer_order;
   plan_program(options);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -300,6 +304,10 @@ void UpdateTable::prepare(const UpdateOptions& options) {
     if (i + kAhead < entries_.size()) {
       __builtin_prefetch(entries_[i + kAhead].rule.get());
       __builtin_prefetch(entries_[i + kAhead].param.get());
+    }
+    if (entry.rule->enabled_when()) [[unlikely]] {
+      entry.rule->require_enabled(entry.path);
+      timed_ = true;
     }
     const Device before = entry.device;
     const std::int64_t planned = plan_row(entry, rows_[i], options) ? rows_[i].size : -1;

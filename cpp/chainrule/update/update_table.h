@@ -43,6 +43,10 @@ struct UpdateOptions {
 //   finish    counts
 class CHAINRULE_API UpdateTable {
  public:
+  UpdateTable() = default;
+  // The rules that are added follow this count, which `update` and `settle` do not change.
+  explicit UpdateTable(Ref<Clock> clock) : clock_(std::move(clock)) {}
+
   void clear();
   // `path` names the parameter in errors. A rule that `by_host` runs gets its gradient as the
   // hooks leave it, and is left alone otherwise. A variable that is there already is ignored; a
@@ -54,6 +58,9 @@ class CHAINRULE_API UpdateTable {
   void run();
   void finish();
   void update(const UpdateOptions& options);
+  // Switches rules on and off for the step that the clock has reached, and their parameters'
+  // part in graphs with them. To be called when the update has been counted.
+  void settle();
 
   // Elements that the prepared step touches.
   std::int64_t work() const;
@@ -127,6 +134,9 @@ class CHAINRULE_API UpdateTable {
   void* memory_of(const Array& array, bool back);
   update::Batch batch(const Part& part) const;
 
+  Ref<Clock> clock_;
+  bool timed_ = false;  // some rule is switched by an expression
+  bool freezes_ = true;
   std::vector<Entry> entries_;
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;

@@ -194,7 +194,7 @@ void UpdateTable::finish() {
   for (Entry& entry : entries_) {
     if (!entry.counts) continue;
     UpdateRule& rule = *entry.rule;
-    ++rule.t;
+    rule.count();
     if (!rule.algorithm()) continue;
     for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
       rule.scalars[i] = entry.scalars[i];
@@ -206,6 +206,16 @@ void UpdateTable::update(const UpdateOptions& options) {
   prepare(options);
   run();
   finish();
+}
+
+void UpdateTable::settle() {
+  if (!timed_) return;
+  for (const Entry& entry : entries_) {
+    if (!entry.rule->enabled_when()) continue;
+    // What has no finite number is refused by the next update.
+    entry.rule->refresh_enabled();
+    if (freezes_) entry.param->set_frozen(!entry.rule->enabled);
+  }
 }
 
 std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
