@@ -62,7 +62,8 @@ def _formula(
             raise AttributeError(f"[explain] no parent has {name!r} to inherit: got {value!r}")
         inherited = f"inherit({_formula(levels[1:], name, rule)})"
         number = _number(levels[1:], step)
-    return f"{_shown(value(step, number))} = {value._text(inherited)}{_at(value, step)}"
+    # Rounded for the eye; what was set is shown as it is.
+    return f"{value(step, number):.6g} = {value._text(inherited)}{_at(value, step)}"
 
 
 def _number(levels: list[tuple[Hyperparameter, Any, str | None]], step: int) -> float:

@@ -1,13 +1,13 @@
 """Schedules: values that follow the step of the optimizer, or what the parent has.
 
-A hyperparameter, and ``enabled``, may be set to an expression. It is evaluated in C++ at each update,
-at the *step*: the number of updates that the optimizer has done before this one, so that the first
-update sees step 0. :data:`inherit` stands for the value that the parent has under the same name:
-for a parameter's rule, usually the optimizer's. Reading the attribute gives today's number, a float;
-``hyperparam.get_expression(name)`` gives the expression.
+A hyperparameter, and ``enabled``, may be set to an expression. It is evaluated in C++ at each
+update, at the *step*: the number of updates that the optimizer has done before this one, so that
+the first update sees step 0. :data:`inherit` stands for the value that the parent has under the
+same name: for a parameter's rule, usually the optimizer's. Reading the attribute gives today's
+number, a float; ``hyperparam.get_expression(name)`` gives the expression.
 
-Expressions are combined with each other and with numbers by ``+ - * / **`` and comparisons, which give
-1.0 or 0.0; ``&``, ``|`` and ``~`` combine what is on where it is not zero.
+Expressions are combined with each other and with numbers by ``+ - * / **`` and comparisons, which
+give 1.0 or 0.0; ``&``, ``|`` and ``~`` combine what is on where it is not zero.
 
 Example:
     >>> import chainrule

@@ -102,14 +102,15 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void look_up(std::size_t field, const std::string& label);
   void evaluate(const std::string& label);
 
+  // What every update of a familiar row looks at stands together.
   std::int64_t revision_ = 0;
-  std::int64_t resolutions_ = 0;
   std::int64_t version_ = -1;  // of the hyperparameters when they were last looked up
-  std::int64_t step_ = 0;      // when they were last evaluated
-  std::vector<Varying> varying_;
+  std::int64_t resolutions_ = 0;
+  Ref<Hyperparameter> hyperparam_;
   Ref<Expression> enabled_when_;
   Ref<Clock> own_clock_;
-  Ref<Hyperparameter> hyperparam_;
+  std::vector<Varying> varying_;
+  std::int64_t step_ = 0;  // when they were last evaluated
   const Algorithm* algorithm_;
   Resolved resolved_{};
   Array states_[update::kMaxStates];
