@@ -45,6 +45,14 @@ Ref<Expression> reflected(const Ref<Expression>& a, const Operand& b) {
   return Expression::make(op, {b.expression, a});
 }
 
+// Python lets everything be compared for equality.
+template <Op op>
+py::object compared(const Ref<Expression>& a, py::handle b) {
+  const Ref<Expression> other = expression_or_null(b);
+  if (!other) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  return py::cast(Expression::make(op, {a, other}));
+}
+
 Ref<Expression> truth(const Ref<Expression>& e) {
   if (e->op() >= Op::less && e->op() <= Op::not_equal) return e;
   if (e->op() >= Op::after) return e;
@@ -256,8 +264,8 @@ void bind_expression(py::module_& m) {
       .def("__le__", &binary<Op::less_equal>, py::is_operator())
       .def("__gt__", &binary<Op::greater>, py::is_operator())
       .def("__ge__", &binary<Op::greater_equal>, py::is_operator())
-      .def("__eq__", &binary<Op::equal>, py::is_operator())
-      .def("__ne__", &binary<Op::not_equal>, py::is_operator())
+      .def("__eq__", &compared<Op::equal>)
+      .def("__ne__", &compared<Op::not_equal>)
       .def("__and__", &both, py::is_operator())
       .def("__or__", &either, py::is_operator())
       .def("__invert__",

@@ -188,7 +188,6 @@ void bind_hyperparameter(py::module_& m) {
       .def("_own", &own, py::arg("name"))
       .def("_set_clock", &Hyperparameter::set_clock, py::arg("clock"),
            "Says which count expressions follow, here and in what has this as a parent.")
-      .def_property_readonly("_step", &Hyperparameter::step)
       .def("__getattr__", &get)
       .def("__setattr__", &set)
       .def("__delattr__",

@@ -165,7 +165,10 @@ void bind_rule(py::module_& m) {
           },
           &set_enabled)
       .def_property_readonly("_enabled_when",
-                             [](const UpdateRule& self) { return self.enabled_when(); })
+                             [](const UpdateRule& self) {
+                               const Ref<Expression>& when = self.enabled_when();
+                               return when ? std::optional(when) : std::nullopt;
+                             })
       .def("_begin_update", &UpdateRule::begin_update)
       .def("_end_update", &UpdateRule::end_update)
       .def_property(

@@ -533,7 +533,7 @@ class Expression:
         ...
     def __deepcopy__(self, arg0: typing.Any) -> Expression:
         ...
-    def __eq__(self, arg0: Expression | float) -> Expression:
+    def __eq__(self, arg0: typing.Any) -> typing.Any:
         ...
     def __ge__(self, arg0: Expression | float) -> Expression:
         ...
@@ -551,7 +551,7 @@ class Expression:
         ...
     def __mul__(self, arg0: Expression | float) -> Expression:
         ...
-    def __ne__(self, arg0: Expression | float) -> Expression:
+    def __ne__(self, arg0: typing.Any) -> typing.Any:
         ...
     def __neg__(self) -> Expression:
         ...
@@ -656,9 +656,6 @@ class Hyperparameter:
         reading the attribute gives today's number.
         """
     @property
-    def _step(self) -> int:
-        ...
-    @property
     def parent(self) -> Hyperparameter:
         """
         Where values that are not set here come from, or None.
@@ -725,7 +722,7 @@ class UpdateRule:
     def _enabled(self, arg1: typing.Any) -> None:
         ...
     @property
-    def _enabled_when(self) -> Expression:
+    def _enabled_when(self) -> Expression | None:
         ...
     @property
     def _has_states(self) -> bool:

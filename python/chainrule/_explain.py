@@ -48,19 +48,16 @@ def _where(
     return f"set by {origin} on a parent" if origin else "from a parent"
 
 
-def _formula(
-    levels: list[tuple[Hyperparameter, Any, str | None]], name: str, rule: UpdateRule
-) -> str:
+def _formula(levels: list[tuple[Hyperparameter, Any, str | None]], name: str, step: int) -> str:
     """Say what the first level's value is made of: ``0.1`` or ``0.01 = inherit(0.1) * 0.1``."""
     _, value, _ = levels[0]
     if not isinstance(value, Expression):
         return _shown(value)
-    step = rule.hyperparam._step
     inherited, number = "inherit", None
     if value.uses_inherit:
         if len(levels) == 1:
             raise AttributeError(f"[explain] no parent has {name!r} to inherit: got {value!r}")
-        inherited = f"inherit({_formula(levels[1:], name, rule)})"
+        inherited = f"inherit({_formula(levels[1:], name, step)})"
         number = _number(levels[1:], step)
     # Rounded for the eye; what was set is shown as it is.
     return f"{value(step, number):.6g} = {value._text(inherited)}{_at(value, step)}"
@@ -73,11 +70,11 @@ def _number(levels: list[tuple[Hyperparameter, Any, str | None]], step: int) -> 
     return value(step, _number(levels[1:], step) if value.uses_inherit else None)
 
 
-def _explain_enabled(rule: UpdateRule) -> str:
+def _explain_enabled(rule: UpdateRule, step: int) -> str:
     when, origin = rule._enabled_when, rule._enabled_origin
     by = f"set by {origin}" if origin else "set on the rule"
     if when is not None:
-        return f"{rule.enabled} = {when._text()}{_at(when, rule.hyperparam._step)}, {by}"
+        return f"{when(step) != 0} = {when._text()}{_at(when, step)}, {by}"
     return f"{rule.enabled}, {by}" if origin or not rule.enabled else "True"
 
 
@@ -93,8 +90,10 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
     rule: UpdateRule | None = params[path].update_rule
     if rule is None:
         raise KeyError(f"[explain] {path} has no update rule")
+    # A rule that was attached by hand follows the optimizer's count from the next update on.
+    step = optimizer._clock.step
     if name == "enabled":
-        return _explain_enabled(rule)
+        return _explain_enabled(rule, step)
     levels = _levels(rule.hyperparam, name)
     if not levels:
         known = [*rule.hyperparam.get_dict(), "enabled"]
@@ -104,4 +103,4 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
             f"[explain] {path} has no hyperparameter {name!r}{hint} Known: {', '.join(known)}"
         )
     level, _, origin = levels[0]
-    return f"{_formula(levels, name, rule)}, {_where(level, origin, rule, optimizer)}"
+    return f"{_formula(levels, name, step)}, {_where(level, origin, rule, optimizer)}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from chainrule import _core
 from chainrule._explain import explain
@@ -60,6 +61,13 @@ class Optimizer:
                 refresh = getattr(param.update_rule, "_refresh_enabled", None)
                 if refresh is not None:
                     refresh()
+
+    def __copy__(self: _Self) -> _Self:
+        other = type(self).__new__(type(self))
+        other.__dict__.update(cast("dict[str, Any]", self.__reduce_ex__(2)[2]) or {})
+        # As a number is copied, though it is held by an object.
+        other._own_clock = copy.copy(self._clock)
+        return other
 
     def setup(self: _Self, link: Link) -> _Self:
         """Choose the link to update, and start counting anew.

@@ -319,6 +319,11 @@ def test_a_rule_attached_by_hand_follows_the_optimizer_that_updates_it():
         assert alone.hyperparam.lr == t + 1
         alone.update(param)
     assert param.array[0] == -(1 + 2 + 3)
+    alone.hyperparam = chainrule.optimizer.Hyperparameter()
+    alone.hyperparam.lr = step
+    assert alone.hyperparam.lr == 3
+    alone.update(param)
+    assert (param.array[0], alone.hyperparam.lr) == (-9, 4)
 
 
 def test_a_rule_in_python_sees_the_step_that_the_table_sees():
@@ -412,6 +417,8 @@ def test_enabled_survives_copies_and_a_second_setup():
         assert values.lr == cosine(0.1, 0.0, 10)(3) * 0.5
         other.t = 10
         assert (other.lr, values.lr) == (0.0, 0.0)
+    other = copy.copy(optimizer)
+    other.t = 7
     assert optimizer.t == 1  # copies count for themselves
     assert net.first.W.update_rule.enabled is True
 

@@ -9,10 +9,14 @@ namespace chainrule {
 
 UpdateRule::UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam)
     : hyperparam_(std::move(hyperparam)), algorithm_(algorithm) {
-  if (!hyperparam_->clock()) {
-    own_clock_ = make_ref<Clock>();
-    hyperparam_->set_clock(own_clock_);
-  }
+  count_alone();
+}
+
+void UpdateRule::count_alone() {
+  if (hyperparam_->clock()) return;
+  own_clock_ = make_ref<Clock>();
+  own_clock_->t = t;
+  hyperparam_->set_clock(own_clock_);
 }
 
 void UpdateRule::begin() {
@@ -24,6 +28,7 @@ void UpdateRule::begin() {
 void UpdateRule::set_hyperparam(Ref<Hyperparameter> hyperparam) {
   if (const Ref<Clock>& clock = hyperparam_->own_clock()) hyperparam->set_clock(clock);
   hyperparam_ = std::move(hyperparam);
+  count_alone();
   version_ = -1;
   ++revision_;
 }

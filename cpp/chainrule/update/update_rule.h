@@ -29,10 +29,10 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void set_clock(const Ref<Clock>& clock);
   // What expressions are evaluated at.
   std::int64_t step() const { return hyperparam_->step(); }
-  // One more update: the second is for who updates in the host language, and needs `t` to count
-  // an update that is not over.
-  void count();
   void set_t(std::int64_t updates);
+  void count();  // one more update
+  // The same for an update by the host language, whose rules see it counted while it is on its
+  // way.
   void begin_update();
   void end_update();
 
@@ -98,6 +98,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
     double base;
     std::vector<Ref<Expression>> chain;
   };
+  void count_alone();
   void look_up(const std::string& label);
   void look_up(std::size_t field, const std::string& label);
   void evaluate(const std::string& label);
