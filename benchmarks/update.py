@@ -16,6 +16,7 @@ import torch
 import chainrule
 import common
 from chainrule import optimizers
+from chainrule.schedules import cosine, warmup
 
 SMALL = (2000, 256)
 LARGE = 25_000_000
@@ -53,8 +54,8 @@ def gradient(size: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
 
 
-def ours(optimizer, count: int, size: int, own_rates: bool = False):
-    """Update `count` parameters of `size` floats."""
+def ours(optimizer, count: int, size: int, own_rates: bool = False, scheduled: bool = False):
+    """Update `count` parameters of `size` floats, each with a rate of its own if asked for."""
     link = chainrule.ChainList(*(chainrule.Link(w=(size,)) for _ in range(count)))
     optimizer.setup(link)
     for i, param in enumerate(link.params()):
@@ -62,6 +63,9 @@ def ours(optimizer, count: int, size: int, own_rates: bool = False):
         param.grad = gradient(size)
         if own_rates:
             param.update_rule.hyperparam.alpha = 1e-3 * (1 + i / count)
+        if scheduled:
+            rate = warmup(500 + i) * cosine(1e-3 * (1 + i / count), 0.0, 100_000)
+            param.update_rule.hyperparam.alpha = rate
     return optimizer.update
 
 
@@ -106,6 +110,14 @@ def benchmark():
             "chainrule, one tensor": ours(optimizers.Adam(), 1, SMALL[0] * SMALL[1]),
         },
         reach=3,
+    )
+    common.compare(
+        "the same with a schedule each, against a rate each",
+        {
+            "chainrule, schedules": ours(optimizers.Adam(), *SMALL, scheduled=True),
+            "chainrule, rates": ours(optimizers.Adam(), *SMALL, own_rates=True),
+        },
+        reach=2,
     )
     library = compiled()
     library.omp_set_num_threads(common.thread_count())

@@ -302,6 +302,7 @@ void bind_table(py::module_& m) {
       .def(
           "step_and_count",
           [](Table& self, double loss_scale) {
+            if (!self.clock) throw Error("[update] this table counts nothing: it has no clock");
             run_step(self.rows, self.for_step(loss_scale, false));
             ++self.clock->t;
             self.rows.settle();

@@ -195,6 +195,10 @@ class Optimizer:
         Args:
             serializer: Where to or from.
         """
+        before = self.t
+        on_failure = getattr(serializer, "on_failure", None)
+        if on_failure is not None:
+            on_failure(lambda: setattr(self, "t", before))
         self.t = int(serializer("t", self.t))
         self.epoch = int(serializer("epoch", self.epoch))
         if self.target is None:

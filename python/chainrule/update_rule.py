@@ -174,6 +174,8 @@ class UpdateRule(_core.UpdateRule):
         """Set :attr:`enabled` and say who did."""
         self._enabled = enabled if isinstance(enabled, Expression) else bool(enabled)
         self._enabled_origin = origin
+        if self._enabled_when is not None:
+            _core.structure_changed()
         if not config.chainer_semantics:
             for param in self._own_params():
                 # What an expression says is no standing order.

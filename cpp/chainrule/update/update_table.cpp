@@ -86,6 +86,7 @@ void UpdateTable::add(Ref<VariableImpl> param,
                          "for each"));
   }
   if (clock_) rule->set_clock(clock_);
+  if (rule->enabled_when()) timed_ = true;
   Entry entry{};
   entry.param = std::move(param);
   entry.rule = std::move(rule);
@@ -295,7 +296,6 @@ void UpdateTable::prepare(const UpdateOptions& options) {
     throw Error("[update] this optimizer is updating in another thread at this moment");
   }
   detours_.clear();
-  timed_ = false;
   freezes_ = !options.chainer_order;
   plan_program(options);
   for (std::size_t i = 0; i < entries_.size(); ++i) {

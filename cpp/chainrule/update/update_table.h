@@ -135,7 +135,7 @@ class CHAINRULE_API UpdateTable {
   update::Batch batch(const Part& part) const;
 
   Ref<Clock> clock_;
-  bool timed_ = false;  // some rule is switched by an expression
+  bool timed_ = false;  // some rule is or was switched by an expression
   bool freezes_ = true;
   std::vector<Entry> entries_;
   std::vector<update::Row> rows_;  // one per entry
