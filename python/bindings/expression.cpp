@@ -192,22 +192,30 @@ Ref<Expression> from_data(py::handle data, int depth = 1) {
   return Expression::make(what.op, std::move(args), std::move(numbers));
 }
 
-double call(const Expression& self, std::int64_t step, const std::optional<double>& inherited) {
-  if (self.uses_inherit() && !inherited) {
-    throw ValueError(cat("[expression] '", self.text(), "' inherits: say from what number"));
+// `self` is a Ref throughout: one that was never initialised has none, and is refused.
+double call(const Ref<Expression>& self,
+            std::int64_t step,
+            const std::optional<double>& inherited) {
+  if (self->uses_inherit() && !inherited) {
+    throw ValueError(cat("[expression] '", self->text(), "' inherits: say from what number"));
   }
-  return self.evaluate(step, inherited.value_or(0));
+  return self->evaluate(step, inherited.value_or(0));
 }
 
 void bind_clock(py::module_& m) {
   py::class_<Clock, Ref<Clock>>(m, "Clock", "The count of an optimizer's updates.")
       .def(py::init([] { return make_ref<Clock>(); }))
-      .def_readwrite("t", &Clock::t, "Updates so far.")
-      .def_property_readonly("step", &Clock::step,
-                             "Updates before the present or next one: what expressions see.")
-      .def("begin", &Clock::begin, "Counts an update that is on its way.")
-      .def("end", &Clock::end, "To be called when it is over.")
-      .def(py::pickle([](const Clock& self) { return self.t; },
+      .def_property(
+          "t", [](const Ref<Clock>& self) { return self->t; },
+          [](const Ref<Clock>& self, std::int64_t t) { self->t = t; }, "Updates so far.")
+      .def_property_readonly(
+          "step", [](const Ref<Clock>& self) { return self->step(); },
+          "Updates before the present or next one: what expressions see.")
+      .def(
+          "begin", [](const Ref<Clock>& self) { self->begin(); },
+          "Counts an update that is on its way.")
+      .def("end", [](const Ref<Clock>& self) { self->end(); }, "To be called when it is over.")
+      .def(py::pickle([](const Ref<Clock>& self) { return self->t; },
                       [](std::int64_t t) {
                         auto clock = make_ref<Clock>();
                         clock->t = t;
@@ -275,31 +283,39 @@ void bind_expression(py::module_& m) {
       .def("__neg__",
            [](const Ref<Expression>& self) { return Expression::make(Op::negative, {self}); })
       .def("__pos__", [](const Ref<Expression>& self) { return self; })
-      .def("__hash__", [](const Expression& self) { return std::hash<const void*>{}(&self); })
+      .def("__hash__",
+           [](const Ref<Expression>& self) { return std::hash<const void*>{}(self.get()); })
       .def("__bool__",
-           [](const Expression& self) -> bool {
-             throw TypeError(cat("[expression] '", self.text(),
+           [](const Ref<Expression>& self) -> bool {
+             throw TypeError(cat("[expression] '", self->text(),
                                  "' is neither true nor false before there is a step: combine with "
                                  "&, | and ~, or call it"));
            })
       .def("__call__", &call, py::arg("step"), py::arg("inherit") = py::none(),
            "The number at a step, where the parent has the number `inherit`.")
-      .def_property_readonly("uses_step", &Expression::uses_step,
-                             "Whether the number depends on the step.")
-      .def_property_readonly("uses_inherit", &Expression::uses_inherit,
-                             "Whether the number depends on the parent's.")
-      .def("to_data", &to_data, "Plain data: numbers, and dicts of one op's name and its parts.")
+      .def_property_readonly(
+          "uses_step", [](const Ref<Expression>& self) { return self->uses_step(); },
+          "Whether the number depends on the step.")
+      .def_property_readonly(
+          "uses_inherit", [](const Ref<Expression>& self) { return self->uses_inherit(); },
+          "Whether the number depends on the parent's.")
+      .def("to_data", [](const Ref<Expression>& self) { return to_data(*self); }, "Plain data: numbers, and dicts of one op's name and its parts.")
       .def_static(
           "from_data", [](py::handle data) { return from_data(data); }, py::arg("data"),
           "The expression that `to_data` was called on, bit for bit.")
-      .def("_text", &Expression::text, py::arg("inherited") = "inherit")
+      .def(
+          "_text",
+          [](const Ref<Expression>& self, const std::string& inherited) {
+            return self->text(inherited);
+          },
+          py::arg("inherited") = "inherit")
       .def("__repr__",
-           [](const Expression& self) {
-             return self.op() == Op::number ? "constant(" + self.text() + ")" : self.text();
+           [](const Ref<Expression>& self) {
+             return self->op() == Op::number ? "constant(" + self->text() + ")" : self->text();
            })
       .def("__copy__", [](const Ref<Expression>& self) { return self; })
       .def("__deepcopy__", [](const Ref<Expression>& self, py::handle) { return self; })
-      .def(py::pickle([](const Expression& self) { return py::make_tuple(to_data(self)); },
+      .def(py::pickle([](const Ref<Expression>& self) { return py::make_tuple(to_data(*self)); },
                       [](const py::tuple& saved) { return from_data(saved[0]); }));
   // NumPy's scalars leave the operators to us.
   c.attr("__array_ufunc__") = py::none();

@@ -495,7 +495,7 @@ class Clock:
         Updates so far.
         """
     @t.setter
-    def t(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def t(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
 class Expression:
     """
