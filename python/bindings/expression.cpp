@@ -214,7 +214,8 @@ void bind_clock(py::module_& m) {
       .def(
           "begin", [](const Ref<Clock>& self) { self->begin(); },
           "Counts an update that is on its way.")
-      .def("end", [](const Ref<Clock>& self) { self->end(); }, "To be called when it is over.")
+      .def(
+          "end", [](const Ref<Clock>& self) { self->end(); }, "To be called when it is over.")
       .def(py::pickle([](const Ref<Clock>& self) { return self->t; },
                       [](std::int64_t t) {
                         auto clock = make_ref<Clock>();
@@ -299,7 +300,9 @@ void bind_expression(py::module_& m) {
       .def_property_readonly(
           "uses_inherit", [](const Ref<Expression>& self) { return self->uses_inherit(); },
           "Whether the number depends on the parent's.")
-      .def("to_data", [](const Ref<Expression>& self) { return to_data(*self); }, "Plain data: numbers, and dicts of one op's name and its parts.")
+      .def(
+          "to_data", [](const Ref<Expression>& self) { return to_data(*self); },
+          "Plain data: numbers, and dicts of one op's name and its parts.")
       .def_static(
           "from_data", [](py::handle data) { return from_data(data); }, py::arg("data"),
           "The expression that `to_data` was called on, bit for bit.")

@@ -83,9 +83,9 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
  private:
   Ref<Hyperparameter> parent_;
   const Algorithm* strict_;
+  std::int64_t version_ = 0;
   Ref<Clock> clock_;
   int depth_ = 1;
-  std::int64_t version_ = 0;
   std::vector<std::pair<Name, Value>> values_;
 };
 

@@ -15,6 +15,31 @@ namespace chainrule {
 
 // How one parameter is updated: the algorithm, its values, its state, its hooks, on or off.
 class CHAINRULE_API UpdateRule : public RefCounted {
+  // A field whose number depends on the step: expressions, each of which inherits what the one
+  // before it gave, the first of them `base`.
+  struct Varying {
+    std::size_t field;
+    double base;
+    std::vector<Ref<Expression>> chain;
+  };
+
+ public:
+  std::int64_t t = 0;        // updates so far
+  bool enabled = true;       // today; `enabled_when` says when, where it is set
+  bool fp32_update = false;  // half-precision parameters get a float32 master copy
+  bool observed = false;     // updates are summed up in `statistics`
+
+  // These and what stands above are all that an update of thousands of familiar rows looks at.
+ private:
+  std::int64_t revision_ = 0;
+  std::int64_t version_ = -1;  // of the hyperparameters when they were last looked up
+  std::int64_t resolutions_ = 0;
+  Ref<Hyperparameter> hyperparam_;
+  Ref<Expression> enabled_when_;
+  Ref<Clock> own_clock_;
+  std::vector<Varying> varying_;
+  const Algorithm* algorithm_;
+
  public:
   // Without an algorithm the host language does the update.
   UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam);
@@ -36,8 +61,6 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void begin_update();
   void end_update();
 
-  std::int64_t t = 0;   // updates so far
-  bool enabled = true;  // today; `enabled_when` says when, where it is set
   const Ref<Expression>& enabled_when() const { return enabled_when_; }
   // On where the expression is not zero; throws where it inherits.
   void set_enabled(Ref<Expression> when);
@@ -47,7 +70,6 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   // The same; throws then.
   void require_enabled(const std::string& label);
 
-  bool fp32_update = false;  // half-precision parameters get a float32 master copy
   std::vector<Ref<GradientHook>> hooks;
 
   // The hyperparameters as numbers, in the order of the algorithm's fields; looked up only
@@ -84,35 +106,18 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   double scalars[kMaxScalars] = {};
   // What the last update of an observed rule summed up (update/plan.h: Statistic), and the number
   // of that update; 0 where there is none.
-  bool observed = false;
   double statistics[update::kStatistics] = {};
   std::int64_t observed_at = 0;
   // The steps of `hooks`, rewritten at each update.
   std::vector<update::GradientStep> program;
 
  private:
-  // A field whose number depends on the step: expressions, each of which inherits what the one
-  // before it gave, the first of them `base`.
-  struct Varying {
-    std::size_t field;
-    double base;
-    std::vector<Ref<Expression>> chain;
-  };
   void count_alone();
   void look_up(const std::string& label);
   void look_up(std::size_t field, const std::string& label);
   void evaluate(const std::string& label);
 
-  // What every update of a familiar row looks at stands together.
-  std::int64_t revision_ = 0;
-  std::int64_t version_ = -1;  // of the hyperparameters when they were last looked up
-  std::int64_t resolutions_ = 0;
-  Ref<Hyperparameter> hyperparam_;
-  Ref<Expression> enabled_when_;
-  Ref<Clock> own_clock_;
-  std::vector<Varying> varying_;
   std::int64_t step_ = 0;  // when they were last evaluated
-  const Algorithm* algorithm_;
   Resolved resolved_{};
   Array states_[update::kMaxStates];
   Array master_;
