@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from chainrule import _core
@@ -13,7 +13,13 @@ from chainrule._explain import explain
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
 from chainrule.link import Link
+from chainrule.rules import snapshot
+from chainrule.rules.all_rules import Rules
+from chainrule.rules.apply import Application, PlanReport
+from chainrule.rules.journal import Journal
+from chainrule.rules.plan import Plan, make_plan
 from chainrule.serializer import AbstractSerializer
+from chainrule.update_rule import UpdateRule
 
 __all__ = ["Optimizer"]
 
@@ -100,6 +106,96 @@ class Optimizer:
             **kwds: What ``lossfun`` is called with.
         """
         raise NotImplementedError
+
+    @property
+    def rules(self) -> Rules:
+        """The update rules by the paths of their parameters: :class:`chainrule.rules.Rules`.
+
+        Example:
+            >>> import chainrule
+            >>> net = chainrule.Chain(l1=chainrule.links.Linear(2, 3))
+            >>> optimizer = chainrule.optimizers.SGD(lr=0.1).setup(net)
+            >>> optimizer.rules["/l1/*"].hyperparam.lr = 0.01
+        """
+        return Rules(self)
+
+    def plan(self, link: Link | None = None) -> Plan:
+        """Tell how parameters are updated, or would be, before anything is allocated.
+
+        Args:
+            link: A link that :meth:`setup` may be called with; it is left as it is. Without one
+                the present rules are described.
+
+        Returns:
+            The plan: a table when printed, plain data by :meth:`Plan.to_dict`.
+
+        Raises:
+            RuntimeError: If no link is given and :meth:`setup` was not called.
+
+        Example:
+            >>> import chainrule
+            >>> net = chainrule.Chain(l1=chainrule.links.Linear(2, 3))
+            >>> print(chainrule.optimizers.Adam(alpha=0.01).plan(net))
+            path   shape   dtype    algorithm  values      enabled  state
+            /l1/W  (3, 2)  float32  Adam       alpha=0.01  yes      48 B
+            /l1/b  (3,)    float32  Adam       alpha=0.01  yes      24 B
+            2 parameters, 9 elements, 72 B of state
+        """
+        return make_plan(self, link)
+
+    def apply_plan(
+        self,
+        plan: Plan | Mapping[str, Any],
+        strict: bool = True,
+        hooks: Mapping[str, Callable[..., Any]] | None = None,
+        algorithms: Mapping[str, Callable[..., UpdateRule]] | None = None,
+    ) -> PlanReport:
+        """Configure the optimizer and all of its rules as a plan says.
+
+        Afterwards algorithm, values, ``enabled``, hooks and policies of each rule, and values and
+        hooks of the optimizer, are those of the plan, no more and no less. A rule of another
+        algorithm is replaced. Objects that the rules share, such as another optimizer's
+        hyperparameters, are kept and brought up to date where they stand in the same places.
+
+        Args:
+            plan: A plan, or its plain data.
+            strict: Whether all of it must fit; otherwise what does not is left out and reported.
+            hooks: Hooks that are not built in, by name. One that stands in its place already
+                need not be given.
+            algorithms: Classes of rules that are not built in, by the name in the plan.
+
+        Returns:
+            A report of what was changed, and of what did not fit.
+
+        Raises:
+            KeyError: If a path, an algorithm or a hook is not known, or a rule not in the plan.
+            AttributeError: If an algorithm has no such hyperparameter, a rule no such policy.
+            ValueError: If the data are malformed.
+            RuntimeError: If :meth:`setup` was not called.
+
+        Whatever is raised, nothing is changed then.
+
+        Example:
+            >>> import chainrule
+            >>> a, b = (chainrule.Chain(l1=chainrule.links.Linear(2, 3)) for _ in range(2))
+            >>> optimizer = chainrule.optimizers.SGD().setup(a)
+            >>> optimizer.rules["/l1/W"].hyperparam.lr = 0.5
+            >>> other = chainrule.optimizers.SGD().setup(b)
+            >>> print(other.apply_plan(optimizer.plan().to_dict()))
+            2 rules applied
+              changed  /l1/W: values
+            >>> b.l1.W.update_rule.hyperparam.lr
+            0.5
+        """
+        data = plan.to_dict() if isinstance(plan, Plan) else plan
+        with Journal() as journal:
+            application = Application(
+                self, data, journal, strict=strict, hooks=hooks, algorithms=algorithms
+            )
+            return application.run()
+
+    def _new_rule(self) -> UpdateRule:
+        raise NotImplementedError(f"[{type(self).__name__}] makes no update rules")
 
     def new_epoch(self, auto: bool = False) -> None:
         """Count an epoch.
@@ -190,7 +286,15 @@ class Optimizer:
                 hook(rule, param)
 
     def serialize(self, serializer: AbstractSerializer) -> None:
-        """Save or load counts and the states of all rules; not the parameters themselves.
+        """Save or load counts, configuration and the states of all rules, not the parameters.
+
+        The configuration is what :meth:`plan` describes, the state of loss scaling added: one
+        entry, ``rules.json``. Where there is none, as in files from Chainer, the present one is
+        kept; under ``config.chainer_semantics`` none is written. A rule of another algorithm than
+        the saved one is replaced, and the report of ``load_npz`` says so. Functions and
+        classes of your own cannot be stored: their hooks and rules are taken from those that
+        stand in the same places when the file is loaded, and the load refuses where there are
+        none.
 
         Args:
             serializer: Where to or from.
@@ -203,6 +307,7 @@ class Optimizer:
         self.epoch = int(serializer("epoch", self.epoch))
         if self.target is None:
             raise RuntimeError("Optimizer is not set up. Call `setup` method.")
+        snapshot.serialize(self, serializer)
         for path, param in self.target.namedparams():
             rule = getattr(param, "update_rule", None)
             if rule is not None:

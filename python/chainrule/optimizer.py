@@ -16,6 +16,7 @@ from chainrule._optimizer import Optimizer
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._native import is_native
+from chainrule.rules.replace import keep
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class GradientMethod(Optimizer):
     def setup(self: _Self, link: Link) -> _Self:
         """Give every parameter of a link a rule of this optimizer.
 
-        A parameter that has a rule already keeps its hooks, and stays off if it was off.
+        A parameter that has a rule already keeps its hooks and policies, and stays off if it was
+        off.
 
         Args:
             link: The link.
@@ -99,16 +101,17 @@ class GradientMethod(Optimizer):
             if id(param) in given:
                 continue
             given.add(id(param))
-            before = param.update_rule
-            rule = self.create_update_rule()
-            if self._use_fp32_update:
-                rule.use_fp32_update()
+            before, rule = param.update_rule, self._new_rule()
             if isinstance(before, UpdateRule) and not config.chainer_semantics:
-                rule._take_enabled(before)
-                rule._hookable.take(before._hookable)
-                rule._sort_hooks()
+                keep(before, rule)
             param.update_rule = rule
         return self
+
+    def _new_rule(self) -> UpdateRule:
+        rule = self.create_update_rule()
+        if self._use_fp32_update:
+            rule.use_fp32_update()
+        return rule
 
     def create_update_rule(self) -> UpdateRule:
         """Make the rule of one parameter.
@@ -272,7 +275,7 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        made = ("_table", "_version", "_built_for", "_plain", "_fused", "_in_python")
+        made = ("_table", "_version", "_built_for", "_plain", "_fused", "_in_python", "_walked")
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -266,6 +267,11 @@ class UpdateRule(_core.UpdateRule):
             or any(name in self.__dict__ for name in _UPDATE_METHODS)
         )
 
+    @property
+    def _states_by_python(self) -> bool:
+        """Whether ``init_state`` alone knows which states there are."""
+        return self._algorithm is None or type(self).init_state is not UpdateRule.init_state
+
     def update(self, param: Parameter) -> None:
         """Update a parameter: hooks, :meth:`update_core`, hooks.
 
@@ -415,14 +421,16 @@ class UpdateRule(_core.UpdateRule):
         return restore
 
     def _load_state(self, serializer: Deserializer) -> None:
-        if self._algorithm is None or type(self).init_state is not UpdateRule.init_state:
+        if self._states_by_python:
             # Which names there are is known when the state is made.
+            param = next(self._arrays(), None)
             self._state = {} if self._algorithm is None else _State(self)
-            dummy = np.zeros(1, np.float32)
+            dummy = np.zeros(1, np.float32) if param is None else np.zeros_like(param.array)
             self.init_state(Variable(dummy, grad=dummy))
             names = list(self._state)
+            shapes = {} if param is None else {n: np.shape(v) for n, v in self._state.items()}
         else:
-            names = self._state_names
+            names, shapes = self._state_names, {}
         values: dict[str, Any] = {}
         for name in names:
             try:
@@ -433,6 +441,8 @@ class UpdateRule(_core.UpdateRule):
                 value = None
             if value is None:
                 break
+            if np.shape(value) != shapes.get(name, np.shape(value)):
+                self._refuse(serializer, name, f"got {np.shape(value)}, expected {shapes[name]}")
             values[name] = value
         self._clear_states()
         self._state = None
@@ -441,6 +451,27 @@ class UpdateRule(_core.UpdateRule):
         if names and len(values) == len(names):
             self._state = {} if self._algorithm is None else _State(self)
             self._state.update(values)
+        for param in self._arrays() if self.state is not None else ():
+            try:
+                self._init_states(param)  # looks at those that are there
+            except (TypeError, ValueError) as error:
+                state = re.search(r"state '(\w+)' (.*)", str(error))
+                if state is not None:
+                    self._refuse(serializer, state[1], state[2])
+
+    def _arrays(self) -> Iterator[Parameter]:
+        """Walk over the parameters of this rule that have an array."""
+        for reference in self._params:
+            param = reference()
+            if param is not None and param._update_rule is self and param.is_initialized:
+                yield param
+
+    def _refuse(self, serializer: Deserializer, name: str, reason: str) -> None:
+        self._clear_states()
+        self._state = None
+        raise ValueError(
+            f"[serialize] entry '{getattr(serializer, 'path', '')}{name}' does not fit: {reason}"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         attributes = {k: v for k, v in vars(self).items() if k not in ("_params", "_state")}

@@ -72,6 +72,8 @@ class LoadReport:
             no value there.
         ignored: Keys that were left out because of ``ignore_names``.
         fresh: Paths of update rules whose state was not in the file and starts anew.
+        replaced: Update rules that were replaced by such of the saved algorithm.
+        unfit: What was left out of an optimizer's configuration (with ``strict=False``).
         unused: Keys in the file, below the path, that nothing asked for.
     """
 
@@ -80,14 +82,16 @@ class LoadReport:
     missing: list[str] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
     fresh: list[str] = dataclasses.field(default_factory=list)
+    replaced: list[str] = dataclasses.field(default_factory=list)
+    unfit: list[str] = dataclasses.field(default_factory=list)
     unused: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f"{self.file}: {len(self.loaded)} loaded"]
-        for what in ("missing", "ignored", "fresh", "unused"):
+        for what in ("missing", "ignored", "fresh", "replaced", "unfit", "unused"):
             keys = getattr(self, what)
             if keys:
-                lines.append(f"  {what:<8}{', '.join(keys)}")
+                lines.append(f"  {what:<7} {', '.join(keys)}")
         return "\n".join(lines)
 
 
@@ -204,6 +208,17 @@ class NpzDeserializer(Deserializer):
         self._undo.append(lambda: np.copyto(value, before))
         np.copyto(value, stored, casting="same_kind")
         return value
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is an entry of a name.
+
+        Args:
+            key: The name.
+
+        Returns:
+            Whether there is.
+        """
+        return self.path + key.lstrip("/") in self.npz
 
     def on_failure(self, undo: Callable[[], None]) -> None:
         """Say how to put something back that a ``serialize`` method is about to change.

@@ -1,0 +1,148 @@
+"""The language of patterns for parameter paths.
+
+A path such as ``/encoder/l3/W`` has one name per level. In a pattern
+
+- ``*`` stands for any characters within one level, ``?`` for exactly one of them;
+- ``**``, alone between slashes, stands for any number of levels: none, one or more; at the end of
+  a pattern for at least one, since a parameter lies below the links on its path;
+- everything else stands for itself, brackets too.
+
+A pattern describes whole paths, from the first slash to the end. So does a compiled regular
+expression, which is matched with ``fullmatch``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["compile_pattern", "listing", "nearest_paths", "suggestion", "translate"]
+
+Matcher = Callable[[str], bool]
+
+
+def translate(pattern: str) -> str:
+    """Write a pattern as a regular expression for ``fullmatch``.
+
+    Args:
+        pattern: The pattern.
+
+    Returns:
+        The text of the expression.
+
+    Raises:
+        ValueError: If it is no pattern: it does not begin with a slash, has an empty level, or a
+            ``**`` that does not stand alone.
+
+    Example:
+        >>> translate("/encoder/**/l?/W")
+        '/encoder/(?:[^/]+/)*l[^/]/W'
+    """
+    if not pattern.startswith("/"):
+        raise ValueError(
+            f"[rules] a pattern begins with '/': got {pattern!r}, expected {'/' + pattern!r}"
+        )
+    levels = pattern[1:].split("/")
+    out = "/"
+    for place, level in enumerate(levels):
+        last = place == len(levels) - 1
+        if level == "**":
+            # An earlier ** takes whatever this one could take as well.
+            repeated = place > 0 and levels[place - 1] == "**"
+            if last:
+                out += "[^/]+" if repeated else "(?:[^/]+/)*[^/]+"
+            elif not repeated:
+                out += "(?:[^/]+/)*"
+            continue
+        if not level:
+            raise ValueError(f"[rules] an empty level in a pattern: got {pattern!r}")
+        if "**" in level:
+            raise ValueError(
+                f"[rules] '**' stands alone between slashes: got {pattern!r}, expected "
+                f"{pattern.replace(level, level.replace('**', '*'))!r} or a level of its own"
+            )
+        # A level is never empty, so that a star alone takes at least one character.
+        out += "[^/]+" if level == "*" else _translate_level(level)
+        out += "" if last else "/"
+    return out
+
+
+def _translate_level(level: str) -> str:
+    signs = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(signs.get(sign, re.escape(sign)) for sign in level)
+
+
+def compile_pattern(pattern: str | re.Pattern[str]) -> Matcher:
+    """Make a function that tells whether a path fits.
+
+    Args:
+        pattern: A pattern, or a compiled regular expression.
+
+    Returns:
+        A function of a path.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If a pattern is malformed.
+    """
+    if isinstance(pattern, re.Pattern):
+        if not isinstance(pattern.pattern, str):
+            raise TypeError("[rules] a regular expression of str is needed: got one of bytes")
+        return lambda path: pattern.fullmatch(path) is not None
+    if not isinstance(pattern, str):
+        raise TypeError(
+            f"[rules] got {type(pattern).__name__}, expected a path, a pattern, a compiled regular "
+            "expression, a Parameter, a Link, a Selection or a list of these"
+        )
+    expression = re.compile(translate(pattern), re.DOTALL)
+    # A name may hold a star itself: a path always describes itself.
+    return lambda path: path == pattern or expression.fullmatch(path) is not None
+
+
+def nearest_paths(pattern: str, paths: Sequence[str]) -> str:
+    """Say which paths are like a pattern that fits none.
+
+    Args:
+        pattern: The pattern.
+        paths: What there is.
+
+    Returns:
+        Text to end an error with, such as ``"; nearest: '/l1/W', '/l1/b'"``.
+    """
+    near = difflib.get_close_matches(pattern, paths, 3, 0.5)
+    if near:
+        return "; nearest: " + ", ".join(map(repr, near))
+    if not paths:
+        return "; there are no parameters with a rule"
+    return f"; there are {listing(list(map(repr, paths)))}"
+
+
+def listing(texts: Sequence[str], limit: int = 5) -> str:
+    """Write a list that may be long.
+
+    Args:
+        texts: What is listed.
+        limit: How many are shown.
+
+    Returns:
+        Such as ``'/l1/W, /l1/b and 3 more'``.
+    """
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say which known name is like one that is not known.
+
+    Args:
+        name: The unknown one.
+        known: What there is.
+
+    Returns:
+        Text to end an error with, such as ``"; did you mean 'lr'? Known: lr, momentum"``.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1, 0.4)
+    text = f"; did you mean '{near[0]}'?" if near else ""
+    return text + (" Known: " if near else "; known: ") + (", ".join(known) or "none")

@@ -1,0 +1,271 @@
+"""The hyperparameters of many rules, read and written together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import _core
+from chainrule.rules.entries import Entry, algorithm_name
+from chainrule.rules.journal import Journal, own_values
+from chainrule.rules.patterns import listing, suggestion
+from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule.rules.selection import Selection
+
+__all__ = [
+    "SelectedValues",
+    "algorithm_defaults",
+    "common",
+    "default_values",
+    "known_names",
+    "same",
+]
+
+_MISSING = object()
+
+
+@functools.cache
+def algorithm_defaults(algorithm: str) -> Mapping[str, Any]:
+    """Tell the defaults of a built-in algorithm.
+
+    Args:
+        algorithm: Its name.
+
+    Returns:
+        Values by name.
+    """
+    return _core.default_hyperparameter(algorithm).get_dict()
+
+
+def default_values(rule: UpdateRule) -> Mapping[str, Any]:
+    """Tell the defaults of a rule's algorithm.
+
+    Args:
+        rule: The rule.
+
+    Returns:
+        Values by name; empty for a rule written in Python.
+    """
+    return {} if rule._algorithm is None else algorithm_defaults(rule._algorithm)
+
+
+def known_names(rule: UpdateRule) -> list[str]:
+    """List the names of hyperparameters that a rule has.
+
+    Those of its algorithm; for a rule written in Python, those that can be read from it.
+
+    Args:
+        rule: The rule.
+
+    Returns:
+        The names.
+    """
+    names = dict.fromkeys(default_values(rule))
+    if not type(rule)._strict:
+        names.update(dict.fromkeys(rule.hyperparam.get_dict()))
+    return list(names)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two values are the same, whatever they are.
+
+    Args:
+        a: One value.
+        b: Another one.
+
+    Returns:
+        Whether they are; NaN is the same as NaN.
+    """
+    if a is b:
+        return True
+    try:
+        return bool(np.all(a == b)) or bool(a != a and b != b)
+    except Exception:
+        return False
+
+
+def common(what: str, values: Iterable[tuple[str, Any]]) -> Any:
+    """Return the value that all parameters have in common.
+
+    Args:
+        what: Name of what has the values, for the error.
+        values: Pairs of path and value.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: If there are several, or none.
+    """
+    distinct: list[tuple[Any, list[str]]] = []
+    for path, value in values:
+        for known, paths in distinct:
+            if same(known, value):
+                paths.append(path)
+                break
+        else:
+            distinct.append((value, [path]))
+    if not distinct:
+        raise ValueError(f"[rules] {what}: nothing is selected")
+    if len(distinct) == 1:
+        return distinct[0][0]
+    groups = [f"{value!r} ({listing(paths, 3)})" for value, paths in distinct]
+    raise ValueError(
+        f"[rules] {what} is not the same for all {sum(len(paths) for _, paths in distinct)} "
+        f"selected: got {listing(groups, 8)}; .get('{what.split('.')[-1]}') gives each"
+    )
+
+
+class SelectedValues:
+    """Hyperparameters of the selected rules; what ``selection.hyperparam`` is.
+
+    Reading an attribute gives the value that all have in common, setting one sets it on every
+    selected rule, deleting one lets the optimizer's value be seen again. A name that one of the
+    rules does not know is refused, and nothing is changed then.
+
+    Args:
+        selection: The selection.
+
+    Example:
+        >>> import chainrule
+        >>> net = chainrule.Chain(l1=chainrule.links.Linear(2, 3), l2=chainrule.links.Linear(3, 1))
+        >>> optimizer = chainrule.optimizers.SGD(lr=0.1).setup(net)
+        >>> optimizer.rules["/*/W"].hyperparam.lr = 0.01
+        >>> optimizer.rules["/*/W"].hyperparam.lr
+        0.01
+        >>> optimizer.rules.hyperparam.get("lr")
+        {'/l1/W': 0.01, '/l1/b': 0.1, '/l2/W': 0.01, '/l2/b': 0.1}
+        >>> del optimizer.rules.hyperparam.lr
+        >>> optimizer.rules.hyperparam.lr
+        0.1
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        object.__setattr__(self, "_selection", selection)
+
+    _selection: Selection
+
+    def _pairs(self) -> list[tuple[Entry, UpdateRule]]:
+        return self._selection._pairs()
+
+    def _check(self, name: str, pairs: list[tuple[Entry, UpdateRule]]) -> None:
+        for entry, rule in pairs:
+            known = known_names(rule)
+            if name not in known:
+                raise AttributeError(
+                    f"[rules] {entry.path}: {algorithm_name(rule)} has no hyperparameter "
+                    f"'{name}'" + suggestion(name, known)
+                )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return common(f"hyperparam.{name}", self.get(name).items())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._update({name: value}, 5)
+
+    def __delattr__(self, name: str) -> None:
+        pairs = self._selection._for_writing()
+        self._check(name, pairs)
+        having = [rule.hyperparam for _, rule in pairs if name in own_values(rule.hyperparam)]
+        if not having:
+            raise AttributeError(
+                f"[rules] hyperparameter '{name}' is set on none of {self._selection._label}"
+            )
+        with Journal() as journal:
+            for hyperparam in having:
+                if name in own_values(hyperparam):  # one that two rules share is met twice
+                    journal.delete_value(hyperparam, name)
+
+    def update(self, **values: Any) -> None:
+        """Set several hyperparameters on every selected rule, all or none.
+
+        Args:
+            **values: Numbers, or expressions, by name.
+
+        Raises:
+            AttributeError: If a selected rule does not know a name. Nothing is changed then.
+            TypeError: If a value is none. Nothing is changed then.
+            KeyError: If nothing is selected.
+        """
+        self._update(values, 5)
+
+    def _update(self, values: Mapping[str, Any], depth: int) -> None:
+        pairs = self._selection._for_writing(depth)
+        for name in values:
+            self._check(name, pairs)
+        with Journal() as journal:
+            for entry, rule in pairs:
+                for name, value in values.items():
+                    try:
+                        journal.set_value(rule.hyperparam, name, value, self._selection._label)
+                    except (TypeError, ValueError, AttributeError) as error:
+                        raise type(error)(f"[rules] {entry.path}: {error}") from None
+
+    def get(self, name: str, default: Any = _MISSING) -> dict[str, Any]:
+        """Read one hyperparameter of every selected rule.
+
+        Args:
+            name: Its name.
+            default: Stands for the value of rules that do not know the name; without it they
+                are an error.
+
+        Returns:
+            Effective values by path.
+
+        Raises:
+            AttributeError: If a rule does not know the name.
+        """
+        pairs = self._pairs()
+        if default is _MISSING:
+            self._check(name, pairs)
+        out = {}
+        for entry, rule in pairs:
+            values = rule.hyperparam.get_dict()
+            if name not in values and default is _MISSING:
+                raise AttributeError(
+                    f"[rules] {entry.path}: hyperparameter '{name}' of {algorithm_name(rule)} has "
+                    "no value"
+                )
+            out[entry.path] = values.get(name, default)
+        return out
+
+    def get_dict(self) -> dict[str, dict[str, Any]]:
+        """Read all hyperparameters of every selected rule.
+
+        Returns:
+            Effective values by path and name.
+        """
+        return {entry.path: rule.hyperparam.get_dict() for entry, rule in self._pairs()}
+
+    def own(self) -> dict[str, dict[str, Any]]:
+        """Read what is set on the selected rules themselves, not inherited.
+
+        Returns:
+            Values by path and name.
+        """
+        return {entry.path: own_values(rule.hyperparam) for entry, rule in self._pairs()}
+
+    def __dir__(self) -> list[str]:
+        names: dict[str, None] = dict.fromkeys(object.__dir__(self))
+        for _, rule in self._pairs():
+            names.update(dict.fromkeys(known_names(rule)))
+        return list(names)
+
+    def __repr__(self) -> str:
+        pairs = self._pairs()
+        names: dict[str, None] = {}
+        for _, rule in pairs:
+            names.update(dict.fromkeys(known_names(rule)))
+        shown = []
+        for name in names:
+            values = [rule.hyperparam.get_dict().get(name, _MISSING) for _, rule in pairs]
+            alike = all(same(value, values[0]) for value in values)
+            shown.append(f"{name}={values[0]!r}" if alike else f"{name}=<differs>")
+        return f"{self._selection._label}.hyperparam({', '.join(shown)})"
