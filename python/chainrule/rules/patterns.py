@@ -110,7 +110,8 @@ def nearest_paths(pattern: str, paths: Sequence[str]) -> str:
     Returns:
         Text to end an error with, such as ``"; nearest: '/l1/W', '/l1/b'"``.
     """
-    near = difflib.get_close_matches(pattern, paths, 3, 0.5)
+    spelling = {path.lower(): path for path in paths}  # case is the likeliest mistake
+    near = [spelling[each] for each in difflib.get_close_matches(pattern.lower(), spelling, 3, 0.5)]
     if near:
         return "; nearest: " + ", ".join(map(repr, near))
     if not paths:

@@ -168,7 +168,7 @@ class SelectedValues:
         return common(f"hyperparam.{name}", self.get(name).items())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._update({name: value}, 5)
+        self._update({name: value}, 4)
 
     def __delattr__(self, name: str) -> None:
         pairs = self._selection._for_writing()
@@ -194,7 +194,7 @@ class SelectedValues:
             TypeError: If a value is none. Nothing is changed then.
             KeyError: If nothing is selected.
         """
-        self._update(values, 5)
+        self._update(values, 4)
 
     def _update(self, values: Mapping[str, Any], depth: int) -> None:
         pairs = self._selection._for_writing(depth)
