@@ -278,7 +278,8 @@ class Application:
         known = default_values(rule) if type(rule)._strict else None
         if self.set_values(path, rule.hyperparam, data.get("values", {}), known):
             changed.append("values")
-        if changed and rule.t == 0 and rule._algorithm is not None:
+        # What a rule remembers of its first values, it takes from those that it begins with.
+        if rule.t == 0 and rule._algorithm is not None:
             self.journal.begin(rule)
         for name, value in self._mapping(path, "scalars", data.get("scalars", {})).items():
             fits, value = self.decode(f"{path}: {name}", value)

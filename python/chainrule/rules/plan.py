@@ -48,6 +48,8 @@ class _Describer:
         self.parents: list[dict[str, Any]] = []
         self.hooks: list[dict[str, Any]] = []
         self._places: dict[int, int] = {}
+        # A Hyperparameter that only C++ holds is another Python object at each look: stay at one.
+        self._held: list[Any] = []
 
     def values(self, hyperparam: Hyperparameter) -> dict[str, Any]:
         return {name: plain.encode(value) for name, value in own_values(hyperparam).items()}
@@ -58,6 +60,7 @@ class _Describer:
         if hyperparam is self._values:
             return "optimizer"
         if id(hyperparam) not in self._places:
+            self._held.append(hyperparam)
             above = self.parent(hyperparam.parent)
             self._places[id(hyperparam)] = len(self.parents)
             self.parents.append(
@@ -110,6 +113,15 @@ class _Describer:
         }
         if policies:
             data["policies"] = policies
+        # First values that a rule remembers, where they are no longer its values.
+        effective = rule.hyperparam.get_dict()
+        scalars = {
+            name: plain.encode(value)
+            for name, value in rule._scalars.items()
+            if name.startswith("initial_") and value != effective.get(name[8:])
+        }
+        if scalars:
+            data["scalars"] = scalars
         return data
 
 

@@ -33,6 +33,7 @@ def fits(levels: list[str], names: list[str]) -> bool:
     return bool(names) and fnmatch.fnmatchcase(names[0], level) and fits(rest, names[1:])
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(PATTERNS, PATHS)
 def test_patterns_mean_what_they_say(pattern, path):
@@ -107,7 +108,7 @@ def test_malformed_patterns(pattern, message):
 
 @pytest.mark.parametrize("bad", [3, None, b"/l1", re.compile(b"/l1")])
 def test_what_is_no_pattern(bad):
-    with pytest.raises(TypeError, match="expected|bytes"):
+    with pytest.raises(TypeError, match=r"expected|bytes"):
         compile_pattern(bad)
 
 

@@ -76,7 +76,7 @@ def state_of(net):
 def test_the_mapping(net, rules):
     assert rules.paths == ALL
     assert len(rules) == 7
-    assert [rule for rule in rules] == [param.update_rule for param in net.params()]
+    assert list(rules) == [param.update_rule for param in net.params()]
     assert rules.items() == [(path, param.update_rule) for path, param in net.namedparams()]
     assert all(mine is its for mine, its in zip(rules.params, net.params(), strict=True))
     one = rules["/head/W"]
@@ -159,6 +159,7 @@ RULES = optimizers.SGD().setup(NET).rules
 SUBSETS = st.sets(st.sampled_from(ALL), min_size=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(SUBSETS, SUBSETS, SUBSETS)
 def test_algebra(a, b, c):
@@ -376,7 +377,7 @@ def test_hooks_on_all_or_none(net, rules):
     before = state_of(net)
     with pytest.raises(KeyError, match='hook "WeightDecay" already exists: /head/W; nothing'):
         rules.add_hook(decay)
-    with pytest.raises(KeyError, match="no hook 'WeightDecay': /embed/W, .* and 1 more; nothing"):
+    with pytest.raises(KeyError, match=r"no hook 'WeightDecay': /embed/W, .* and 1 more; nothing"):
         rules.remove_hook("WeightDecay")
     with pytest.raises(KeyError, match="did you mean 'WeightDecay'"):
         rules["/head/W"].remove_hook("WeightDecey")

@@ -29,7 +29,9 @@ def optimizer():
 
 
 def test_text(optimizer):
-    assert str(optimizer.rules) == """\
+    assert (
+        str(optimizer.rules)
+        == """\
 path   shape   dtype    algorithm    values          hooks        policies          enabled  state
 /l1/W  ?       float32  MomentumSGD  lr=0.2                                         yes      ?
 /l1/b  (3,)    float32  MomentumSGD  lr=0.2                                         yes      12 B
@@ -37,10 +39,14 @@ path   shape   dtype    algorithm    values          hooks        policies      
 /l2/b  (1,)    float32  Adam                         WeightDecay  fp32_update=True  no       8 B
 4 parameters, 7 elements, at least 44 B of state, 1 without an array yet
 * set on the rule itself"""
-    assert str(optimizer.rules["/l1/b"]) == """\
+    )
+    assert (
+        str(optimizer.rules["/l1/b"])
+        == """\
 path   shape  dtype    algorithm    values  enabled  state
 /l1/b  (3,)   float32  MomentumSGD  lr=0.2  yes      12 B
 1 parameter, 3 elements, 12 B of state"""
+    )
 
 
 def test_long_tables_are_cut():

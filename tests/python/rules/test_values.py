@@ -63,7 +63,7 @@ def test_nan_and_arrays_are_the_same_as_themselves(link):
     # A rule written in Python knows what can be read from it.
     optimizer.rules.hyperparam.x = 3
     assert link.b.update_rule.hyperparam.x == 3
-    with pytest.raises(AttributeError, match="test_values.*Rule has no hyperparameter 'z'"):
+    with pytest.raises(AttributeError, match=r"test_values.*Rule has no hyperparameter 'z'"):
         optimizer.rules.hyperparam.z = 3
 
 
