@@ -52,11 +52,12 @@ print("rates of l1.W and l3.W:", *(p.update_rule.hyperparam.lr for p in (net.l1.
 net.l1.W.update_rule.add_hook(optimizer_hooks.WeightDecay(1e-4))
 net.l3.W.update_rule.add_hook(optimizer_hooks.GradientHardClipping(-1.0, 1.0))
 
-# Other algorithms, in the same update.
-for param in net.l2.params():
-    param.update_rule = optimizers.Adam(alpha=0.01).create_update_rule()
+# Other algorithms, in the same update. Rules are selected by path, here all of one layer.
+optimizer.rules["/l2/*"].use(optimizers.Adam(alpha=0.01))
 net.l3.b.update_rule = SignRule()
 net.l3.b.update_rule.hyperparam.lr = 0.001
+
+print(optimizer.rules)
 
 # A layer that is off costs nothing: no gradient is computed for it.
 net.l1.disable_update()

@@ -9,11 +9,22 @@ from hypothesis import strategies as st
 
 import chainrule
 from chainrule import links as L
-from chainrule import optimizer_hooks, optimizers
+from chainrule import optimizer_hooks, optimizers, schedules
 
 NAMES = sorted(optimizers.__all__)
 PATHS = ("/l1/W", "/l1/b", "/l2/W", "/l2/b")
 RATES = st.floats(1e-6, 0.5) | st.sampled_from([np.float32(0.1), 1])
+OWN = RATES | st.sampled_from(
+    [
+        schedules.inherit * 0.5,
+        schedules.cosine(0.1, 0.05, 7),
+        schedules.warmup(3, 0.01) * schedules.minimum(schedules.inherit, 0.25),
+        schedules.piecewise([2, 5], [0.1, schedules.inherit, 0.03]),
+    ]
+)
+SWITCHES = st.booleans() | st.sampled_from(
+    [schedules.after(2), schedules.every(2), ~schedules.every(3), schedules.before(3)]
+)
 
 
 def make_net(seed: int = 0) -> chainrule.Chain:
@@ -46,9 +57,9 @@ def configurations(draw: Any) -> list[tuple[Any, ...]]:
         steps.append(
             {
                 "use": lambda: ("use", draw(paths), draw(st.sampled_from(NAMES)), draw(RATES)),
-                "rate": lambda: ("rate", draw(paths), draw(RATES)),
+                "rate": lambda: ("rate", draw(paths), draw(OWN)),
                 "hook": lambda: ("hook", draw(paths), _hook(draw), draw(st.text("ab", min_size=1))),
-                "enabled": lambda: ("enabled", draw(paths), draw(st.booleans())),
+                "enabled": lambda: ("enabled", draw(paths), draw(SWITCHES)),
                 "fp32": lambda: ("fp32", draw(paths), draw(st.booleans())),
                 "main": lambda: ("main", draw(RATES)),
                 "hook all": lambda: ("hook all", _hook(draw), draw(st.text("ab", min_size=1))),
@@ -77,7 +88,7 @@ def configure(optimizer: Any, steps: list[tuple[Any, ...]]) -> None:
             selection.use(other)
         elif kind == "rate":
             for rule in selection:
-                setattr(rule.hyperparam, rate_name(rule.hyperparam), arguments[1])
+                rule.hyperparam._set(rate_name(rule.hyperparam), arguments[1], "a test")
         elif kind == "hook":
             if not any(arguments[2] in rule.hooks for rule in selection):
                 selection.add_hook(arguments[1], arguments[2])
@@ -117,10 +128,15 @@ def picture(optimizer: Any) -> Any:
         rules[path] = rule and (
             type(rule),
             typed(rule.hyperparam.get_dict()),
-            typed(rule.hyperparam.__getstate__()[2]),
+            [
+                (name, type(value), repr(value), origin)
+                for name, value, origin in sorted(rule.hyperparam.__getstate__()[2], key=str)
+            ],
             rule.hyperparam.parent is optimizer.hyperparam,
             number(rule.hyperparam.parent),
             rule.enabled,
+            repr(rule._enabled_when),
+            rule._enabled_origin,
             param.frozen,
             rule._fp32_update,
             _hooks(rule),

@@ -10,7 +10,7 @@ from chainrule._core import Hyperparameter
 from chainrule.rules import plain
 from chainrule.rules.attributes import ATTRIBUTES, POLICIES, find_attribute
 from chainrule.rules.entries import Entry, algorithm_name, walk
-from chainrule.rules.journal import Journal, own_values
+from chainrule.rules.journal import Journal, own_entries
 from chainrule.rules.patterns import nearest_paths, suggestion
 from chainrule.rules.plan import FORMAT, optimizer_algorithm
 from chainrule.rules.shared import SharedHooks, SharedValues
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "PlanReport"]
 
-_RULE_KEYS = ("algorithm", "parent", "values", "enabled", "hooks", "policies", "scalars")
+_RULE_KEYS = (
+    "algorithm",
+    "parent",
+    "values",
+    "enabled",
+    "origins",
+    "hooks",
+    "policies",
+    "scalars",
+)
 _DESCRIBING = ("shape", "dtype", "tied", "state_bytes")
 
 
@@ -108,7 +117,12 @@ class Application:
         return False, None
 
     def set_values(
-        self, where: str, hyperparam: Hyperparameter, data: Any, known: Mapping[str, Any] | None
+        self,
+        where: str,
+        hyperparam: Hyperparameter,
+        data: Any,
+        known: Mapping[str, Any] | None,
+        origins: Any = None,
     ) -> bool:
         """Make the values set on a Hyperparameter exactly those that are given.
 
@@ -117,11 +131,13 @@ class Application:
             hyperparam: The Hyperparameter.
             data: Encoded values by name.
             known: Names that may be set; None where any may.
+            origins: What the values were set through, by name.
 
         Returns:
             Whether something is different now.
         """
-        before = own_values(hyperparam)
+        before = own_entries(hyperparam)
+        origins = self._mapping(where, "origins", origins or {})
         changed = False
         wanted = {}
         for name, encoded in self._mapping(where, "values", data).items():
@@ -130,18 +146,21 @@ class Application:
                     AttributeError, f"{where}: no hyperparameter '{name}'" + suggestion(name, known)
                 )
                 continue
-            fits, value = self.decode(f"{where}: {name}", encoded, before.get(name))
+            present = before.get(name, (None,))[0]
+            fits, value = self.decode(f"{where}: {name}", encoded, present)
             if fits:
-                wanted[name] = value
+                wanted[name] = (value, _text(origins.get(name)))
         for name in before:
             if name not in wanted:
                 self.journal.delete_value(hyperparam, name)
                 changed = True
-        for name, value in wanted.items():
-            if name in before and type(before[name]) is type(value) and same(before[name], value):
-                continue
+        for name, (value, origin) in wanted.items():
+            if name in before:
+                old, old_origin = before[name]
+                if type(old) is type(value) and same(old, value) and old_origin == origin:
+                    continue
             try:
-                self.journal.set_value(hyperparam, name, value)
+                self.journal.set_value(hyperparam, name, value, origin)
             except (TypeError, ValueError, AttributeError) as error:
                 self.problem(type(error), f"{where}: {error}")
             else:
@@ -269,14 +288,15 @@ class Application:
         parent = self._values.get(data.get("parent", "optimizer"), path)
         if rule is not present or rule.hyperparam.parent is not parent:
             strict = rule._algorithm if type(rule)._strict else None
-            own = own_values(rule.hyperparam) if rule is present else {}
             hyperparam = Hyperparameter._make(parent, strict)
-            for name, value in own.items():
-                setattr(hyperparam, name, value)
             self.journal.set_hyperparam(rule, hyperparam)
             changed.append("parent")
+        # At once, and not when the next update begins: whether a parameter takes part in the
+        # forward pass before it may hang on it.
+        rule.hyperparam._set_clock(self.optimizer._clock)
         known = default_values(rule) if type(rule)._strict else None
-        if self.set_values(path, rule.hyperparam, data.get("values", {}), known):
+        values, origins = data.get("values", {}), data.get("origins")
+        if self.set_values(path, rule.hyperparam, values, known, origins):
             changed.append("values")
         # What a rule remembers of its first values, it takes from those that it begins with.
         if rule.t == 0 and rule._algorithm is not None:
@@ -314,15 +334,17 @@ class Application:
             except AttributeError as error:
                 self.problem(AttributeError, str(error).removeprefix("[rules] "))
                 continue
-            fits, value = self.decode(f"{path}: {name}", encoded, attribute.get(rule))
+            fits, value = self.decode(f"{path}: {name}", encoded, attribute.kept(rule))
             if fits:
                 wanted[name] = value
         changed = False
+        origins = data.get("origins") or {}
         for name, value in wanted.items():
             attribute = ATTRIBUTES[name]
-            if attribute.get(rule) != value:
+            origin = _text(origins.get(name)) if name == "enabled" else None
+            if not same(attribute.kept(rule), value) or attribute.origin(rule) != origin:
                 try:
-                    self.journal.set_attribute(rule, attribute, value)
+                    self.journal.set_attribute(rule, attribute, value, origin)
                 except (TypeError, ValueError) as error:
                     self.problem(type(error), f"{path}: {error}")
                 changed = True
@@ -333,3 +355,7 @@ class Application:
         """Whether the plan's optimizer gives its rules the same algorithm as this one."""
         saved = self._data["optimizer"].get("algorithm")
         return bool(saved == optimizer_algorithm(self.optimizer))
+
+
+def _text(origin: Any) -> str | None:
+    return None if origin is None else str(origin)

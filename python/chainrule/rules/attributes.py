@@ -7,7 +7,6 @@ snapshots keep it. It counts where the rule's class has it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 from chainrule.rules.entries import algorithm_name
@@ -21,21 +20,11 @@ class Attribute:
     """One attribute of rules.
 
     Args:
-        name: How selections and plans call it.
-        get: Reads it; the rule's attribute of that name by default.
-        set: Sets it; the rule's attribute of that name by default.
+        name: How selections and plans call it; what a rule calls it, too.
     """
 
-    def __init__(
-        self,
-        name: str,
-        get: Callable[[UpdateRule], Any] | None = None,
-        set: Callable[[UpdateRule, Any], None] | None = None,
-    ) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._own = get is None
-        self.get = get or (lambda rule: getattr(rule, name))
-        self.set = set or (lambda rule, value: setattr(rule, name, value))
 
     def is_on(self, rule: UpdateRule) -> bool:
         """Tell whether a rule has this attribute.
@@ -46,7 +35,50 @@ class Attribute:
         Returns:
             Whether it has.
         """
-        return not self._own or hasattr(type(rule), self.name)
+        return hasattr(type(rule), self.name)
+
+    def get(self, rule: UpdateRule) -> Any:
+        """Read it, as it is now.
+
+        Args:
+            rule: The rule.
+
+        Returns:
+            The value.
+        """
+        return getattr(rule, self.name)
+
+    def kept(self, rule: UpdateRule) -> Any:
+        """Read it as it was set, an expression as it is.
+
+        Args:
+            rule: The rule.
+
+        Returns:
+            The value.
+        """
+        return self.get(rule)
+
+    def origin(self, rule: UpdateRule) -> str | None:
+        """Tell what it was set through.
+
+        Args:
+            rule: The rule.
+
+        Returns:
+            Such as ``rules['/encoder/**']``; None where that is not known.
+        """
+        return None
+
+    def set(self, rule: UpdateRule, value: Any, origin: str | None = None) -> None:
+        """Set it.
+
+        Args:
+            rule: The rule.
+            value: The value.
+            origin: What it is set through.
+        """
+        setattr(rule, self.name, value)
 
     @functools.cached_property
     def default(self) -> Any:
@@ -54,15 +86,38 @@ class Attribute:
         return self.get(UpdateRule())
 
 
+class _Enabled(Attribute):
+    """On or off, perhaps by an expression; the parameter hears of it."""
+
+    def kept(self, rule: UpdateRule) -> Any:
+        when = rule._enabled_when
+        return rule.enabled if when is None else when
+
+    def origin(self, rule: UpdateRule) -> str | None:
+        return rule._enabled_origin
+
+    def set(self, rule: UpdateRule, value: Any, origin: str | None = None) -> None:
+        rule._set_enabled(value, origin)
+
+
+class _Fp32Update(Attribute):
+    """Set by a method, as in Chainer."""
+
+    def is_on(self, rule: UpdateRule) -> bool:
+        return True
+
+    def get(self, rule: UpdateRule) -> Any:
+        return rule._fp32_update
+
+    def set(self, rule: UpdateRule, value: Any, origin: str | None = None) -> None:
+        rule.use_fp32_update(value)
+
+
 ATTRIBUTES: dict[str, Attribute] = {
     attribute.name: attribute
     for attribute in (
-        Attribute("enabled"),
-        Attribute(
-            "fp32_update",
-            lambda rule: rule._fp32_update,
-            lambda rule, value: rule.use_fp32_update(value),
-        ),
+        _Enabled("enabled"),
+        _Fp32Update("fp32_update"),
         Attribute("on_nonfinite"),
         Attribute("missing_grad"),
         Attribute("state_dtype"),

@@ -6,14 +6,26 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from chainrule._core import Hyperparameter
+from chainrule._core import Hyperparameter, structure_changed
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from chainrule.rules.attributes import Attribute
     from chainrule.variable import Parameter
 
-__all__ = ["Journal", "own_values"]
+__all__ = ["Journal", "own_entries", "own_values"]
+
+
+def own_entries(hyperparam: Hyperparameter) -> dict[str, tuple[Any, str | None]]:
+    """Read what is set on a Hyperparameter itself, not inherited.
+
+    Args:
+        hyperparam: The Hyperparameter.
+
+    Returns:
+        Values by name, expressions as they are, each with what it was set through, if known.
+    """
+    return {name: (value, origin) for name, value, origin in hyperparam.__getstate__()[2]}
 
 
 def own_values(hyperparam: Hyperparameter) -> dict[str, Any]:
@@ -23,9 +35,9 @@ def own_values(hyperparam: Hyperparameter) -> dict[str, Any]:
         hyperparam: The Hyperparameter.
 
     Returns:
-        The values by name.
+        The values by name, expressions as they are.
     """
-    return {name: value for name, value, _ in hyperparam.__getstate__()[2]}
+    return {name: value for name, (value, _) in own_entries(hyperparam).items()}
 
 
 class Journal:
@@ -65,16 +77,12 @@ class Journal:
             value: A number, an expression, or what a user's rule understands.
             origin: What the value was set through, such as ``rules['/encoder/**']``.
         """
-        before = own_values(hyperparam)
-        if name in before:
-            self._undo.append(lambda: setattr(hyperparam, name, before[name]))
-        setter = getattr(Hyperparameter, "_set", None)
-        if setter is None or origin is None:
-            setattr(hyperparam, name, value)
-        else:
-            setter(hyperparam, name, value, origin)
-        if name not in before:
+        before = own_entries(hyperparam).get(name)
+        hyperparam._set(name, value, origin)
+        if before is None:
             self._undo.append(lambda: delattr(hyperparam, name))
+        else:
+            self._undo.append(lambda: hyperparam._set(name, *before))
 
     def delete_value(self, hyperparam: Hyperparameter, name: str) -> None:
         """Delete a value that is set on a Hyperparameter itself.
@@ -83,9 +91,9 @@ class Journal:
             hyperparam: Where.
             name: Its name.
         """
-        before = own_values(hyperparam)[name]
+        before = own_entries(hyperparam)[name]
         delattr(hyperparam, name)
-        self._undo.append(lambda: setattr(hyperparam, name, before))
+        self._undo.append(lambda: hyperparam._set(name, *before))
 
     def set_hyperparam(self, rule: UpdateRule, hyperparam: Hyperparameter) -> None:
         """Give a rule another Hyperparameter.
@@ -95,20 +103,28 @@ class Journal:
             hyperparam: Its new one.
         """
         before = rule.hyperparam
-        rule.hyperparam = hyperparam
-        self._undo.append(lambda: setattr(rule, "hyperparam", before))
 
-    def set_attribute(self, rule: UpdateRule, attribute: Attribute, value: Any) -> None:
+        def change(hyperparam: Hyperparameter) -> None:
+            rule.hyperparam = hyperparam
+            structure_changed()  # tables tell the new one which count its expressions follow
+
+        self._undo.append(lambda: change(before))
+        change(hyperparam)
+
+    def set_attribute(
+        self, rule: UpdateRule, attribute: Attribute, value: Any, origin: str | None = None
+    ) -> None:
         """Set an attribute of a rule.
 
         Args:
             rule: The rule.
             attribute: Which one.
             value: Its new value.
+            origin: What the value was set through.
         """
-        before = attribute.get(rule)
-        self._undo.append(lambda: attribute.set(rule, before))
-        attribute.set(rule, value)
+        before = (attribute.kept(rule), attribute.origin(rule))
+        self._undo.append(lambda: attribute.set(rule, *before))
+        attribute.set(rule, value, origin)
 
     def set_rule(self, param: Parameter, rule: UpdateRule | None) -> None:
         """Give a parameter another rule.
@@ -120,12 +136,15 @@ class Journal:
         before, enabled, frozen = param.update_rule, param._update_enabled, param.frozen
 
         def restore() -> None:
-            param._update_enabled = enabled  # a rule hears of it when it is assigned
+            param._update_enabled = True  # a rule that is assigned to a parameter hears of it
             param.update_rule = before
-            param.frozen = frozen
+            param._update_enabled, param.frozen = enabled, frozen
 
         self._undo.append(restore)
+        if rule is not None and rule._enabled_when is None and not (rule.enabled or enabled):
+            param._update_enabled = True  # off it is, and who said so is not forgotten
         param.update_rule = rule
+        param._update_enabled = enabled
 
     def set_hooks(
         self, owner: Any, pre: dict[str, Any], post: dict[str, Any], changed: Callable[[], None]

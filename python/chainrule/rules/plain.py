@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._core import Expression
 from chainrule.rules.patterns import suggestion
 from chainrule.update_rule import UpdateRule
 
@@ -29,15 +30,6 @@ class Opaque(ValueError):
     """Raised for what plain data can only name, not hold."""
 
 
-def _expression_to_plain(value: Any) -> Any:
-    """Write an expression as plain data; None where the value is no expression."""
-    return None
-
-
-def _expression_from_plain(data: Any) -> Any:
-    raise ValueError(f"[plan] an expression cannot be read: got {data!r}")
-
-
 def encode(value: Any) -> Any:
     """Write a value as plain data, such that :func:`decode` gives the same bits and type.
 
@@ -55,9 +47,8 @@ def encode(value: Any) -> Any:
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"float": repr(value)}
-    expression = _expression_to_plain(value)
-    if expression is not None:
-        return {"expression": expression}
+    if isinstance(value, Expression):
+        return {"expression": value.to_data()}
     if isinstance(value, np.generic) and value.dtype.names is None:
         plain = value.item()
         if type(plain) not in (bool, int, str, float) and value.dtype.itemsize <= 2:
@@ -107,10 +98,10 @@ def decode(data: Any) -> Any:
             return {"list": list, "tuple": tuple}[kind](decode(each) for each in content)
         if kind == "dict":
             return {str(key): decode(each) for key, each in content.items()}
+        if kind == "expression":
+            return Expression.from_data(content)
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"[plan] not a value: got {data!r}") from error
-    if kind == "expression":
-        return _expression_from_plain(content)
+        raise ValueError(f"[plan] not a value: got {data!r}: {error}") from error
     if kind == "object":
         raise Opaque(f"an object of class {content}, which plain data cannot hold")
     raise ValueError(

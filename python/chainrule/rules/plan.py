@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from chainrule._core import Hyperparameter
 from chainrule.configuration import config
 from chainrule.rules import plain, table
-from chainrule.rules.attributes import POLICIES
+from chainrule.rules.attributes import ATTRIBUTES, POLICIES
 from chainrule.rules.entries import Entry, algorithm_name, walk
-from chainrule.rules.journal import own_values
+from chainrule.rules.journal import own_entries, own_values
 from chainrule.rules.patterns import listing
 from chainrule.rules.replace import keep
 from chainrule.update_rule import UpdateRule
@@ -101,8 +101,14 @@ class _Describer:
         values = self.values(rule.hyperparam)
         if values:
             data["values"] = values
-        if rule.enabled is not True:
-            data["enabled"] = plain.encode(rule.enabled)
+        enabled = ATTRIBUTES["enabled"]
+        if enabled.kept(rule) is not True:
+            data["enabled"] = plain.encode(enabled.kept(rule))
+        origins = {name: origin for name, (_, origin) in own_entries(rule.hyperparam).items()}
+        origins["enabled"] = enabled.origin(rule)
+        origins = {name: origin for name, origin in origins.items() if origin is not None}
+        if origins:
+            data["origins"] = origins
         hooks = self.hooks_of(rule)
         if hooks:
             data["hooks"] = hooks

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.rules.attributes import POLICIES
 from chainrule.rules.entries import Entry
 from chainrule.rules.journal import Journal
 from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule._optimizer import Optimizer
 
 __all__ = ["keep", "replace_rules", "rule_factory"]
 
@@ -68,10 +71,11 @@ def rule_factory(what: Any) -> Callable[[], UpdateRule]:
     return make
 
 
-def replace_rules(entries: Sequence[Entry], what: Any) -> None:
+def replace_rules(optimizer: Optimizer, entries: Sequence[Entry], what: Any) -> None:
     """Give parameters new rules, all or none.
 
     Args:
+        optimizer: The optimizer that updates them; expressions follow its count.
         entries: The parameters.
         what: What :func:`rule_factory` takes.
 
@@ -85,6 +89,7 @@ def replace_rules(entries: Sequence[Entry], what: Any) -> None:
         rule = make()
         if rule._params or any(rule is other for other in made):
             raise ValueError(f"[use] {entry.path}: got a rule that is in use, expected a new one")
+        rule.hyperparam._set_clock(optimizer._clock)
         if entry.rule is not None:
             keep(entry.rule, rule)
         made.append(rule)

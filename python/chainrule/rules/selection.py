@@ -370,7 +370,7 @@ class Selection(table.Tabular):
         with Journal() as journal:
             for attribute, entry, rule in changes:
                 try:
-                    journal.set_attribute(rule, attribute, value)
+                    journal.set_attribute(rule, attribute, value, self._label)
                 except (TypeError, ValueError) as error:
                     raise type(error)(f"[rules] {entry.path}: {error}") from None
 
@@ -483,7 +483,7 @@ class Selection(table.Tabular):
             0.5
         """
         self._for_writing()
-        replace_rules(self._entries(), what)
+        replace_rules(self._optimizer, self._entries(), what)
 
     def _rows(self) -> list[table.Row]:
         return [table.row_of(entry, rule) for entry, rule in self._pairs()]

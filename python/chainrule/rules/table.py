@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule._core import Expression
 from chainrule.rules import plain
 from chainrule.rules.attributes import POLICIES
 from chainrule.rules.entries import Entry, algorithm_name
@@ -38,7 +39,8 @@ class Row:
         own: Those set on the rule itself.
         shown: Names of those that differ from the algorithm's defaults or are set on the rule.
         hooks: Names of the rule's hooks.
-        enabled: Whether it is updated.
+        enabled: Whether it is updated now.
+        enabled_when: The expression that says so, if there is one.
         policies: Other attributes of the rule, where they differ from a new rule's.
         state_bytes: Size of its state, once it has one; None where it cannot be told yet.
     """
@@ -52,7 +54,8 @@ class Row:
     own: dict[str, Any] = dataclasses.field(default_factory=dict)
     shown: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
-    enabled: Any = False
+    enabled: bool = False
+    enabled_when: Any = None
     policies: dict[str, Any] = dataclasses.field(default_factory=dict)
     state_bytes: int | None = 0
 
@@ -75,7 +78,8 @@ class Row:
             "values": {name: plain.encode(value) for name, value in self.values.items()},
             "own": {name: plain.encode(value) for name, value in self.own.items()},
             "hooks": list(self.hooks),
-            "enabled": plain.encode(self.enabled),
+            "enabled": self.enabled,
+            "enabled_when": plain.encode(self.enabled_when),
             "policies": {name: plain.encode(value) for name, value in self.policies.items()},
             "state_bytes": self.state_bytes,
         }
@@ -146,6 +150,7 @@ def row_of(entry: Entry, rule: UpdateRule | None) -> Row:
         shown=tuple(shown),
         hooks=tuple(rule.hooks),
         enabled=rule.enabled,
+        enabled_when=rule._enabled_when,
         policies=policies,
         state_bytes=state_bytes(rule, param),
     )
@@ -175,17 +180,20 @@ def _format_value(value: Any) -> str:
 
 
 def _format_values(row: Row) -> str:
-    # A star marks what is set on the rule itself.
-    return ", ".join(
-        f"{name}={_format_value(row.values[name])}{'*' if name in row.own else ''}"
-        for name in row.shown
-    )
+    texts = []
+    for name in row.shown:
+        # A star marks what is set on the rule itself.
+        text = f"{name}={_format_value(row.values[name])}{'*' if name in row.own else ''}"
+        own = row.own.get(name)
+        texts.append(f"{text} ({own!r})" if isinstance(own, Expression) else text)
+    return ", ".join(texts)
 
 
 def _format_enabled(row: Row) -> str:
     if row.algorithm is None:
         return ""
-    return {True: "yes", False: "no"}.get(row.enabled, str(row.enabled))
+    text = "yes" if row.enabled else "no"
+    return text if row.enabled_when is None else f"{text} ({row.enabled_when!r})"
 
 
 #: Heading, text of a row, and whether the column is shown though all of it is empty.

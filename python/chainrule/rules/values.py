@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._core import Expression
 from chainrule.rules.entries import Entry, algorithm_name
 from chainrule.rules.journal import Journal, own_values
 from chainrule.rules.patterns import listing, suggestion
@@ -83,6 +84,8 @@ def same(a: Any, b: Any) -> bool:
     """
     if a is b:
         return True
+    if isinstance(a, Expression) or isinstance(b, Expression):
+        return type(a) is type(b) and bool(a.to_data() == b.to_data())
     try:
         return bool(np.all(a == b)) or bool(a != a and b != b)
     except Exception:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import optimizer, optimizer_hooks, optimizers
+from chainrule import optimizer, optimizer_hooks, optimizers, schedules
 from chainrule.rules.plain import (
     Opaque,
     algorithms,
@@ -72,6 +72,13 @@ def test_bfloat16_and_dtypes():
         assert decode(encode(dtype)) == dtype
 
 
+def test_expressions_come_back():
+    value = schedules.warmup(10) * schedules.cosine(0.1, schedules.inherit, 100) + 1 / 3
+    back = decode(json.loads(json.dumps(encode(value), allow_nan=False)))
+    assert repr(back) == repr(value)
+    assert [back(t, 0.01) for t in range(120)] == [value(t, 0.01) for t in range(120)]
+
+
 def test_what_is_only_named():
     data = encode([1, object()])
     assert data == {"list": [1, {"object": "builtins.object"}]}
@@ -86,10 +93,11 @@ def test_what_is_only_named():
     "data",
     [[1], {}, {"flaot": "nan"}, {"float": "x"}, {"float": []}, {"numpy": "float32"},
      {"numpy": "f77", "value": 1}, {"numpy": "float32", "value": "x"}, {"list": 3},
-     {"dict": []}, {"float": "nan", "list": []}, {"dtype": "f77"}, 1j, {1: 2}],
+     {"dict": []}, {"float": "nan", "list": []}, {"dtype": "f77"}, 1j, {1: 2},
+     {"expression": 1j}, {"expression": {"cosin": {}}}, {"expression": {"cosine": {}}}],
 )  # fmt: skip
 def test_malformed_values(data):
-    with pytest.raises(ValueError, match=r"could not convert|not a value"):
+    with pytest.raises(ValueError, match=r"could not convert|not a value|no such|missing"):
         decode(data)
 
 

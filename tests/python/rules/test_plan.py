@@ -101,6 +101,7 @@ def test_plain_data():
             "algorithm": "Adam",
             "parent": 0,
             "values": {"beta1": 0.5, "amsgrad": True},
+            "origins": {"beta1": "rules['/l1/W']", "amsgrad": "rules['/l1/W']"},
             "hooks": [place],
             "shape": [3, 2],
             "dtype": "float32",
@@ -110,6 +111,7 @@ def test_plain_data():
         "/l1/b": {
             "algorithm": "SGD",
             "enabled": False,
+            "origins": {"enabled": "rules['/l1/b']"},
             "hooks": [place],
             "policies": {"fp32_update": True},
             "shape": [3],

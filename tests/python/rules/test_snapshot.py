@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule
-from chainrule import optimizer_hooks, optimizers, serializers
+from chainrule import optimizer_hooks, optimizers, schedules, serializers
 from chainrule.rules.snapshot import KEY
 from golden import golden_cases as golden
 from random_configurations import configurations, configure, everything, make_net, picture, train
@@ -89,6 +89,54 @@ def test_an_override_and_everything_else_by_name():
     assert picture(other) == picture(one)
     assert other.target.l1.b.frozen
     assert other.target.l2.b.update_rule.hyperparam.lr == 0.1
+
+
+def test_expressions_and_who_set_them():
+    one = optimizers.SGD(schedules.cosine(0.1, 0.0, 100)).setup(make_net())
+    one.rules["/l1/*"].hyperparam.lr = chainrule.inherit * 0.1
+    one.rules["/l2/*"].enabled = schedules.after(3)
+    train(one, 2, seed=1)
+    other = optimizers.SGD().setup(make_net())
+    model, state = saved(one.target, one)
+    serializers.load_npz(model, other.target)
+    serializers.load_npz(state, other)
+    for path in ("/l1/W", "/l2/b"):
+        for name in ("lr", "enabled"):
+            assert other.explain(path, name) == one.explain(path, name)
+    assert "set by rules['/l1/*']" in other.explain("/l1/W", "lr")
+    assert other.target.l2.W.frozen
+    for optimizer in (one, other):
+        train(optimizer, 4, seed=2)
+    assert not other.target.l2.W.frozen
+    assert everything(other) == everything(one)
+
+
+def test_a_loaded_switch_counts_for_the_first_forward_pass():
+    """The rules of a second optimizer follow the count of the one that updates them."""
+
+    def make():
+        optimizer = optimizers.SGD(lr=0.5).setup(make_link(a=1, b=1))
+        optimizer.rules["/b"].use(optimizers.MomentumSGD(schedules.linear(1.0, 0.0, 100)))
+        optimizer.rules["/b"].enabled = schedules.after(3)
+        return optimizer
+
+    def step(optimizer):
+        link = optimizer.target
+        optimizer.update(lambda: (link.a * 2 + link.b * 3).sum())
+
+    one = make()
+    for _ in range(5):
+        step(one)
+    assert one.target.b.update_rule.t == 2
+    for present in (make, lambda: optimizers.SGD().setup(make_link(a=1, b=1))):
+        other = present()
+        model, state = saved(one.target, one)
+        serializers.load_npz(model, other.target)
+        serializers.load_npz(state, other)
+        assert not other.target.b.frozen
+        assert other.rules["/b"].hyperparam.lr == one.rules["/b"].hyperparam.lr == 0.95
+        step(other)
+        assert other.target.b.update_rule.t == 3
 
 
 def test_adabounds_first_rate_comes_back():

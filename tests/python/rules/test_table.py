@@ -10,7 +10,7 @@ import pytest
 
 import chainrule
 from chainrule import links as L
-from chainrule import optimizer_hooks, optimizers
+from chainrule import optimizer_hooks, optimizers, schedules
 from chainrule.rules.table import format_bytes, state_bytes
 from small_links import make_link
 
@@ -46,6 +46,26 @@ path   shape   dtype    algorithm    values          hooks        policies      
 path   shape  dtype    algorithm    values  enabled  state
 /l1/b  (3,)   float32  MomentumSGD  lr=0.2  yes      12 B
 1 parameter, 3 elements, 12 B of state"""
+    )
+
+
+def test_expressions():
+    optimizer = optimizers.SGD(schedules.linear(1.0, 0.0, 10)).setup(make_link(a=1, b=1))
+    optimizer.rules["/a"].hyperparam.lr = chainrule.inherit * 0.5
+    optimizer.rules["/b"].enabled = schedules.after(100)
+    optimizer.t = 5
+    assert optimizer.rules.table().split("\n")[:3] == [
+        "path  shape  dtype    algorithm  values                    enabled          state",
+        "/a    (1,)   float32  SGD        lr=0.25* (inherit * 0.5)  yes              0 B",
+        "/b    (1,)   float32  SGD        lr=0.5                    no (after(100))  0 B",
+    ]
+    data = optimizer.rules.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert data["/a"]["values"] == {"lr": 0.25}
+    assert data["/a"]["own"] == {"lr": {"expression": {"multiply": [{"inherit": []}, 0.5]}}}
+    assert (data["/b"]["enabled"], data["/b"]["enabled_when"]) == (
+        False,
+        {"expression": {"after": {"n": 100}}},
     )
 
 

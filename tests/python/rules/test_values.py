@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import optimizers
+from chainrule import optimizers, schedules
 from small_links import make_link
 
 
@@ -107,3 +107,48 @@ def test_set_values_are_used_and_followed():
     optimizer.lr = 2.0
     optimizer.update()
     assert (link.a.array[0], link.b.array[0]) == (-12, -3)
+
+
+def test_expressions(link):
+    optimizer = optimizers.SGD(lr=0.5).setup(link)
+    rules = optimizer.rules
+    rules["/a", "/b"].hyperparam.lr = chainrule.inherit * schedules.linear(1.0, 0.0, 10)
+    optimizer.t = 5
+    assert rules.hyperparam.get("lr") == {"/a": 0.25, "/b": 0.25, "/c": 0.5}
+    optimizer.lr = 1.0
+    assert rules["/a", "/b"].hyperparam.lr == 0.5
+    assert optimizer.explain("/a", "lr") == (
+        "0.5 = inherit(1.0) * linear(1.0, 0.0, 10) at step 5, set by rules['/a', '/b']"
+    )
+    rules["/a"].enabled = schedules.after(7)
+    assert rules.get("enabled") == {"/a": False, "/b": True, "/c": True}
+    assert link.a.frozen
+    assert optimizer.explain("/a", "enabled") == ("False = after(7) at step 5, set by rules['/a']")
+    # What was there before a failed write is there again, with its origin.
+    rules["/b"].use(optimizers.Adam())
+    for write in (
+        lambda: setattr(rules["/a", "/c"].hyperparam, "lr", "x"),
+        lambda: rules["/a", "/c"].hyperparam.update(lr=1.0, x=1),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            write()
+        assert "set by rules['/a', '/b']" in optimizer.explain("/a", "lr")
+    del rules["/a"].hyperparam.lr
+    assert rules["/a"].hyperparam.lr == 1.0
+
+
+def test_a_failed_write_puts_expressions_back(link):
+    class Refusing(optimizers.sgd.SGDRule):
+        def _set_enabled(self, enabled, origin):
+            if origin is not None:
+                raise ValueError("never")
+            super()._set_enabled(enabled, origin)
+
+    optimizer = optimizers.SGD().setup(link)
+    optimizer.rules["/a"].enabled = schedules.after(7)
+    link.c.update_rule = Refusing()
+    before = optimizer.explain("/a", "enabled")
+    with pytest.raises(ValueError, match="/c: never"):
+        optimizer.rules.enabled = True
+    assert optimizer.explain("/a", "enabled") == before
+    assert link.a.frozen
