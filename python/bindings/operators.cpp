@@ -28,8 +28,9 @@ template <auto function>
 Variable apply(PyObject* a, PyObject* b, const char* name) {
   auto* left = variable_or_null(a);
   auto* right = variable_or_null(b);
-  const Variable x = left ? Variable(Ref<VariableImpl>(left))
-                          : to_operand(a, Variable(Ref<VariableImpl>(right)), name);
+  // A number takes its dtype from the other operand, which must have one.
+  const Variable x = left ? require(name, Variable(Ref<VariableImpl>(left)))
+                          : to_operand(a, require(name, Variable(Ref<VariableImpl>(right))), name);
   const Variable y = right ? Variable(Ref<VariableImpl>(right)) : to_operand(b, x, name);
   return Op<function>::call(x, y);
 }

@@ -281,7 +281,11 @@ void bind_variable(py::module_& m) {
           },
           "NumPy dtype of the data.")
       .def_property_readonly(
-          "T", [](Ref<VariableImpl> self) { return transpose(Variable(std::move(self))); },
+          "T",
+          [](Ref<VariableImpl> self) {
+            initialized(*self, "T");
+            return transpose(Variable(std::move(self)));
+          },
           "The variable with its axes reversed.")
       .def("__len__",
            [](const VariableImpl& self) {

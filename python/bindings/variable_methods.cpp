@@ -32,7 +32,8 @@ void bind_variable_methods(VariableClass& variable) {
       .def(
           "transpose",
           [](const Variable& self, const py::args& axes) {
-            return transpose(self, axes.empty() ? Axes() : dims_from_args(axes));
+            return transpose(require("transpose", self),
+                             axes.empty() ? Axes() : dims_from_args(axes));
           },
           "The axes in another order; reversed where none are named.")
       .def("sum", &Op<sum>::call, py::arg("axis") = py::none(), py::arg("keepdims") = false,

@@ -68,6 +68,9 @@ def test_readme_program_learns():
     output = run("-", text="import numpy\nnumpy.random.seed(0)\n" + blocks[0])
     answers = [float(x) for x in output.strip().strip("[]").split()]
     np.testing.assert_allclose(answers, [0, 1, 1, 0], atol=0.1)
+    layers = ", ".join(f"l{i}=L.Linear(8, 8)" for i in (1, 2, 3))
+    table = run("-", text="\n".join((blocks[0], f"net = chainrule.Chain({layers})", *blocks[2:])))
+    assert re.search(r"/l2/W .*MomentumSGD .*lr=0.05 .*\bno\b", table)
 
 
 @pytest.mark.slow

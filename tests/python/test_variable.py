@@ -272,3 +272,21 @@ class TestParameter:
         with chainrule.using_config("chainer_semantics", True):
             parameter.update_enabled = False
         assert (parameter.frozen, parameter.update_enabled) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda p: p.T,
+        lambda p: p.transpose(),
+        lambda p: p + 1,
+        lambda p: 2.0 * p,
+        lambda p: p**2,
+        lambda p: 1 / p,
+        lambda p: p - np.ones(1, np.float32),
+        lambda p: p @ p,
+    ],
+)
+def test_a_variable_without_data_is_refused(use):
+    with pytest.raises((TypeError, RuntimeError), match=r"without data|no data yet"):
+        use(chainrule.Parameter(0.5))
