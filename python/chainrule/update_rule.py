@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._rule_state import State
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
 from chainrule.optimizer_hooks._native import is_native
@@ -32,52 +33,6 @@ _UPDATE_METHODS = (
     "update_core_cpu",
     "update_core_gpu",
 )
-
-
-class _State(MutableMapping[str, Any]):
-    """The states of a built-in rule by name: NumPy arrays over the memory that C++ updates.
-
-    Assigning to a name writes into the array. Names that the rule does not know may be used
-    for anything.
-    """
-
-    def __init__(self, rule: UpdateRule) -> None:
-        self._rule = rule
-        self._others: dict[str, Any] = {}
-
-    def _known(self) -> list[str]:
-        return [name for name in self._rule._state_names if self._rule._has_state(name)]
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self._others:
-            return self._others[name]
-        array = self._rule._get_state(name)
-        if array is None:
-            raise KeyError(name)
-        return array
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name in self._rule._all_state_names:
-            self._rule._set_state(name, np.asarray(value))
-        else:
-            self._others[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        if name in self._others:
-            del self._others[name]
-        else:
-            self._rule._get_state(name)  # says where there is none of this name
-            self._rule._set_state(name, None)
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._known()
-        yield from self._others
-
-    def __len__(self) -> int:
-        return len(self._known()) + len(self._others)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 class UpdateRule(_core.UpdateRule):
@@ -155,7 +110,7 @@ class UpdateRule(_core.UpdateRule):
         The arrays are the ones that the update works on. Assigning writes into them.
         """
         if self._state is None and self._has_states:
-            self._state = _State(self)
+            self._state = State(self)
         return self._state
 
     @property
@@ -304,7 +259,7 @@ class UpdateRule(_core.UpdateRule):
             target = Variable(self._master(param), name=param.name)
             target.grad = param.grad.astype(np.float32)
         if initialized and self.state is None:
-            self._state = {} if self._algorithm is None else _State(self)
+            self._state = {} if self._algorithm is None else State(self)
             self.init_state(target)
         for hook in self._hookable.of("pre"):
             hook(self, target)
@@ -424,7 +379,7 @@ class UpdateRule(_core.UpdateRule):
         if self._states_by_python:
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
-            self._state = {} if self._algorithm is None else _State(self)
+            self._state = {} if self._algorithm is None else State(self)
             dummy = np.zeros(1, np.float32) if param is None else np.zeros_like(param.array)
             self.init_state(Variable(dummy, grad=dummy))
             names = list(self._state)
@@ -449,7 +404,7 @@ class UpdateRule(_core.UpdateRule):
         if len(values) < len(names) and isinstance(serializer, NpzDeserializer):
             serializer.note_fresh()
         if names and len(values) == len(names):
-            self._state = {} if self._algorithm is None else _State(self)
+            self._state = {} if self._algorithm is None else State(self)
             self._state.update(values)
         for param in self._arrays() if self.state is not None else ():
             try:
@@ -494,7 +449,7 @@ class UpdateRule(_core.UpdateRule):
         for name, value in saved["scalars"].items():
             self._set_scalar(name, value)
         if saved["state"] is not None:
-            self._state = {} if self._algorithm is None else _State(self)
+            self._state = {} if self._algorithm is None else State(self)
             self._state.update(saved["state"])
         self._sort_hooks()
 
