@@ -74,6 +74,8 @@ CROSS_TESTS: dict[str, str] = {
     "doctest": "the examples in docstrings",
     "examples": "the programs in examples/",
     "golden_functions": "functions against values from Chainer 7.8.1",
+    "golden_modern": "rules that Chainer does not have against other packages",
+    "rule_resume": "every rule goes on from a file as if nothing had happened",
 }
 
 

@@ -36,7 +36,7 @@ struct CHAINRULE_API Algorithm {
   };
   struct State {
     std::string name;
-    double initial;
+    double initial;  // or update::kParameter
   };
 
   std::string name;

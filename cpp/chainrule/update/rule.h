@@ -32,7 +32,8 @@
 //   };
 //
 // Optional members:
-//   static constexpr double initial[]        first values of the states, where not all are zero
+//   static constexpr double initial[]        first values of the states, where not all are zero;
+//                                            kParameter: the parameter's
 //   static constexpr auto scalars            names of numbers kept per parameter between steps
 //   static void begin(const Values&, double* scalars)     their first values
 //   static bool selected(const Values&)      several structs may share a name: the first whose
@@ -60,6 +61,9 @@ struct Field {
   double value;
   FieldKind kind = FieldKind::real;
 };
+
+// The first value of a state that begins as a copy of the parameter.
+inline constexpr double kParameter = __builtin_huge_val();
 
 template <int N>
 struct Names {

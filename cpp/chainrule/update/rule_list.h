@@ -1,15 +1,25 @@
 #pragma once
 
 #include "chainrule/functors/unary.h"
+#include "chainrule/update/rules/ada_belief.h"
 #include "chainrule/update/rules/ada_delta.h"
 #include "chainrule/update/rules/ada_grad.h"
 #include "chainrule/update/rules/adam.h"
+#include "chainrule/update/rules/adamax.h"
+#include "chainrule/update/rules/ademamix.h"
+#include "chainrule/update/rules/adopt.h"
 #include "chainrule/update/rules/corrected_momentum_sgd.h"
+#include "chainrule/update/rules/lion.h"
 #include "chainrule/update/rules/momentum_sgd.h"
 #include "chainrule/update/rules/msvag.h"
+#include "chainrule/update/rules/nadam.h"
 #include "chainrule/update/rules/nesterov_ag.h"
+#include "chainrule/update/rules/radam.h"
 #include "chainrule/update/rules/rmsprop.h"
 #include "chainrule/update/rules/rmsprop_graves.h"
+#include "chainrule/update/rules/rprop.h"
+#include "chainrule/update/rules/schedule_free_adamw.h"
+#include "chainrule/update/rules/schedule_free_sgd.h"
 #include "chainrule/update/rules/sgd.h"
 #include "chainrule/update/rules/smorms3.h"
 
@@ -30,7 +40,17 @@ using Rules = functors::List<SGD,
                              RMSprop,
                              RMSpropGraves,
                              SMORMS3,
-                             MSVAG>;
+                             MSVAG,
+                             Lion,
+                             NAdam,
+                             RAdam,
+                             AdEMAMix,
+                             ADOPT,
+                             AdaBelief,
+                             Adamax,
+                             Rprop,
+                             ScheduleFreeSGD,
+                             ScheduleFreeAdamW>;
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::update

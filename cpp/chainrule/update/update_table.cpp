@@ -276,8 +276,8 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
 
   const auto& places = resolved.variant->states;
-  rule.prepare_states(*resolved.variant, data, mastered ? Dtype::float32 : data.dtype(),
-                      entry.path);
+  rule.prepare_states(*resolved.variant, mastered ? rule.master(data) : data,
+                      mastered ? Dtype::float32 : data.dtype(), entry.path);
   row.state_count = static_cast<std::uint8_t>(places.size());
   for (std::size_t i = 0; i < places.size(); ++i) row.state[i] = rule.state(places[i]).raw();
   if (!places.empty()) {

@@ -3,32 +3,52 @@
 All of them run in C++, in one table; see :mod:`chainrule.optimizer`.
 """
 
+from chainrule.optimizers.ada_belief import AdaBelief
 from chainrule.optimizers.ada_delta import AdaDelta
 from chainrule.optimizers.ada_grad import AdaGrad
 from chainrule.optimizers.adam import AdaBound, Adam, AdamW, AMSBound, AMSGrad
+from chainrule.optimizers.adamax import Adamax
+from chainrule.optimizers.ademamix import AdEMAMix
+from chainrule.optimizers.adopt import ADOPT
 from chainrule.optimizers.corrected_momentum_sgd import CorrectedMomentumSGD
+from chainrule.optimizers.lion import Lion
 from chainrule.optimizers.momentum_sgd import MomentumSGD
 from chainrule.optimizers.msvag import MSVAG
+from chainrule.optimizers.nadam import NAdam
 from chainrule.optimizers.nesterov_ag import NesterovAG
+from chainrule.optimizers.radam import RAdam
 from chainrule.optimizers.rmsprop import RMSprop
 from chainrule.optimizers.rmsprop_graves import RMSpropGraves
+from chainrule.optimizers.rprop import Rprop
+from chainrule.optimizers.schedule_free_adamw import ScheduleFreeAdamW
+from chainrule.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from chainrule.optimizers.sgd import SGD
 from chainrule.optimizers.smorms3 import SMORMS3
 
 __all__ = [
+    "ADOPT",
     "MSVAG",
     "SGD",
     "SMORMS3",
     "AMSBound",
     "AMSGrad",
+    "AdEMAMix",
+    "AdaBelief",
     "AdaBound",
     "AdaDelta",
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "CorrectedMomentumSGD",
+    "Lion",
     "MomentumSGD",
+    "NAdam",
     "NesterovAG",
+    "RAdam",
     "RMSprop",
     "RMSpropGraves",
+    "Rprop",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
 ]
