@@ -94,6 +94,11 @@ ROWS = (
     Row("Rprop", ("Rprop",)),
     Row("ScheduleFreeSGD", ("ScheduleFreeSGD",)),
     Row("ScheduleFreeAdamW", ("ScheduleFreeAdamW",)),
+    Row("LAMB", ("LAMB",)),
+    Row("LARS", ("LARS",)),
+    Row("StableAdamW", ("StableAdamW",), param=16),
+    # A difference in `d`, which is a quotient of sums that cancel, is in all that follows.
+    Row("Prodigy", ("Prodigy",), param=128, state=512),
 )
 
 #: More comparisons with PyTorch: optimizer class, our arguments, a factory of theirs.

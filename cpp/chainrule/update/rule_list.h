@@ -9,11 +9,14 @@
 #include "chainrule/update/rules/ademamix.h"
 #include "chainrule/update/rules/adopt.h"
 #include "chainrule/update/rules/corrected_momentum_sgd.h"
+#include "chainrule/update/rules/lamb.h"
+#include "chainrule/update/rules/lars.h"
 #include "chainrule/update/rules/lion.h"
 #include "chainrule/update/rules/momentum_sgd.h"
 #include "chainrule/update/rules/msvag.h"
 #include "chainrule/update/rules/nadam.h"
 #include "chainrule/update/rules/nesterov_ag.h"
+#include "chainrule/update/rules/prodigy.h"
 #include "chainrule/update/rules/radam.h"
 #include "chainrule/update/rules/rmsprop.h"
 #include "chainrule/update/rules/rmsprop_graves.h"
@@ -22,6 +25,7 @@
 #include "chainrule/update/rules/schedule_free_sgd.h"
 #include "chainrule/update/rules/sgd.h"
 #include "chainrule/update/rules/smorms3.h"
+#include "chainrule/update/rules/stable_adamw.h"
 
 namespace chainrule::update {
 inline namespace CHAINRULE_ISA {
@@ -50,7 +54,11 @@ using Rules = functors::List<SGD,
                              Adamax,
                              Rprop,
                              ScheduleFreeSGD,
-                             ScheduleFreeAdamW>;
+                             ScheduleFreeAdamW,
+                             LAMB,
+                             LARS,
+                             StableAdamW,
+                             Prodigy>;
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::update

@@ -11,11 +11,14 @@ from chainrule.optimizers.adamax import Adamax
 from chainrule.optimizers.ademamix import AdEMAMix
 from chainrule.optimizers.adopt import ADOPT
 from chainrule.optimizers.corrected_momentum_sgd import CorrectedMomentumSGD
+from chainrule.optimizers.lamb import LAMB
+from chainrule.optimizers.lars import LARS
 from chainrule.optimizers.lion import Lion
 from chainrule.optimizers.momentum_sgd import MomentumSGD
 from chainrule.optimizers.msvag import MSVAG
 from chainrule.optimizers.nadam import NAdam
 from chainrule.optimizers.nesterov_ag import NesterovAG
+from chainrule.optimizers.prodigy import Prodigy
 from chainrule.optimizers.radam import RAdam
 from chainrule.optimizers.rmsprop import RMSprop
 from chainrule.optimizers.rmsprop_graves import RMSpropGraves
@@ -24,9 +27,12 @@ from chainrule.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from chainrule.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from chainrule.optimizers.sgd import SGD
 from chainrule.optimizers.smorms3 import SMORMS3
+from chainrule.optimizers.stable_adamw import StableAdamW
 
 __all__ = [
     "ADOPT",
+    "LAMB",
+    "LARS",
     "MSVAG",
     "SGD",
     "SMORMS3",
@@ -45,10 +51,12 @@ __all__ = [
     "MomentumSGD",
     "NAdam",
     "NesterovAG",
+    "Prodigy",
     "RAdam",
     "RMSprop",
     "RMSpropGraves",
     "Rprop",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
+    "StableAdamW",
 ]

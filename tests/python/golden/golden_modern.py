@@ -54,7 +54,7 @@ class Torch:
         out = {"": tensor.detach().numpy()}
         state = self.optimizer.state.get(tensor, {})
         for ours, theirs in self.states.items():
-            out[ours] = state[theirs].numpy()
+            out[ours] = state[theirs].numpy().reshape(tensor.shape)
         return out
 
 
@@ -145,6 +145,7 @@ def optax_alias(name: str, rate: float, **kwargs: Any) -> Callable[..., Optax]:
 
 
 _MV = {"m": "exp_avg", "v": "exp_avg_sq"}
+_PRODIGY = {**_MV, "s": "s", "p0": "p0"}
 _BETAS = {"beta1": 0.8, "beta2": 0.95}
 
 CASES: dict[str, Case] = {
@@ -330,6 +331,78 @@ CASES: dict[str, Case] = {
             r=0.5,
             weight_lr_power=1.5,
         ),
+    ),
+    "LAMB/default": Case("LAMB", {}, optax_alias("lamb", 1e-3)),
+    "LAMB/tuned": Case(
+        "LAMB",
+        {"alpha": 0.01, **_BETAS, "eps": 1e-4, "weight_decay": 0.3},
+        optax_alias("lamb", 0.01, b1=0.8, b2=0.95, eps=1e-4, weight_decay=0.3),
+    ),
+    "LARS/tuned": Case(
+        "LARS",
+        {"lr": 0.5, "momentum": 0.8, "weight_decay": 0.1, "trust_coefficient": 0.02, "eps": 1e-3},
+        torch_optim(
+            "LARS",
+            module="torch_optimizer",
+            lr=0.5,
+            momentum=0.8,
+            weight_decay=0.1,
+            trust_coefficient=0.02,
+            eps=1e-3,
+        ),
+    ),
+    "StableAdamW/default": Case(
+        "StableAdamW", {}, torch_optim("StableAdamW", _MV, "optimi", lr=1e-3, weight_decay=0.01)
+    ),
+    "StableAdamW/tuned": Case(
+        "StableAdamW",
+        {"alpha": 0.01, **_BETAS, "eps": 1e-2, "weight_decay": 0.3},
+        torch_optim(
+            "StableAdamW", _MV, "optimi", lr=0.01, betas=(0.8, 0.95), eps=1e-2, weight_decay=0.3
+        ),
+    ),
+    "Prodigy/default": Case("Prodigy", {}, torch_optim("Prodigy", _PRODIGY, "prodigyopt"), 1.0),
+    "Prodigy/tuned": Case(
+        "Prodigy",
+        {
+            "alpha": 0.7,
+            **_BETAS,
+            "beta3": 0.99,
+            "eps": 1e-4,
+            "weight_decay": 0.1,
+            "d0": 1e-3,
+            "d_coef": 2.0,
+            "growth_rate": 1.2,
+            "use_bias_correction": True,
+        },
+        torch_optim(
+            "Prodigy",
+            _PRODIGY,
+            "prodigyopt",
+            lr=0.7,
+            betas=(0.8, 0.95),
+            beta3=0.99,
+            eps=1e-4,
+            weight_decay=0.1,
+            d0=1e-3,
+            d_coef=2.0,
+            growth_rate=1.2,
+            use_bias_correction=True,
+        ),
+        1.0,
+    ),
+    "Prodigy/safeguard_warmup": Case(
+        "Prodigy",
+        {"d0": 0.01, "safeguard_warmup": True, "use_bias_correction": True},
+        torch_optim(
+            "Prodigy",
+            _PRODIGY,
+            "prodigyopt",
+            d0=0.01,
+            safeguard_warmup=True,
+            use_bias_correction=True,
+        ),
+        1.0,
     ),
 }
 

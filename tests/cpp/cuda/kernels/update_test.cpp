@@ -30,6 +30,19 @@ const std::vector<Chosen> kChosen = {
     {"RMSpropGraves", {}},
     {"SMORMS3", {}},
     {"MSVAG", {}},
+    {"Lion", {{"weight_decay", 0.1}}},
+    {"NAdam", {}},
+    {"RAdam", {}},
+    {"AdEMAMix", {{"warmup", 10}}},
+    {"ADOPT", {}},
+    {"AdaBelief", {}},
+    {"Adamax", {}},
+    {"Rprop", {}},
+    {"ScheduleFreeSGD", {{"warmup_steps", 5}}},
+    {"ScheduleFreeAdamW", {}},
+    {"LAMB", {}},
+    {"LARS", {}},
+    {"StableAdamW", {}},
 };
 
 // Every rule with every dtype, sizes around those that kernels treat apart, hooks here and
