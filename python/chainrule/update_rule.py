@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
 from chainrule.optimizer_hooks._native import is_native
@@ -371,8 +372,8 @@ class UpdateRule(_core.UpdateRule):
         if on_failure is not None:
             on_failure(self._restorer())
         self.t = int(serializer("t", self.t))
-        self._serialize_scalars(serializer)
-        self._serialize_master(serializer)
+        serialize_scalars(self, serializer)
+        serialize_master(self, serializer)
         state = self.state
         if state is None:
             if isinstance(serializer, Deserializer):
@@ -396,29 +397,6 @@ class UpdateRule(_core.UpdateRule):
             self._begin()
         if isinstance(serializer, NpzDeserializer):
             serializer.note_fresh()
-
-    def _serialize_scalars(self, serializer: AbstractSerializer) -> None:
-        for name, value in self._scalars.items() if self._keeps_scalars else ():
-            try:
-                loaded = serializer(name, value)
-            except KeyError:
-                loaded = None
-            if loaded is not None:
-                self._set_scalar(name, float(loaded))
-
-    def _serialize_master(self, serializer: AbstractSerializer) -> None:
-        """Save or load the float32 copy of a half-precision parameter, which Chainer does not."""
-        if config.chainer_semantics or not self._fp32_update:
-            return
-        if not isinstance(serializer, Deserializer):
-            if self._master_copy is not None:
-                serializer("fp32_param", self._master_copy)
-            return
-        try:
-            loaded = serializer("fp32_param", None)
-        except KeyError:
-            loaded = None  # made from the parameter at the next update
-        self._master_copy = loaded
 
     def _restorer(self) -> Callable[[], None]:
         """Give what puts everything back if loading fails later.

@@ -45,7 +45,9 @@
 //                                            one element's addends; may change the states
 //   static void refine(const Values&, const Step&, std::int64_t size, const double* sums,
 //                      Coefs<double>& c)     on the host, between the sweeps: what depends on them
-//   static constexpr bool shared_sums = true the sums go over all parameters of this rule together
+//   static constexpr bool shared_sums = true the sums go over all parameters of this rule together,
+//                                          and so do the scalars: before an update, each takes
+//                                          those of the parameter with the most updates
 // Sums are taken in double and in a fixed order.
 namespace chainrule::update {
 
