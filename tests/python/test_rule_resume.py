@@ -83,3 +83,49 @@ def test_going_on_from_a_file(cls, dtype, fp32, before, after, used):
     ours, theirs = bits(link), bits(other)
     assert set(ours) == set(theirs)
     assert [key for key in ours if ours[key] != theirs[key]] == []
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_file_that_does_not_fit_changes_nothing(cls, used, dropped, tmp_path):
+    link, optimizer = make(cls, np.float16, True)
+    train(link, optimizer, range(4))
+    serializers.save_npz(tmp_path / "good.npz", optimizer)
+    with np.load(tmp_path / "good.npz") as file:
+        entries = dict(file)
+    if dropped:  # states of the first parameter start anew, and are put back
+        entries = {k: v for k, v in entries.items() if not k.startswith("a/") or k == "a/t"}
+    entries["c/t"] = np.zeros(3)
+    np.savez(tmp_path / "bad.npz", **entries)
+    other, untouched = make(cls, np.float16, True)
+    if used:
+        train(other, untouched, range(100, 103))
+    before = bits(other)
+    masters = [param.update_rule._master_copy for param in other.params()]
+    with pytest.raises((TypeError, ValueError), match="c/t"):
+        serializers.load_npz(tmp_path / "bad.npz", untouched)
+    assert bits(other) == before
+    for param, master in zip(other.params(), masters, strict=True):
+        np.testing.assert_array_equal(param.update_rule._master_copy, master)
+    train(other, untouched, range(2))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_states_that_are_not_in_the_file_start_anew(cls, tmp_path):
+    link, optimizer = make(cls, np.float32, False)
+    serializers.save_npz(tmp_path / "young.npz", optimizer)
+    fresh, young = make(cls, np.float32, False)
+    fresh.copyparams(link)
+    train(link, optimizer, range(100, 103))
+    report = serializers.load_npz(tmp_path / "young.npz", optimizer)
+    with_states = [f"{param.name}" for param in link.params() if fresh_states(cls)]
+    assert report.fresh == with_states
+    link.copyparams(fresh)
+    train(link, optimizer, range(5))
+    train(fresh, young, range(5))
+    assert bits(link) == bits(fresh)
+
+
+def fresh_states(cls: str) -> bool:
+    return bool(getattr(optimizers, cls)().create_update_rule()._state_names)
