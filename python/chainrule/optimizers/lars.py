@@ -50,7 +50,8 @@ class LARS(GradientMethod, rule=LARSRule):
         p += v
 
     A parameter of zeros takes the rate ``lr`` itself. Biases and scales are usually left to
-    another rule. :class:`~chainrule.optimizer_hooks.GradientLARS` is the same scaling as a hook.
+    another rule. :class:`~chainrule.optimizer_hooks.GradientLARS` scales alike as a hook, and
+    leaves the coefficient to the rate.
 
     Args:
         lr: Learning rate.
