@@ -74,6 +74,9 @@ CROSS_TESTS: dict[str, str] = {
     "doctest": "the examples in docstrings",
     "examples": "the programs in examples/",
     "golden_functions": "functions against values from Chainer 7.8.1",
+    "golden_modern": "rules that Chainer does not have against other packages",
+    "every_rule": "what all rules have in common",
+    "rule_resume": "every rule goes on from a file as if nothing had happened",
 }
 
 

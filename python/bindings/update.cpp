@@ -107,6 +107,16 @@ void init_states(UpdateRule& self, py::handle param) {
   self.prepare_states(*resolved.variant, impl->data(), impl->data().dtype(), label_of(*impl));
 }
 
+py::object get_master(const UpdateRule& self) {
+  const Array& master = self.master();
+  return master.defined() ? to_numpy(copied(master)) : py::object(py::none());
+}
+
+void set_master(UpdateRule& self, py::handle value) {
+  if (value.is_none()) return self.set_master({});
+  self.set_master(copied(as_dtype(from_numpy(value, "fp32_param"), Dtype::float32)));
+}
+
 py::dict scalars(const UpdateRule& self) {
   py::dict out;
   if (!self.algorithm()) return out;
@@ -212,6 +222,8 @@ void bind_rule(py::module_& m) {
             return to_numpy(self.master(parameter_from(param)->data()));
           },
           "The float32 copy of a half-precision parameter.")
+      .def_property("_master_copy", &get_master, &set_master,
+                    "The same as far as it was made, otherwise None.")
       .def(
           "_step",
           [](const Ref<UpdateRule>& self, py::handle param) {

@@ -728,6 +728,14 @@ class UpdateRule:
     def _has_states(self) -> bool:
         ...
     @property
+    def _master_copy(self) -> typing.Any:
+        """
+        The same as far as it was made, otherwise None.
+        """
+    @_master_copy.setter
+    def _master_copy(self, arg1: typing.Any) -> None:
+        ...
+    @property
     def _native_hooks(self) -> list[GradientHook]:
         ...
     @_native_hooks.setter

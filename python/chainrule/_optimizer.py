@@ -6,9 +6,11 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 from chainrule import _core
+from chainrule._averaging import averaged
 from chainrule._explain import explain
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
@@ -45,6 +47,7 @@ class Optimizer:
     _loss_scaling_isnan = False
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
+    _averaging = False
     _own_clock: _core.Clock | None = None
 
     @property
@@ -284,6 +287,40 @@ class Optimizer:
             # What is not updated is left alone.
             if every or (param.grad is not None and rule is not None and rule.enabled):
                 hook(rule, param)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let parameters hold their averages in a ``with`` block, to evaluate or to save them.
+
+        Averages come from rules that keep one, as the Schedule-Free ones do, and from hooks (see
+        :meth:`UpdateRule.averaged_value`). Parameters without one keep their values. When the block
+        is left, also by an exception, every parameter holds the bits that it held before; what
+        was assigned to it in the block is lost. A block in a block changes nothing.
+
+        Returns:
+            A context manager. In its block, :meth:`update` raises RuntimeError.
+
+        Raises:
+            RuntimeError: If :meth:`setup` was not called.
+            ValueError: If a parameter's array is read-only, or an average has another shape;
+                nothing is changed then.
+
+        Example:
+            >>> import chainrule, numpy
+            >>> link = chainrule.Link(w=1)
+            >>> link.w.array[:] = 1
+            >>> optimizer = chainrule.optimizers.ScheduleFreeSGD(lr=0.5).setup(link)
+            >>> for _ in range(2):
+            ...     link.w.grad = numpy.ones(1, numpy.float32)
+            ...     optimizer.update()
+            >>> link.w.array
+            array([0.225], dtype=float32)
+            >>> with optimizer.averaged():
+            ...     link.w.array
+            array([0.25], dtype=float32)
+            >>> link.w.array
+            array([0.225], dtype=float32)
+        """
+        return averaged(self)
 
     def serialize(self, serializer: AbstractSerializer) -> None:
         """Save or load counts, configuration and the states of all rules, not the parameters.

@@ -169,11 +169,16 @@ class GradientMethod(Optimizer):
             **kwds: What ``lossfun`` is called with.
 
         Raises:
-            RuntimeError: If :meth:`setup` was not called, or a parameter has no array yet.
+            RuntimeError: If :meth:`setup` was not called, a parameter has no array yet, or
+                parameters hold their averages (:meth:`averaged`).
             ValueError: If a hyperparameter is not finite, or shapes do not fit. Nothing is
                 changed then.
             TypeError: If dtypes do not fit. Nothing is changed then.
         """
+        if self._averaging:
+            raise RuntimeError(
+                "[update] parameters hold their averages: leave the block of averaged() first"
+            )
         scale = 1.0
         if lossfun is not None:
             if self._loss_scale is not None:
@@ -275,7 +280,10 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        made = ("_table", "_version", "_built_for", "_plain", "_fused", "_in_python", "_walked")
+        made = (
+            *("_averaging", "_table", "_version", "_built_for", "_plain", "_fused"),
+            *("_in_python", "_walked"),
+        )
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

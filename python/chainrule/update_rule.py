@@ -13,6 +13,7 @@ from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
 from chainrule._rule_state import State
+from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
 from chainrule.optimizer_hooks._native import is_native
@@ -71,6 +72,8 @@ class UpdateRule(_core.UpdateRule):
     _algorithm: ClassVar[str | None] = None
     _strict: ClassVar[bool] = False
     _runs_in_python: ClassVar[bool] = True
+    #: Whether the numbers that the algorithm keeps between updates go into files.
+    _keeps_scalars: ClassVar[bool] = True
     _params: tuple[weakref.ref[Parameter], ...] = ()
     _enabled_origin: str | None = None
 
@@ -337,10 +340,24 @@ class UpdateRule(_core.UpdateRule):
         """
         self._fp32_update = bool(flag)
 
+    def averaged_value(self, param: Variable) -> np.ndarray | None:
+        """Give the value that :meth:`Optimizer.averaged` lets the parameter hold for a while.
+
+        A rule that averages overrides this. Hooks may have a method of this name, called as
+        ``hook.averaged_value(rule, param)``; what it gives goes before the rule's own.
+
+        Args:
+            param: The parameter.
+
+        Returns:
+            An array like the parameter's; None if there is no average.
+        """
+        return None
+
     # Copies and files
 
     def serialize(self, serializer: AbstractSerializer) -> None:
-        """Save or load the number of updates and the state.
+        """Save or load the number of updates, the state, and what else the rule goes on from.
 
         A state that is not in the file starts anew at the next update.
 
@@ -351,27 +368,51 @@ class UpdateRule(_core.UpdateRule):
         if on_failure is not None:
             on_failure(self._restorer())
         self.t = int(serializer("t", self.t))
+        serialize_scalars(self, serializer)
+        serialize_master(self, serializer)
         state = self.state
-        if state is not None:
+        if state is None:
+            if isinstance(serializer, Deserializer):
+                self._load_state(serializer)
+            return
+        try:
             for name in list(state):
                 loaded = serializer(name, state[name])
                 if loaded is not state[name]:
                     state[name] = loaded
-        elif isinstance(serializer, Deserializer):
-            self._load_state(serializer)
+        except KeyError:
+            if config.chainer_semantics:
+                raise
+            self._start_anew(serializer)
+
+    def _start_anew(self, serializer: AbstractSerializer) -> None:
+        """Forget the state, because it is not in the file."""
+        self._clear_states()
+        self._state = None
+        if self._keeps_scalars:
+            self._begin()
+        if isinstance(serializer, NpzDeserializer):
+            serializer.note_fresh()
 
     def _restorer(self) -> Callable[[], None]:
-        """Give what puts count and state back if loading fails later.
+        """Give what puts everything back if loading fails later.
 
         State arrays that are loaded in place are put back by the deserializer.
         """
-        t, had_state = self.t, self.state is not None
+        t, state = self.t, None if self.state is None else dict(self.state)
+        scalars, master = self._scalars, self._master_copy
 
         def restore() -> None:
             self.t = t
-            if not had_state:
+            self._master_copy = master
+            for name, value in scalars.items():
+                self._set_scalar(name, value)
+            if state is None:
                 self._clear_states()
                 self._state = None
+            elif any(self._state is None or self._state.get(k) is not v for k, v in state.items()):
+                self._state = {} if self._algorithm is None else _State(self)
+                self._state.update(state)
 
         return restore
 
@@ -399,11 +440,12 @@ class UpdateRule(_core.UpdateRule):
             if np.shape(value) != shapes.get(name, np.shape(value)):
                 self._refuse(serializer, name, f"got {np.shape(value)}, expected {shapes[name]}")
             values[name] = value
+        if len(values) < len(names):
+            self._start_anew(serializer)
+            return
         self._clear_states()
         self._state = None
-        if len(values) < len(names) and isinstance(serializer, NpzDeserializer):
-            serializer.note_fresh()
-        if names and len(values) == len(names):
+        if names:
             self._state = {} if self._algorithm is None else State(self)
             self._state.update(values)
         for param in self._arrays() if self.state is not None else ():
@@ -436,6 +478,7 @@ class UpdateRule(_core.UpdateRule):
             "enabled": self.enabled if self._enabled_when is None else self._enabled_when,
             "fp32_update": self._fp32_update,
             "scalars": self._scalars,
+            "master": self._master_copy,
             "state": None if self.state is None else dict(self.state),
             "attributes": attributes,
         }
@@ -448,6 +491,7 @@ class UpdateRule(_core.UpdateRule):
         self._fp32_update = saved["fp32_update"]
         for name, value in saved["scalars"].items():
             self._set_scalar(name, value)
+        self._master_copy = saved.get("master")
         if saved["state"] is not None:
             self._state = {} if self._algorithm is None else State(self)
             self._state.update(saved["state"])

@@ -82,6 +82,23 @@ ROWS = (
     # At the first step the variance is 0/0 in exact arithmetic: (v - m^2) / (1 - 0.9999) blows the
     # last bits of v - m^2 up by 10^4, and they depend on the order of operations.
     Row("MSVAG", ("MSVAG",), param=1e4),
+    # The rules below are compared in `test_golden_modern.py`.
+    Row("Lion", ("Lion",)),
+    Row("NAdam", ("NAdam",)),
+    Row("RAdam", ("RAdam",)),
+    Row("AdEMAMix", ("AdEMAMix",)),
+    # optax computes rates and corrections in float32.
+    Row("ADOPT", ("ADOPT",), param=16),
+    Row("AdaBelief", ("AdaBelief",)),
+    Row("Adamax", ("Adamax",), param=16),
+    Row("Rprop", ("Rprop",)),
+    Row("ScheduleFreeSGD", ("ScheduleFreeSGD",)),
+    Row("ScheduleFreeAdamW", ("ScheduleFreeAdamW",)),
+    Row("LAMB", ("LAMB",)),
+    Row("LARS", ("LARS",)),
+    Row("StableAdamW", ("StableAdamW",), param=16),
+    # A difference in `d`, which is a quotient of sums that cancel, is in all that follows.
+    Row("Prodigy", ("Prodigy",), param=128, state=512),
 )
 
 #: More comparisons with PyTorch: optimizer class, our arguments, a factory of theirs.

@@ -1,5 +1,6 @@
 #include "chainrule/update/algorithm.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "chainrule/core/error.h"
@@ -130,6 +131,11 @@ int Algorithm::find_field(Name field) const {
     if (field_names[i] == field) return static_cast<int>(i);
   }
   return -1;
+}
+
+bool Algorithm::shares_sums() const {
+  return std::any_of(variants.begin(), variants.end(),
+                     [](const Variant& variant) { return variant.shared_sums; });
 }
 
 std::vector<std::string> Algorithm::known_fields() const {

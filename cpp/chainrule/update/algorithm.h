@@ -36,7 +36,7 @@ struct CHAINRULE_API Algorithm {
   };
   struct State {
     std::string name;
-    double initial;
+    double initial;  // or update::kParameter
   };
 
   std::string name;
@@ -51,6 +51,8 @@ struct CHAINRULE_API Algorithm {
   // Place of a state, -1 where there is none of that name.
   int find_state(std::string_view state) const;
   int find_field(Name field) const;
+  // Whether a variant measures all of its parameters together.
+  bool shares_sums() const;
   std::vector<std::string> known_fields() const;
 };
 

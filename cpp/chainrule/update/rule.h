@@ -32,7 +32,8 @@
 //   };
 //
 // Optional members:
-//   static constexpr double initial[]        first values of the states, where not all are zero
+//   static constexpr double initial[]        first values of the states, where not all are zero;
+//                                            kParameter: the parameter's
 //   static constexpr auto scalars            names of numbers kept per parameter between steps
 //   static void begin(const Values&, double* scalars)     their first values
 //   static bool selected(const Values&)      several structs may share a name: the first whose
@@ -44,7 +45,9 @@
 //                                            one element's addends; may change the states
 //   static void refine(const Values&, const Step&, std::int64_t size, const double* sums,
 //                      Coefs<double>& c)     on the host, between the sweeps: what depends on them
-//   static constexpr bool shared_sums = true the sums go over all parameters of this rule together
+//   static constexpr bool shared_sums = true the sums go over all parameters of this rule together,
+//                                          and so do the scalars: before an update, each takes
+//                                          those of the parameter with the most updates
 // Sums are taken in double and in a fixed order.
 namespace chainrule::update {
 
@@ -60,6 +63,9 @@ struct Field {
   double value;
   FieldKind kind = FieldKind::real;
 };
+
+// The first value of a state that begins as a copy of the parameter.
+inline constexpr double kParameter = __builtin_huge_val();
 
 template <int N>
 struct Names {

@@ -1,17 +1,31 @@
 #pragma once
 
 #include "chainrule/functors/unary.h"
+#include "chainrule/update/rules/ada_belief.h"
 #include "chainrule/update/rules/ada_delta.h"
 #include "chainrule/update/rules/ada_grad.h"
 #include "chainrule/update/rules/adam.h"
+#include "chainrule/update/rules/adamax.h"
+#include "chainrule/update/rules/ademamix.h"
+#include "chainrule/update/rules/adopt.h"
 #include "chainrule/update/rules/corrected_momentum_sgd.h"
+#include "chainrule/update/rules/lamb.h"
+#include "chainrule/update/rules/lars.h"
+#include "chainrule/update/rules/lion.h"
 #include "chainrule/update/rules/momentum_sgd.h"
 #include "chainrule/update/rules/msvag.h"
+#include "chainrule/update/rules/nadam.h"
 #include "chainrule/update/rules/nesterov_ag.h"
+#include "chainrule/update/rules/prodigy.h"
+#include "chainrule/update/rules/radam.h"
 #include "chainrule/update/rules/rmsprop.h"
 #include "chainrule/update/rules/rmsprop_graves.h"
+#include "chainrule/update/rules/rprop.h"
+#include "chainrule/update/rules/schedule_free_adamw.h"
+#include "chainrule/update/rules/schedule_free_sgd.h"
 #include "chainrule/update/rules/sgd.h"
 #include "chainrule/update/rules/smorms3.h"
+#include "chainrule/update/rules/stable_adamw.h"
 
 namespace chainrule::update {
 inline namespace CHAINRULE_ISA {
@@ -30,7 +44,21 @@ using Rules = functors::List<SGD,
                              RMSprop,
                              RMSpropGraves,
                              SMORMS3,
-                             MSVAG>;
+                             MSVAG,
+                             Lion,
+                             NAdam,
+                             RAdam,
+                             AdEMAMix,
+                             ADOPT,
+                             AdaBelief,
+                             Adamax,
+                             Rprop,
+                             ScheduleFreeSGD,
+                             ScheduleFreeAdamW,
+                             LAMB,
+                             LARS,
+                             StableAdamW,
+                             Prodigy>;
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::update

@@ -205,7 +205,9 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
     Array& state = states_[place];
     const Algorithm::State& description = algorithm_->states[place];
     if (!state.defined()) {
-      state = filled(param.shape(), dtype, param.device(), description.initial);
+      state = description.initial == update::kParameter
+                  ? copied(as_dtype(as_contiguous(param), dtype))
+                  : filled(param.shape(), dtype, param.device(), description.initial);
       continue;
     }
     if (state.shape() != param.shape()) {
@@ -232,6 +234,11 @@ const Array& UpdateRule::master(const Array& param) {
     master_ = as_dtype(as_contiguous(param), Dtype::float32);
   }
   return master_;
+}
+
+void UpdateRule::set_master(Array master) {
+  master_ = std::move(master);
+  ++revision_;
 }
 
 }  // namespace chainrule

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <unordered_map>
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
@@ -72,6 +73,7 @@ void UpdateTable::clear() {
   rows_.clear();
   parts_.clear();
   known_.clear();
+  shares_ = false;
   changed_ = true;
 }
 
@@ -87,6 +89,7 @@ void UpdateTable::add(Ref<VariableImpl> param,
   }
   if (clock_) rule->set_clock(clock_);
   if (rule->enabled_when()) timed_ = true;
+  shares_ |= !by_host && rule->algorithm() && rule->algorithm()->shares_sums();
   Entry entry{};
   entry.param = std::move(param);
   entry.rule = std::move(rule);
@@ -147,6 +150,7 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
     entry.version = rule.version();
   }
   entry.counts = !options.counted;
+  entry.steps = true;
   return true;
 }
 
@@ -157,7 +161,7 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
                     !options.clear_gradients;
   if (entry.familiar && bare && plan_familiar(entry, row, options)) return true;
   entry.familiar = false;
-  entry.counts = false;
+  entry.counts = entry.steps = false;
   const bool runs = rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
   const bool hooked =
       (!program_.empty() || options.inspect) && (rule.enabled || options.chainer_order);
@@ -172,7 +176,7 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
                       " is not initialized: run the forward pass once, or give it a shape"));
     }
     std::copy(std::begin(rule.scalars), std::end(rule.scalars), entry.scalars);
-    entry.counts = true;
+    entry.counts = entry.steps = true;
     return false;
   }
   const Variable& grad = entry.param->grad();
@@ -279,8 +283,8 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
 
   const auto& places = resolved.variant->states;
-  rule.prepare_states(*resolved.variant, data, mastered ? Dtype::float32 : data.dtype(),
-                      entry.path);
+  rule.prepare_states(*resolved.variant, mastered ? rule.master(data) : data,
+                      mastered ? Dtype::float32 : data.dtype(), entry.path);
   row.state_count = static_cast<std::uint8_t>(places.size());
   for (std::size_t i = 0; i < places.size(); ++i) row.state[i] = rule.state(places[i]).raw();
   if (!places.empty()) {
@@ -289,6 +293,26 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   row.rule = resolved.variant->rule;
   row.sums = resolved.variant->sums;
   entry.counts = !options.counted;
+  entry.steps = true;
+}
+
+// What rules that measure together have found is known to them all, also to one that is new or
+// that had no gradient for a while: the one with the most updates tells it.
+void UpdateTable::share_scalars() {
+  std::unordered_map<const Algorithm*, const UpdateRule*> leaders;
+  const auto shares = [](const Entry& entry) {
+    return !entry.by_host && entry.rule->algorithm() && entry.rule->algorithm()->shares_sums();
+  };
+  for (const Entry& entry : entries_) {
+    if (!shares(entry)) continue;
+    const UpdateRule*& leader = leaders[entry.rule->algorithm()];
+    if (!leader || entry.rule->t > leader->t) leader = entry.rule.get();
+  }
+  for (const Entry& entry : entries_) {
+    if (!shares(entry)) continue;
+    const UpdateRule& leader = *leaders[entry.rule->algorithm()];
+    std::copy(std::begin(leader.scalars), std::end(leader.scalars), entry.rule->scalars);
+  }
 }
 
 void UpdateTable::prepare(const UpdateOptions& options) {
@@ -298,6 +322,7 @@ void UpdateTable::prepare(const UpdateOptions& options) {
   detours_.clear();
   freezes_ = !options.chainer_order;
   plan_program(options);
+  if (shares_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
     // Thousands of rules and variables lie all over memory.

@@ -79,6 +79,7 @@ class CHAINRULE_API UpdateTable {
     std::string path;
     bool by_host;
     bool counts = false;        // this step is an update of the rule
+    bool steps = false;         // the rule runs, and its scalars are kept
     std::int64_t planned = -1;  // elements in the chunk list
     double scalars[kMaxScalars];
     // What the row was filled from: where all of it is still so, a new gradient and new
@@ -125,6 +126,7 @@ class CHAINRULE_API UpdateTable {
                      const UpdateOptions& options);
   void plan_programs(UpdateRule& rule, update::Row& row, double decay_scale);
   void plan_program(const UpdateOptions& options);
+  void share_scalars();
   void cut();
   void find_norms();
   void fuse_programs();
@@ -147,6 +149,7 @@ class CHAINRULE_API UpdateTable {
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters
   update::Powers powers_;
   std::unordered_set<const RefCounted*> known_;
+  bool shares_ = false;  // there are rules that measure all parameters together
   bool changed_ = true;  // the chunk list is not that of the entries
   bool running_ = false;
 };

@@ -192,9 +192,9 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   for (Entry& entry : entries_) {
-    if (!entry.counts) continue;
+    if (!entry.steps) continue;
     UpdateRule& rule = *entry.rule;
-    rule.count();
+    if (entry.counts) rule.count();
     if (!rule.algorithm()) continue;
     for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
       rule.scalars[i] = entry.scalars[i];

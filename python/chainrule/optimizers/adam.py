@@ -50,6 +50,7 @@ class AdamRule(UpdateRule, algorithm="Adam"):
     """
 
     is_elementwise = True
+    _keeps_scalars = False  # not in Chainer's files
 
     def __init__(
         self,

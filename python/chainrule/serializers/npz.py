@@ -182,7 +182,7 @@ class NpzDeserializer(Deserializer):
 
     def _convert(self, key: str, stored: np.ndarray, value: Any) -> Any:
         if value is None:
-            return np.array(stored)
+            return np.array(_with_name(stored))
         where = f"[load_npz] {self.report.file}: entry '{key}'"
         if not isinstance(value, np.ndarray):
             try:
@@ -270,6 +270,17 @@ class NpzDeserializer(Deserializer):
         self.report.unused[:] = [
             key for key in self.npz if key.startswith(self.path) and key not in asked
         ]
+
+
+def _with_name(stored: np.ndarray) -> np.ndarray:
+    """Give an array of bfloat16, for which NumPy's files have no name, its dtype again."""
+    if stored.dtype == np.dtype("V2"):
+        try:
+            import ml_dtypes
+        except ImportError:
+            return stored
+        return stored.view(ml_dtypes.bfloat16)
+    return stored
 
 
 def _ignore_list(names: IgnoreNames) -> tuple[str | Callable[[str], bool], ...]:

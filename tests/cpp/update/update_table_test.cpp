@@ -31,6 +31,19 @@ const std::vector<std::pair<const char*, std::vector<Setting>>> kRules = {
     {"RMSpropGraves", {}},
     {"SMORMS3", {}},
     {"MSVAG", {}},
+    {"Lion", {{"weight_decay", 0.1}}},
+    {"NAdam", {}},
+    {"RAdam", {}},
+    {"AdEMAMix", {{"warmup", 10}}},
+    {"ADOPT", {}},
+    {"AdaBelief", {}},
+    {"Adamax", {}},
+    {"Rprop", {}},
+    {"ScheduleFreeSGD", {{"warmup_steps", 5}}},
+    {"ScheduleFreeAdamW", {}},
+    {"LAMB", {}},
+    {"LARS", {}},
+    {"StableAdamW", {}},
 };
 
 Ref<UpdateRule> rule_number(std::size_t i) {
@@ -140,6 +153,56 @@ TEST(UpdateTable, SameBitsTogetherAndOneByOne) {
     }
   }
   EXPECT_EQ(together.result(), alone.result());
+}
+
+TEST(UpdateTable, AStateMayBeginAsTheParameter) {
+  for (const Dtype dtype : {Dtype::float32, Dtype::float16}) {
+    auto p = parameter({1, 2}, {0, 0}, dtype);
+    auto rule = rule_of("ScheduleFreeSGD");
+    rule->fp32_update = true;
+    UpdateTable table;
+    table.add(p, rule, "/p", false);
+    table.update({});
+    for (const int place : {0, 1}) {
+      EXPECT_EQ(values_of(rule->state(place)), (std::vector<double>{1, 2}));
+      EXPECT_EQ(rule->state(place).dtype(), Dtype::float32);
+      EXPECT_NE(rule->state(place).raw(), p->data().raw());
+    }
+    EXPECT_EQ(values_of(p->data()), (std::vector<double>{1, 2}));
+  }
+}
+
+// One estimate for all, whatever thread or chunk sums; a parameter that was away takes it over.
+TEST(UpdateTable, RulesThatMeasureTogetherShareTheirScalars) {
+  const int before = num_threads();
+  std::vector<std::vector<double>> results;
+  for (int threads : {1, 2, 7}) {
+    set_num_threads(threads);
+    std::vector<Ref<VariableImpl>> params;
+    std::vector<Ref<UpdateRule>> rules;
+    UpdateTable table;
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      const std::int64_t size = i == 1 ? 30000 : 5;
+      params.push_back(parameter(noise(size, i), noise(size, 9), Dtype::float64));
+      rules.push_back(rule_of("Prodigy", {{"d0", 0.01}}));
+      table.add(params.back(), rules.back(), cat("/p", i), false);
+    }
+    rules[2]->enabled = false;
+    for (int step = 0; step < 4; ++step) table.update({});
+    EXPECT_EQ(rules[0]->scalars[0], rules[1]->scalars[0]);
+    EXPECT_GT(rules[0]->scalars[0], 0.01);
+    rules[2]->enabled = true;
+    table.update({});
+    EXPECT_EQ(rules[2]->scalars[0], rules[0]->scalars[0]);
+    EXPECT_EQ(rules[2]->t, 1);
+    std::vector<double> result{rules[0]->scalars[0]};
+    for (const auto& p : params) {
+      for (double x : values_of(p->data())) result.push_back(x);
+    }
+    results.push_back(std::move(result));
+  }
+  set_num_threads(before);
+  for (const auto& result : results) EXPECT_EQ(result, results[0]);
 }
 
 TEST(UpdateTable, LeavesOutDisabledAndGradientless) {

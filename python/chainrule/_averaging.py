@@ -1,0 +1,75 @@
+"""Parameters that hold their averages for a while."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule._optimizer import Optimizer
+    from chainrule.variable import Parameter
+
+__all__ = ["averaged"]
+
+
+def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[Any]) -> Any:
+    """What the rule's hooks, the optimizer's or the rule have for a parameter; the last first."""
+    for hook in (*reversed(list(rule.hooks.values())), *hooks):
+        offer = getattr(hook, "averaged_value", None)
+        value = None if offer is None else offer(rule, param)
+        if value is not None:
+            return value
+    return rule.averaged_value(param)
+
+
+def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Parameter]]:
+    """Walk over parameters that have an average: their array, the average, themselves."""
+    if optimizer.target is None:
+        raise RuntimeError(
+            f"[averaged] {type(optimizer).__name__} is not set up: call setup(link) first"
+        )
+    hookable = optimizer._hooks()
+    hooks = [*reversed(hookable.of("post")), *reversed(hookable.of("pre"))]
+    seen: set[int] = set()
+    for path, param in optimizer.target.namedparams(False):
+        rule = param.update_rule
+        if not isinstance(rule, UpdateRule) or id(param) in seen:
+            continue
+        seen.add(id(param))
+        average = _average_of(param, rule, hooks)
+        if average is None:
+            continue
+        if average.shape != param.shape:
+            raise ValueError(
+                f"[averaged] {path}: average of the wrong shape: got {average.shape}, expected "
+                f"{param.shape}"
+            )
+        if not param.array.flags.writeable:
+            raise ValueError(f"[averaged] {path}: the parameter's array is read-only")
+        yield param.array, average, param
+
+
+@contextlib.contextmanager
+def averaged(optimizer: Optimizer) -> Iterator[None]:
+    """Let the parameters of an optimizer hold their averages; see :meth:`Optimizer.averaged`."""
+    if optimizer._averaging:
+        yield  # they do already
+        return
+    # Everything is looked up and kept before the first parameter changes.
+    kept = [(*found, found[0].copy()) for found in _averages(optimizer)]
+    optimizer._averaging = True
+    try:
+        for array, average, _, _ in kept:
+            array[...] = average
+        yield
+    finally:
+        optimizer._averaging = False
+        for array, _, param, before in kept:
+            array[...] = before
+            if param.array is not array:
+                param.array = array

@@ -1,0 +1,40 @@
+"""What the files of update rules hold beside counts and states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.configuration import config
+from chainrule.serializer import AbstractSerializer, Deserializer
+
+if TYPE_CHECKING:
+    from chainrule.update_rule import UpdateRule
+
+__all__ = ["serialize_master", "serialize_scalars"]
+
+
+def serialize_scalars(rule: UpdateRule, serializer: AbstractSerializer) -> None:
+    """Save or load the numbers that an algorithm keeps between updates, by their names."""
+    if not rule._keeps_scalars:
+        return
+    for name, value in rule._scalars.items():
+        try:
+            loaded = serializer(name, value)
+        except KeyError:
+            continue  # a file from before there was one
+        if loaded is not None:
+            rule._set_scalar(name, float(loaded))
+
+
+def serialize_master(rule: UpdateRule, serializer: AbstractSerializer) -> None:
+    """Save or load the float32 copy of a half-precision parameter, which Chainer does not."""
+    if config.chainer_semantics or not rule._fp32_update:
+        return
+    if not isinstance(serializer, Deserializer):
+        if rule._master_copy is not None:
+            serializer("fp32_param", rule._master_copy)
+        return
+    try:
+        rule._master_copy = serializer("fp32_param", None)
+    except KeyError:
+        rule._master_copy = None  # made from the parameter at the next update

@@ -1,0 +1,130 @@
+"""Schedule-Free SGD: averages in place of a schedule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule._core import Hyperparameter, Variable
+from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.update_rule import UpdateRule
+
+__all__ = ["ScheduleFreeSGD", "ScheduleFreeSGDRule"]
+
+
+class ScheduleFreeSGDRule(UpdateRule, algorithm="ScheduleFreeSGD"):
+    """Update rule of :class:`ScheduleFreeSGD`.
+
+    Args:
+        parent_hyperparam: Where values that are not given come from; the defaults without it.
+        lr: Learning rate; larger than SGD's.
+        momentum: Where between ``z`` and ``x`` gradients are taken.
+        weight_decay: Rate of the decay of weights, added to the gradient.
+        warmup_steps: Updates until the rate has its value.
+        r: Power of the step's number in the weights of the average.
+        weight_lr_power: Power of the largest rate in the weights of the average.
+    """
+
+    is_elementwise = True
+
+    def __init__(
+        self,
+        parent_hyperparam: Hyperparameter | None = None,
+        lr: float | None = None,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        warmup_steps: int | None = None,
+        r: float | None = None,
+        weight_lr_power: float | None = None,
+    ) -> None:
+        super().__init__(parent_hyperparam)
+        self._override(
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            warmup_steps=warmup_steps,
+            r=r,
+            weight_lr_power=weight_lr_power,
+        )
+
+    def averaged_value(self, param: Variable) -> np.ndarray | None:
+        """Give the average ``x`` of what the parameter went through.
+
+        Args:
+            param: The parameter.
+
+        Returns:
+            The average; None before the first update.
+        """
+        return None if self.state is None else self.state.get("x")
+
+
+class ScheduleFreeSGD(GradientMethod, rule=ScheduleFreeSGDRule):
+    """Schedule-Free SGD: averages in place of a schedule.
+
+    Gradients are taken at ``y``, which is what the parameter holds; the states ``z`` and ``x``
+    begin at the parameter::
+
+        z -= lr * (g + weight_decay * y)
+        x = (1 - c) * x + c * z
+        y = (1 - momentum) * z + momentum * x
+
+    The rate grows linearly during the first ``warmup_steps`` updates. The share ``c`` is this
+    update's part in the sum of the weights ``t ** r * max_rate ** weight_lr_power``, where
+    ``max_rate`` is the largest rate so far.
+
+    The average ``x`` is what to evaluate and to ship: ``with optimizer.averaged():`` lets the
+    parameters hold it for a while.
+
+    Args:
+        lr: Learning rate; larger than SGD's.
+        momentum: Where between ``z`` and ``x`` gradients are taken.
+        weight_decay: Rate of the decay of weights, added to the gradient.
+        warmup_steps: Updates until the rate has its value.
+        r: Power of the step's number in the weights of the average.
+        weight_lr_power: Power of the largest rate in the weights of the average.
+
+    Source:
+        Defazio et al., `The Road Less Scheduled <https://arxiv.org/abs/2405.15682>`_. The authors'
+        package works ``x`` out from ``y`` and ``z``; here it is kept, so that nothing is lost on
+        the way.
+
+    Example:
+        >>> import chainrule, numpy
+        >>> from chainrule.optimizers import ScheduleFreeSGD
+        >>> link = chainrule.Link(w=1)
+        >>> link.w.array[:] = 1
+        >>> optimizer = ScheduleFreeSGD(lr=0.1).setup(link)
+        >>> link.w.grad = numpy.ones(1, numpy.float32)
+        >>> optimizer.update()
+        >>> link.w.grad[:] = 1
+        >>> optimizer.update()
+        >>> link.w.array.round(3)
+        array([0.845], dtype=float32)
+        >>> with optimizer.averaged():
+        ...     link.w.array.round(3)
+        array([0.85], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        lr: float = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.hyperparam.lr = lr
+        self.hyperparam.momentum = momentum
+        self.hyperparam.weight_decay = weight_decay
+        self.hyperparam.warmup_steps = warmup_steps
+        self.hyperparam.r = r
+        self.hyperparam.weight_lr_power = weight_lr_power
+
+    lr = HyperparameterProxy("lr")
+    momentum = HyperparameterProxy("momentum")
+    weight_decay = HyperparameterProxy("weight_decay")
+    warmup_steps = HyperparameterProxy("warmup_steps")
+    r = HyperparameterProxy("r")
+    weight_lr_power = HyperparameterProxy("weight_lr_power")
