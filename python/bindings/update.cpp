@@ -127,9 +127,14 @@ void set_scalar(UpdateRule& self, const std::string& name, double value) {
   throw KeyError(name);
 }
 
+// Of a rule for whole tensors, whose states depend on the parameter's shape: all.
 std::vector<std::string> state_names(UpdateRule& self) {
   std::vector<std::string> out;
   if (!self.algorithm()) return out;
+  if (self.algorithm()->tensor) {
+    for (const auto& state : self.algorithm()->states) out.push_back(state.name);
+    return out;
+  }
   for (const int place : self.resolve("a rule").variant->states) {
     out.push_back(self.algorithm()->states[static_cast<std::size_t>(place)].name);
   }
@@ -161,6 +166,13 @@ void bind_rule(py::module_& m) {
       .def_property_readonly("_has_states", &UpdateRule::has_states)
       .def_property_readonly("_state_names", &state_names,
                              "The states that the present hyperparameters need.")
+      .def(
+          "_state_names_of",
+          [](UpdateRule& self, const std::vector<std::int64_t>& shape) {
+            const Dims dims(shape.data(), static_cast<int>(shape.size()));
+            return self.algorithm() ? self.state_names(dims) : std::vector<std::string>{};
+          },
+          py::arg("shape"), "The states that a parameter of this shape needs.")
       .def_property_readonly("_all_state_names",
                              [](const UpdateRule& self) {
                                std::vector<std::string> out;

@@ -387,7 +387,9 @@ class UpdateRule(_core.UpdateRule):
             self.init_state(Variable(dummy, grad=dummy))
             names = list(self._state)
         else:
-            names = self._state_names
+            alive = [r() for r in self._params]
+            shapes = [p.shape for p in alive if p is not None and p.array is not None]
+            names = self._state_names_of(shapes[0]) if shapes else self._state_names
         values: dict[str, Any] = {}
         for name in names:
             try:

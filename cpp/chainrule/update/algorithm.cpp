@@ -4,6 +4,7 @@
 
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
+#include "chainrule/update/tensor_rules/tensor_rule.h"
 
 namespace chainrule {
 namespace {
@@ -77,7 +78,7 @@ Algorithm describe() {
 }
 
 template <class Rule>
-void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
   Algorithm::Variant variant{number, {},     0, is_constant<Rule>, selected<Rule>, prepare<Rule>, 0,
@@ -101,11 +102,23 @@ void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
   algorithm.variants.push_back(std::move(variant));
 }
 
+template <class Rule>
+void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+  if constexpr (!requires { Rule::is_stage; }) add_algorithm<Rule>(all, number);
+}
+
 template <class... Rules>
 std::vector<Algorithm> build(functors::List<Rules...>) {
   std::vector<Algorithm> all;
   std::int16_t number = 0;
   (add_rule<Rules>(all, number++), ...);
+  for (const TensorRule* tensor : tensor_rules()) {
+    for (Algorithm& algorithm : all) {
+      if (algorithm.name != tensor->name) continue;
+      algorithm.tensor = tensor;
+      for (const char* state : tensor->states) algorithm.states.push_back({state, 0});
+    }
+  }
   return all;
 }
 

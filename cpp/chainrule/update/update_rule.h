@@ -49,6 +49,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t revision() const { return revision_; }
   bool has_states() const;
   void clear_states();
+  // Names of the states that a parameter of this shape needs.
+  std::vector<std::string> state_names(const Shape& shape);
   // Makes what the variant needs and is not there yet, for a parameter like `param`. Throws
   // where a state is there and does not fit.
   void prepare_states(const Algorithm::Variant& variant,
@@ -69,13 +71,14 @@ class CHAINRULE_API UpdateRule : public RefCounted {
 
  private:
   void look_up(const std::string& label);
+  void prepare_tensor_states(const Array& param, const std::string& label);
 
   std::int64_t revision_ = 0;
   std::int64_t version_ = -1;
   Ref<Hyperparameter> hyperparam_;
   const Algorithm* algorithm_;
   Resolved resolved_{};
-  Array states_[update::kMaxStates];
+  Array states_[kMaxRuleStates];
   Array master_;
 };
 

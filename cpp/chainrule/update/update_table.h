@@ -83,6 +83,7 @@ class CHAINRULE_API UpdateTable {
     std::byte* raw = nullptr;
     Ref<Storage> storage;
     Shape shape;
+    Array direction;  // of a rule for whole tensors, during the step
   };
   // What one device is handed.
   struct Part {
@@ -120,6 +121,7 @@ class CHAINRULE_API UpdateTable {
   void plan_program(const UpdateOptions& options);
   void cut();
   void find_norms();
+  void direct();
   void fuse_programs();
   void measure();
   void refine(const std::vector<Measured>& measured);

@@ -9,6 +9,7 @@ from chainrule.optimizers.adam import AdaBound, Adam, AdamW, AMSBound, AMSGrad
 from chainrule.optimizers.corrected_momentum_sgd import CorrectedMomentumSGD
 from chainrule.optimizers.momentum_sgd import MomentumSGD
 from chainrule.optimizers.msvag import MSVAG
+from chainrule.optimizers.muon import Muon
 from chainrule.optimizers.nesterov_ag import NesterovAG
 from chainrule.optimizers.rmsprop import RMSprop
 from chainrule.optimizers.rmsprop_graves import RMSpropGraves
@@ -28,6 +29,7 @@ __all__ = [
     "AdamW",
     "CorrectedMomentumSGD",
     "MomentumSGD",
+    "Muon",
     "NesterovAG",
     "RMSprop",
     "RMSpropGraves",

@@ -165,7 +165,8 @@ void packed(const GemmPlan& plan, Dtype dtype, void* scratch) {
 void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
   const std::int64_t size = work(plan);
   if (size <= kTiny) return tiny_kernel.get({}, dtype)(plan);
-  if (dtype == Dtype::float32 && size > kSmall && library_sgemm(plan)) return;
+  const bool library = dtype == Dtype::float32 && size > kSmall && !plan.reproducible;
+  if (library && library_sgemm(plan)) return;
   const bool swap = plan.c.cols <= kThinRows && plan.c.rows > kThinRows;
   if (swap || (plan.c.col_stride != 1 && plan.c.row_stride == 1 && plan.c.rows > kThinRows)) {
     const GemmPlan other = transposed(plan);
