@@ -74,6 +74,7 @@ CROSS_TESTS: dict[str, str] = {
     "doctest": "the examples in docstrings",
     "examples": "the programs in examples/",
     "golden_functions": "functions against values from Chainer 7.8.1",
+    "golden_tensor_rules": "rules for whole tensors against other packages",
 }
 
 

@@ -82,6 +82,8 @@ ROWS = (
     # At the first step the variance is 0/0 in exact arithmetic: (v - m^2) / (1 - 0.9999) blows the
     # last bits of v - m^2 up by 10^4, and they depend on the order of operations.
     Row("MSVAG", ("MSVAG",), param=1e4),
+    # Rules for whole tensors are compared in test_golden_tensor_rules.py.
+    Row("Muon", ("Muon",)),
 )
 
 #: More comparisons with PyTorch: optimizer class, our arguments, a factory of theirs.
