@@ -313,6 +313,7 @@ void bind_table(py::module_& m) {
 }  // namespace
 
 void bind_update(py::module_& m) {
+  bind_linear_algebra();
   bind_hyperparameter(m);
   bind_hook(m);
   bind_rule(m);

@@ -84,6 +84,8 @@ ROWS = (
     Row("MSVAG", ("MSVAG",), param=1e4),
     # Rules for whole tensors are compared in test_golden_tensor_rules.py.
     Row("Muon", ("Muon",)),
+    Row("Adafactor", ("Adafactor",)),
+    Row("SOAP", ("SOAP",)),
 )
 
 #: More comparisons with PyTorch: optimizer class, our arguments, a factory of theirs.

@@ -10,10 +10,8 @@ from chainrule import optimizers
 from golden import golden_cases
 from golden import golden_tensor_rules as golden
 
-# In units of the dtype's epsilon, of the larger of 1 and the value. Five Newton-Schulz steps
-# enlarge a rounding in the smallest singular values up to 3.4445 ** 5 = 485 times; SOAP's basis
-# turns by a rounding over the gap between two eigenvalues, at each of up to 25 rotations.
-TOLERANCE = {"Muon": 2000.0, "Adafactor": 200.0, "SOAP": 20000.0}
+# In units of the dtype's epsilon, of the larger of 1 and the value: what was seen, three times over.
+TOLERANCE = {"Muon": 40.0, "Adafactor": 40.0, "SOAP": 40.0}
 
 
 @pytest.fixture(scope="module")

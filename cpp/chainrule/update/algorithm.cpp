@@ -116,6 +116,7 @@ std::vector<Algorithm> build(functors::List<Rules...>) {
     for (Algorithm& algorithm : all) {
       if (algorithm.name != tensor->name) continue;
       algorithm.tensor = tensor;
+      algorithm.first_tensor_state = static_cast<int>(algorithm.states.size());
       for (const char* state : tensor->states) algorithm.states.push_back({state, 0});
     }
   }

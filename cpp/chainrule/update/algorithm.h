@@ -52,6 +52,7 @@ struct CHAINRULE_API Algorithm {
   // Makes the direction of a whole tensor; null where the sweep does it all. Its states follow
   // those of the variants.
   const TensorRule* tensor = nullptr;
+  int first_tensor_state = 0;
 
   const Variant& variant(const double* values) const;
   // Place of a state, -1 where there is none of that name.

@@ -3,6 +3,7 @@
 #include "chainrule/functors/unary.h"
 #include "chainrule/update/rules/ada_delta.h"
 #include "chainrule/update/rules/ada_grad.h"
+#include "chainrule/update/rules/adafactor.h"
 #include "chainrule/update/rules/adam.h"
 #include "chainrule/update/rules/corrected_momentum_sgd.h"
 #include "chainrule/update/rules/momentum_sgd.h"
@@ -13,6 +14,7 @@
 #include "chainrule/update/rules/rmsprop_graves.h"
 #include "chainrule/update/rules/sgd.h"
 #include "chainrule/update/rules/smorms3.h"
+#include "chainrule/update/rules/soap.h"
 #include "chainrule/update/rules/stages.h"
 
 namespace chainrule::update {
@@ -35,15 +37,25 @@ using Rules = functors::List<SGD,
                              SMORMS3,
                              MSVAG,
                              Muon,
+                             Adafactor<false>,
+                             Adafactor<true>,
+                             SOAP,
                              MomentumStage,
-                             ScaleStage>;
+                             ScaleStage,
+                             MeanStage,
+                             SquareStage,
+                             InverseRootStage,
+                             NormalizeStage,
+                             QuotientStage>;
 
-template <class Rule, class... Rules>
-constexpr std::int16_t place_of(functors::List<Rules...>) {
+template <class Rule, class... All>
+constexpr std::int16_t find_place(functors::List<All...>) {
   std::int16_t place = 0;
-  static_cast<void>(((__is_same(Rule, Rules) || (++place, false)) || ...));
+  static_cast<void>(((__is_same(Rule, All) || (++place, false)) || ...));
   return place;
 }
+template <class Rule>
+inline constexpr std::int16_t place_of = find_place<Rule>(Rules{});
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::update

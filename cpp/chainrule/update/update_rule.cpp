@@ -106,7 +106,7 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
 // States of a rule for whole tensors have shapes of their own, and are of the type computed in.
 void UpdateRule::prepare_tensor_states(const Array& param, const std::string& label) {
   const Dtype dtype = param.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
-  const std::size_t first = algorithm_->variants[0].states.size();
+  const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
   for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
     Array& state = states_[place];
     const std::string& name = algorithm_->states[place].name;
@@ -136,7 +136,7 @@ std::vector<std::string> UpdateRule::state_names(const Shape& shape) {
     out.push_back(algorithm_->states[static_cast<std::size_t>(place)].name);
   }
   if (!algorithm_->tensor) return out;
-  const std::size_t first = out.size();
+  const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
   for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
     if (algorithm_->tensor->state_shape(resolved.values, shape, static_cast<int>(place - first))) {
       out.push_back(algorithm_->states[place].name);

@@ -62,7 +62,7 @@ void UpdateTable::direct() {
     TensorJob job{};
     job.values = entry.rule->resolve(entry.path).values;
     job.step = {entry.rule->t + (entry.counts ? 1 : 0), entry.scalars, &powers_};
-    job.states = &entry.rule->state(static_cast<int>(algorithm->variants[0].states.size()));
+    job.states = &entry.rule->state(algorithm->first_tensor_state);
     job.shape = grad.shape();
     job.dtype = group.dtype;
     job.device = group.device;

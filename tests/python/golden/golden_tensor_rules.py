@@ -153,9 +153,7 @@ def other_muon(params: list, theirs: dict[str, Any]) -> Any:
     from pytorch_optimizer.optimizer.muon import base
 
     iterate = base.zero_power_via_newton_schulz_5
-    base.zero_power_via_newton_schulz_5 = lambda g, **kwds: iterate(
-        g, **{**kwds, "dtype": g.dtype}
-    )
+    base.zero_power_via_newton_schulz_5 = lambda g, **kwds: iterate(g, **{**kwds, "dtype": g.dtype})
     return pytorch_optimizer.Muon([{"params": params, "use_muon": True}], **theirs)
 
 

@@ -67,7 +67,7 @@ Array newton_schulz(const Array& input, const double* norms, int steps) {
 
   Sweep scale(x.device());
   for (std::int64_t i = 0; i < count; ++i) {
-    scale.add_stage(update::place_of<update::ScaleStage>(update::Rules{}), {1 / norms[i]},
+    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]},
                     matrix_of(next, i), matrix_of(x, i));
   }
   scale.run();

@@ -17,7 +17,7 @@ void TensorRule::check_device(Device device, Dtype dtype, const std::string& lab
 }
 
 const std::vector<const TensorRule*>& tensor_rules() {
-  static const auto* all = new std::vector<const TensorRule*>{&kMuon};
+  static const auto* all = new std::vector<const TensorRule*>{&kMuon, &kAdafactor, &kSoap};
   return *all;
 }
 

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
 #include "chainrule/update/rule.h"
 
@@ -49,6 +48,8 @@ struct TensorRule {
 
 const std::vector<const TensorRule*>& tensor_rules();
 
+extern const TensorRule kAdafactor;
 extern const TensorRule kMuon;
+extern const TensorRule kSoap;
 
 }  // namespace chainrule
