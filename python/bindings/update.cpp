@@ -159,6 +159,7 @@ void bind_rule(py::module_& m) {
           },
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
+      .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
       .def_readwrite("_observed", &UpdateRule::observed)
       .def_property_readonly("_statistics", &statistics,
@@ -318,6 +319,7 @@ void bind_update(py::module_& m) {
   bind_hook(m);
   bind_rule(m);
   bind_table(m);
+  bind_weights(m);
   m.def("structure_version", &structure_version,
         "Grows when a parameter gets another rule or a link other children.");
   m.def("structure_changed", &structure_changed, "To be called when that happens.");

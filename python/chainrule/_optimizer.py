@@ -11,6 +11,7 @@ from chainrule import _core
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
 from chainrule.link import Link
+from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.serializer import AbstractSerializer
 
 __all__ = ["Optimizer"]
@@ -174,6 +175,8 @@ class Optimizer:
             rule = getattr(param, "update_rule", None)
             if rule is not None:
                 rule.serialize(serializer[path])
+                if isinstance(rule, _core.UpdateRule):
+                    serialize_hooks(rule, self._hooks().of("post"), serializer[path])
 
     def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.

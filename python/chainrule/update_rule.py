@@ -12,8 +12,9 @@ from chainrule import _core
 from chainrule._core import Hyperparameter, Variable
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
-from chainrule.optimizer_hooks import GradientClipping
+from chainrule.optimizer_hooks import SAM, Cautious, GradientClipping
 from chainrule.optimizer_hooks._native import is_native
+from chainrule.optimizer_hooks._weights import WeightHook, serialize_hooks
 from chainrule.serializer import AbstractSerializer, Deserializer
 from chainrule.serializers.npz import NpzDeserializer
 
@@ -137,6 +138,9 @@ class UpdateRule(_core.UpdateRule):
         super().__init__(self._algorithm, hyperparam)
         self._hookable = Hookable()
         self._hooks_in_python = False
+        self._own_cautious = False
+        # What hooks keep for this parameter: hook's name -> name -> array.
+        self._hook_states: dict[str, dict[str, np.ndarray]] = {}
         self._state: MutableMapping[str, Any] | None = None
 
     def _override(self, **values: Any) -> None:
@@ -201,6 +205,11 @@ class UpdateRule(_core.UpdateRule):
             TypeError: If ``hook`` cannot be called.
             ValueError: If there is no name, or no such timing.
         """
+        if isinstance(hook, Cautious) and self._runs_in_python:
+            raise TypeError(
+                f"[Cautious] {type(self).__name__} updates in Python: got a rule whose update is "
+                "not known to the core, expected one of chainrule.optimizers"
+            )
         self._hookable.add(hook, name, timing)
         self._sort_hooks()
 
@@ -218,14 +227,20 @@ class UpdateRule(_core.UpdateRule):
 
     def _sort_hooks(self) -> None:
         """Let C++ run the hooks if it knows them all."""
-        pre = self._hookable.of("pre")
+        every = self._hookable.of("pre")
+        pre = [hook for hook in every if not isinstance(hook, (Cautious, SAM))]
         # The norm of one gradient is known only after a pass over it.
-        native = not self._hookable.post and all(
+        native = all(isinstance(hook, WeightHook) for hook in self._hookable.of("post")) and all(
             is_native(hook) and not isinstance(hook, GradientClipping) for hook in pre
         )
+        self._own_cautious = any(isinstance(hook, Cautious) for hook in every)
+        self._cautious = self._own_cautious
         self._native_hooks = cast("list[_core.GradientHook]", pre) if native else []
         self._hooks_in_python = not native
         _core.structure_changed()
+
+    def _weight_hooks(self) -> list[WeightHook]:
+        return [hook for hook in self._hookable.of("post") if isinstance(hook, WeightHook)]
 
     # Updates
 
@@ -248,8 +263,19 @@ class UpdateRule(_core.UpdateRule):
         """
         if not self.enabled:
             return
+        for hook in self._hookable.of("pre"):
+            if isinstance(hook, SAM):
+                hook(self, param)
+        weight_hooks = self._weight_hooks()
+        if param.array is not None:
+            for hook in weight_hooks:
+                hook._before([(self, param)])
         if not self._by_python:
+            t = self.t
             self._update(param)
+            if self.t != t and param.array is not None:
+                for hook in weight_hooks:
+                    hook._after([(self, param)])
             return
         initialized = param.array is not None
         if initialized and param.grad is None:
@@ -363,6 +389,7 @@ class UpdateRule(_core.UpdateRule):
                     state[name] = loaded
         elif isinstance(serializer, Deserializer):
             self._load_state(serializer)
+        serialize_hooks(self, self._weight_hooks(), serializer)
 
     def _restorer(self) -> Callable[[], None]:
         """Give what puts count and state back if loading fails later.
@@ -370,9 +397,12 @@ class UpdateRule(_core.UpdateRule):
         State arrays that are loaded in place are put back by the deserializer.
         """
         t, had_state = self.t, self.state is not None
+        hook_states = {name: dict(arrays) for name, arrays in self._hook_states.items()}
 
         def restore() -> None:
             self.t = t
+            self._hook_states = hook_states
+            _core.structure_changed()
             if not had_state:
                 self._clear_states()
                 self._state = None

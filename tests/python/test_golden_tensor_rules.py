@@ -10,7 +10,7 @@ from chainrule import optimizers
 from golden import golden_cases
 from golden import golden_tensor_rules as golden
 
-# In units of the dtype's epsilon, of the larger of 1 and the value: what was seen, three times over.
+# In units of the dtype's epsilon, of the larger of 1 and the value: five times what was seen.
 TOLERANCE = {"Muon": 40.0, "Adafactor": 40.0, "SOAP": 40.0}
 
 

@@ -56,6 +56,17 @@ void refine(const double* values,
 }
 
 template <class Rule>
+int place_of_keep() {
+  using Coefs = typename Rule::template Coefs<double>;
+  if constexpr (requires(Coefs c) { c.keep; }) {
+    Coefs coefs{};
+    return static_cast<int>(&coefs.keep - reinterpret_cast<double*>(&coefs));
+  } else {
+    return -1;
+  }
+}
+
+template <class Rule>
 void begin(const double* values, double* scalars) {
   Rule::begin(values_of<Rule>(values), scalars);
 }
@@ -82,13 +93,15 @@ void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
   Algorithm::Variant variant{number, {},     0, is_constant<Rule>, selected<Rule>, prepare<Rule>, 0,
-                             false,  nullptr};
+                             false,  nullptr, true, place_of_keep<Rule>()};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   if constexpr (update::count_sums<Rule>() > 0) {
     variant.sums = Rule::sums;
+    variant.additive = false;
     variant.refine = refine<Rule>;
     if constexpr (requires { Rule::shared_sums; }) variant.shared_sums = Rule::shared_sums;
   }
+  if constexpr (requires { Rule::reads_param; }) variant.additive = false;
   for (int i = 0; i < Rule::states.count; ++i) {
     int place = algorithm.find_state(Rule::states.name[i]);
     if (place < 0) {

@@ -36,6 +36,10 @@ struct CHAINRULE_API Algorithm {
                    std::int64_t size,
                    const double* sums,
                    double* coefs);
+    // Whether the update is `keep p + d`, where d does not look at p, and the place of `keep`
+    // among the coefficients; -1 where it is one.
+    bool additive;
+    int keep;
   };
   struct State {
     std::string name;

@@ -46,7 +46,11 @@ using Rules = functors::List<SGD,
                              SquareStage,
                              InverseRootStage,
                              NormalizeStage,
-                             QuotientStage>;
+                             QuotientStage,
+                             CautiousStage,
+                             ApplyStage,
+                             PerturbStage,
+                             LookaheadStage>;
 
 template <class Rule, class... All>
 constexpr std::int16_t find_place(functors::List<All...>) {

@@ -74,6 +74,17 @@ void Sweep::run() {
   rows_.clear();
 }
 
+std::vector<double> Sweep::measure() const {
+  const Chunks chunks(rows_);
+  std::vector<double> partial(chunks.chunks.size() * update::kMaxSums, 0);
+  if (!partial.empty()) run_measure(device_, chunks.batch(rows_), partial.data());
+  std::vector<double> sums(rows_.size(), 0);
+  for (std::size_t c = 0; c < chunks.chunks.size(); ++c) {
+    sums[static_cast<std::size_t>(chunks.chunks[c].row)] += partial[c * update::kMaxSums];
+  }
+  return sums;
+}
+
 std::vector<double> sums_of_squares(Device device, const std::vector<Row>& rows) {
   const Chunks chunks(rows);
   std::vector<double> partial(chunks.chunks.size());

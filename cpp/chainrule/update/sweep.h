@@ -28,7 +28,11 @@ class Sweep {
                  const Array& out,
                  const Array& x,
                  std::initializer_list<const Array*> states = {});
+  // Runs the rows and forgets them.
   void run();
+  // What the rows measure, first sums only; the rows stay.
+  std::vector<double> measure() const;
+  std::vector<update::Row>& rows() { return rows_; }
 
  private:
   Device device_;

@@ -28,6 +28,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t t = 0;  // updates so far
   bool enabled = true;
   bool fp32_update = false;  // half-precision parameters get a float32 master copy
+  bool cautious = false;     // only components of the update that go down the gradient count
   std::vector<Ref<GradientHook>> hooks;
 
   // The hyperparameters as numbers, in the order of the algorithm's fields; looked up only

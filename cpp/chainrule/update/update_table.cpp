@@ -263,6 +263,10 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
     throw ValueError(cat("[update] ", entry.path, ": the parameter's array is read-only"));
   }
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
+  if (rule.cautious && !resolved.variant->additive) {
+    throw ValueError(cat("[update] ", entry.path, ": Cautious does not go with ",
+                         rule.algorithm()->name, ", whose update depends on the parameter"));
+  }
   if (const TensorRule* tensor = rule.algorithm()->tensor) {
     tensor->check(resolved.values, data.shape(), entry.path);
     const bool wide = data.dtype() == Dtype::float64;

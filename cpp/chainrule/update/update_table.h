@@ -83,7 +83,10 @@ class CHAINRULE_API UpdateTable {
     std::byte* raw = nullptr;
     Ref<Storage> storage;
     Shape shape;
-    Array direction;  // of a rule for whole tensors, during the step
+    // During the step: the gradient as the hooks leave it, and what a rule for whole tensors
+    // makes of it.
+    Array seen;
+    Array direction;
   };
   // What one device is handed.
   struct Part {
@@ -122,6 +125,10 @@ class CHAINRULE_API UpdateTable {
   void cut();
   void find_norms();
   void direct();
+  void restrain();
+  void put_rows_back();
+  bool needs_scratch(std::size_t i) const;
+  void see_gradients(const std::vector<std::size_t>& places);
   void fuse_programs();
   void measure();
   void refine(const std::vector<Measured>& measured);
@@ -134,6 +141,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
   std::vector<Ref<Storage>> pinned_;
+  std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters

@@ -156,11 +156,17 @@ void UpdateTable::take_statistics() {
   }
 }
 
+void UpdateTable::put_rows_back() {
+  for (const auto& [place, row] : replaced_) rows_[place] = row;
+  replaced_.clear();
+}
+
 void UpdateTable::run() {
   running_ = true;
   try {
     find_norms();
     direct();
+    restrain();
     fuse_programs();
     measure();
     for (Part& part : parts_) {
@@ -172,9 +178,11 @@ void UpdateTable::run() {
     }
     take_statistics();
   } catch (...) {
+    put_rows_back();
     running_ = false;
     throw;
   }
+  put_rows_back();
   running_ = false;
 }
 
@@ -185,7 +193,7 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   for (Entry& entry : entries_) {
-    entry.direction = {};
+    entry.seen = entry.direction = {};
     if (!entry.counts) continue;
     UpdateRule& rule = *entry.rule;
     ++rule.t;

@@ -120,5 +120,76 @@ struct QuotientStage {
   }
 };
 
+// Keeps the components of an update `p` that go down the gradient, and makes up for the others.
+struct CautiousStage {
+  static constexpr bool is_stage = true;
+  static constexpr auto states = names();
+  static constexpr int sums = 1;
+
+  template <class T>
+  struct Coefs {
+    T factor;
+  };
+
+  template <class T>
+  CR_INLINE static Sums<T, 1> measure(const Coefs<T>&, T g, T p) {
+    return {{functors::math::select(g * p < T(0), T(1), T(0))}};
+  }
+
+  // NaN stays what it is.
+  template <class T>
+  CR_INLINE static void step(const Coefs<T>& c, T g, T& p) {
+    p = functors::math::select(g * p >= T(0), T(0), c.factor * p);
+  }
+};
+
+// An update that is ready, in the gradient's place.
+struct ApplyStage {
+  static constexpr bool is_stage = true;
+  static constexpr auto states = names();
+
+  template <class T>
+  struct Coefs {
+    T keep;
+  };
+
+  template <class T>
+  CR_INLINE static void step(const Coefs<T>& c, T u, T& p) {
+    p = c.keep * p + u;
+  }
+};
+
+struct PerturbStage {
+  static constexpr bool is_stage = true;
+  static constexpr auto states = names();
+
+  template <class T>
+  struct Coefs {
+    T rate;
+  };
+
+  template <class T>
+  CR_INLINE static void step(const Coefs<T>& c, T g, T& p) {
+    p += c.rate * g;
+  }
+};
+
+// Slow weights go a part of the way to the fast ones, which begin anew from there.
+struct LookaheadStage {
+  static constexpr bool is_stage = true;
+  static constexpr auto states = names("slow");
+
+  template <class T>
+  struct Coefs {
+    T alpha;
+  };
+
+  template <class T>
+  CR_INLINE static void step(const Coefs<T>& c, T, T& p, T& slow) {
+    slow += c.alpha * (p - slow);
+    p = slow;
+  }
+};
+
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule::update
