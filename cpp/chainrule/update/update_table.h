@@ -83,10 +83,11 @@ class CHAINRULE_API UpdateTable {
     std::byte* raw = nullptr;
     Ref<Storage> storage;
     Shape shape;
-    // During the step: the gradient as the hooks leave it, and what a rule for whole tensors
-    // makes of it.
+    // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
+    // it, and the update of a cautious rule.
     Array seen;
     Array direction;
+    Array update;
   };
   // What one device is handed.
   struct Part {

@@ -151,11 +151,10 @@ void UpdateTable::restrain() {
     Sweep masks(device);
     for (const std::size_t i : here) {
       Entry& entry = entries_[i];
-      const Array update = filled(entry.seen.shape(), entry.seen.dtype(), device, 0);
-      rules.add(update_of(rows_[i], entry.seen, update));
-      masks.add_stage(update::place_of<update::CautiousStage>, {1}, update, entry.seen);
+      entry.update = filled(entry.seen.shape(), entry.seen.dtype(), device, 0);
+      rules.add(update_of(rows_[i], entry.seen, entry.update));
+      masks.add_stage(update::place_of<update::CautiousStage>, {1}, entry.update, entry.seen);
       masks.rows().back().sums = 1;
-      entry.direction = update;
     }
     rules.run();
     const std::vector<double> kept = masks.measure();
@@ -167,7 +166,7 @@ void UpdateTable::restrain() {
       const int keep = entries_[here[k]].rule->resolve("").variant->keep;
       row.coefs[0] = keep < 0 ? 1 : row.coefs[keep];
       row.rule = update::place_of<update::ApplyStage>;
-      row.direction = entries_[here[k]].direction.raw();
+      row.direction = entries_[here[k]].update.raw();
       row.state_count = 0;
     }
     masks.run();

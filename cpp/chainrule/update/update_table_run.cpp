@@ -193,7 +193,7 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   for (Entry& entry : entries_) {
-    entry.seen = entry.direction = {};
+    entry.seen = entry.direction = entry.update = {};
     if (!entry.counts) continue;
     UpdateRule& rule = *entry.rule;
     ++rule.t;

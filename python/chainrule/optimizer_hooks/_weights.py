@@ -65,7 +65,9 @@ class WeightHook:
             array = self._array(rule)
             if array is None:
                 wide = np.float64 if param.dtype == np.float64 else np.float32
-                array = np.array(param.array, dtype=wide, order="C")
+                mastered = rule._fp32_update and param.dtype.itemsize == 2
+                source = rule._master(param) if mastered else param.array
+                array = np.array(source, dtype=wide, order="C")
                 rule._hook_states.setdefault(self.name, {})[self._state_name] = array
             hooked.append((param, rule, array))
         self._known = (version, pairs, hooked) if complete else None

@@ -38,7 +38,7 @@ def gradients(dtype: str) -> list[dict[str, np.ndarray]]:
 
 
 def targets(dtype: str) -> list[dict[str, np.ndarray]]:
-    """Where the loss of SAM's case, ``sum((p - target) ** 4) / 4``, is least."""
+    """Where the loss of SAM's case, ``sum((p - target) ** 2)``, is least."""
     return gradients(dtype)
 
 
@@ -99,7 +99,7 @@ def sam(out: dict[str, np.ndarray], dtype: str) -> None:
 
         def closure(goals: dict[str, np.ndarray] = goals) -> Any:
             optimizer.zero_grad()
-            loss = sum(((p - torch.tensor(goals[k])) ** 4).sum() / 4 for k, p in params.items())
+            loss = sum(((p - torch.tensor(goals[k])) ** 2).sum() for k, p in params.items())
             loss.backward()
             return loss
 
@@ -112,6 +112,7 @@ def sam(out: dict[str, np.ndarray], dtype: str) -> None:
 def cautious(out: dict[str, np.ndarray], dtype: str) -> None:
     import pytorch_optimizer
     import torch
+
     from golden import golden_tensor_rules
 
     params = {k: torch.tensor(v) for k, v in start(dtype).items()}
