@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -532,6 +532,7 @@ class GradientHook:
     def _b(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class UpdateRule:
+    _cautious: bool
     _enabled: bool
     _fp32_update: bool
     _observed: bool
@@ -557,6 +558,10 @@ class UpdateRule:
         ...
     def _set_state(self, arg0: str, arg1: typing.Any) -> None:
         ...
+    def _state_names_of(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> list[str]:
+        """
+        The states that a parameter of this shape needs.
+        """
     def _step(self, arg0: typing.Any) -> None:
         """
         The update itself: no hooks, no count.
@@ -643,6 +648,13 @@ class UpdateTable:
     @hooks.setter
     def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
         ...
+class Perturbation:
+    def __init__(self, params: collections.abc.Sequence[typing.Any], rho: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def restore(self) -> None:
+        """
+        Puts the parameters back.
+        """
 def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
 def accuracy(y: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex | None) -> Variable:
@@ -666,6 +678,10 @@ def as_variable(x: Variable | numpy.ndarray | numpy.generic | float | None) -> V
     ...
 def average(x: Variable | numpy.ndarray | numpy.generic | float | None, weights: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
     ...
+def average_weights(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], rate: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    """
+    own += rate * (p - own), for (p, rule, own) in a list.
+    """
 def backprop_enabled() -> bool:
     """
     Whether this thread records operations.
@@ -774,6 +790,10 @@ def log_softmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis
     ...
 def logsumexp(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
     ...
+def look_ahead(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], alpha: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    """
+    own += alpha * (p - own), then p = own.
+    """
 def matmul(a: Variable | numpy.ndarray | numpy.generic | float | None, b: Variable | numpy.ndarray | numpy.generic | float | None, transa: bool = False, transb: bool = False) -> Variable:
     ...
 def max(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chainrule import _core
 from chainrule._hookable import Hookable
@@ -13,6 +13,9 @@ from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.serializer import AbstractSerializer
+
+if TYPE_CHECKING:
+    from chainrule.update_rule import UpdateRule
 
 __all__ = ["Optimizer"]
 
@@ -176,7 +179,8 @@ class Optimizer:
             if rule is not None:
                 rule.serialize(serializer[path])
                 if isinstance(rule, _core.UpdateRule):
-                    serialize_hooks(rule, self._hooks().of("post"), serializer[path])
+                    hooks = self._hooks().of("post")
+                    serialize_hooks(cast("UpdateRule", rule), hooks, serializer[path])
 
     def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.

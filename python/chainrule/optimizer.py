@@ -338,8 +338,8 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        made = ("_table", "_version", "_built_for", "_plain", "_fused", "_in_python")
-        made += ("_first", "_last", "_sharp")
+        made = {"_table", "_version", "_built_for", "_plain", "_fused", "_in_python"}
+        made |= {"_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

@@ -92,8 +92,9 @@ template <class Rule>
 void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
-  Algorithm::Variant variant{number, {},     0, is_constant<Rule>, selected<Rule>, prepare<Rule>, 0,
-                             false,  nullptr, true, place_of_keep<Rule>()};
+  Algorithm::Variant variant{
+      number, {},      0,    is_constant<Rule>,    selected<Rule>, prepare<Rule>, 0,
+      false,  nullptr, true, place_of_keep<Rule>()};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   if constexpr (update::count_sums<Rule>() > 0) {
     variant.sums = Rule::sums;

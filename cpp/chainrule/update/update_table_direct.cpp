@@ -141,9 +141,8 @@ void UpdateTable::restrain() {
   }
   while (!places.empty()) {
     const Device device = entries_[places.front()].device;
-    const auto rest = std::stable_partition(places.begin(), places.end(), [&](std::size_t i) {
-      return entries_[i].device == device;
-    });
+    const auto rest = std::stable_partition(
+        places.begin(), places.end(), [&](std::size_t i) { return entries_[i].device == device; });
     const std::vector<std::size_t> here(places.begin(), rest);
     places.erase(places.begin(), rest);
     see_gradients(here);

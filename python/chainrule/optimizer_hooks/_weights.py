@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def rules_of(optimizer: Optimizer) -> Pairs:
     for param in optimizer.target.params():
         rule = param.update_rule
         if isinstance(rule, _core.UpdateRule):
-            found.setdefault(id(param), (rule, param))
+            found.setdefault(id(param), (cast("UpdateRule", rule), param))
     return list(found.values())
 
 

@@ -33,8 +33,7 @@ struct SOAP {
     const std::int64_t t = step.t - 1;
     if (t < 1) return {0, 1};
     const Step past{t, step.scalars, step.powers};
-    const double rate =
-        h.lr * __builtin_sqrt(1 - past.power(h.beta2)) / (1 - past.power(h.beta1));
+    const double rate = h.lr * __builtin_sqrt(1 - past.power(h.beta2)) / (1 - past.power(h.beta1));
     return {rate, 1 - h.lr * h.weight_decay};
   }
 

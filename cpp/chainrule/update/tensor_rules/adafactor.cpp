@@ -21,8 +21,8 @@ const Values& values_of(const double* values) { return *reinterpret_cast<const V
 void check(const double* values, const Shape&, const std::string& label) {
   const Values& h = values_of(values);
   const auto refuse = [&](const char* field, double value, const char* expected) {
-    throw ValueError(cat("[update] ", label, ": hyperparameter '", field,
-                         "' of Adafactor: got ", value, ", expected ", expected));
+    throw ValueError(cat("[update] ", label, ": hyperparameter '", field, "' of Adafactor: got ",
+                         value, ", expected ", expected));
   };
   if (!(h.beta1 >= 0 && h.beta1 < 1)) refuse("beta1", h.beta1, "0 <= beta1 < 1");
   if (!(h.decay_rate >= 0)) refuse("decay_rate", h.decay_rate, "a number from 0 on");
@@ -126,11 +126,7 @@ void direct(std::vector<TensorJob>& jobs) {
 
 }  // namespace
 
-const TensorRule kAdafactor{"Adafactor",
-                            {"row", "col", "v"},
-                            {"sum", "divide", "multiply"},
-                            check,
-                            state_shape,
-                            direct};
+const TensorRule kAdafactor{"Adafactor", {"row", "col", "v"}, {"sum", "divide", "multiply"},
+                            check,       state_shape,         direct};
 
 }  // namespace chainrule

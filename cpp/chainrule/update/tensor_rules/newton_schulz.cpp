@@ -40,8 +40,8 @@ void multiply_symmetric(const Array& out, const Array& a, const Array& b, GemmOp
     multiply(corner(out, begin, end, end), rows, cols.transposed({0, 2, 1}), options);
     if (begin == 0) continue;
     const Array left = corner(out, begin, end, begin);
-    const Array above = out.view({out.shape()[0], begin, end - begin}, out.strides(),
-                                 begin * out.strides()[2]);
+    const Array above =
+        out.view({out.shape()[0], begin, end - begin}, out.strides(), begin * out.strides()[2]);
     copy_into(above, left.transposed({0, 2, 1}));
   }
 }
@@ -67,8 +67,8 @@ Array newton_schulz(const Array& input, const double* norms, int steps) {
 
   Sweep scale(x.device());
   for (std::int64_t i = 0; i < count; ++i) {
-    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]},
-                    matrix_of(next, i), matrix_of(x, i));
+    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]}, matrix_of(next, i),
+                    matrix_of(x, i));
   }
   scale.run();
   std::swap(x, next);
