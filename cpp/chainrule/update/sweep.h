@@ -1,22 +1,24 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
+#include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
 #include "chainrule/update/plan.h"
 
 namespace chainrule {
 
 // Cuts a row into chunks.
-void append_chunks(std::vector<update::Chunk>& chunks,
-                   std::vector<std::int64_t>& starts,
-                   std::int32_t row,
-                   std::int64_t size);
+CHAINRULE_API void append_chunks(std::vector<update::Chunk>& chunks,
+                                 std::vector<std::int64_t>& starts,
+                                 std::int32_t row,
+                                 std::int64_t size);
 
 // Rows of one device that run by themselves: gradients' programs, and the stages on the way to a
 // direction. The bits of a row do not depend on the others.
-class Sweep {
+class CHAINRULE_API Sweep {
  public:
   explicit Sweep(Device device) : device_(device) {}
 
@@ -40,8 +42,9 @@ class Sweep {
 };
 
 // Sums of squares, each taken in double and in an order of its own.
-std::vector<double> sums_of_squares(Device device, const std::vector<update::Row>& rows);
+CHAINRULE_API std::vector<double> sums_of_squares(Device device,
+                                                  const std::vector<update::Row>& rows);
 // A row of which only sums are wanted: `size` elements at `data`.
-update::Row row_of(const void* data, Dtype dtype, std::int64_t size);
+CHAINRULE_API update::Row row_of(const void* data, Dtype dtype, std::int64_t size);
 
 }  // namespace chainrule

@@ -51,9 +51,9 @@ TEST(Sweep, SumsOfSquaresAreThoseOfEachRow) {
   const Array b = array_of({3, 4}, Dtype::float16);
   const Array none(Shape{0}, Dtype::float64);
   const auto sums = [&] {
-    return sums_of_squares({}, {row_of(a.raw(), a.dtype(), a.size()),
-                                row_of(none.raw(), none.dtype(), 0),
-                                row_of(b.raw(), b.dtype(), b.size())});
+    return sums_of_squares(
+        {}, {row_of(a.raw(), a.dtype(), a.size()), row_of(none.raw(), none.dtype(), 0),
+             row_of(b.raw(), b.dtype(), b.size())});
   };
   set_num_threads(1);
   const std::vector<double> serial = sums();

@@ -29,8 +29,8 @@ Array corner(const Array& batch, std::int64_t begin, std::int64_t end, std::int6
 // A product x x^T, or of two symmetric matrices that commute: its upper half mirrors the lower,
 // which is computed a band of rows at a time. `a` has the rows of `out`, `b` its columns.
 void multiply_symmetric(const Array& out, const Array& a, const Array& b, GemmOptions options) {
-  constexpr std::int64_t kLeastBand = 96;
-  constexpr std::int64_t kBands = 8;
+  constexpr std::int64_t kLeastBand = 192;
+  constexpr std::int64_t kBands = 4;
   const std::int64_t side = out.shape()[1];
   const std::int64_t band = std::max(kLeastBand, (side + kBands - 1) / kBands);
   for (std::int64_t begin = 0; begin < side; begin += band) {

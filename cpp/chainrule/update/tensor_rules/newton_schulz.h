@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
 
 namespace chainrule {
@@ -8,6 +9,6 @@ namespace chainrule {
 // the singular values of x / |x| all come close to one, its singular vectors stay. `norms` are the
 // Frobenius norms, and `x` is overwritten; the result may lie in it. A step of the iteration is
 //   x <- a x + (b x x^T + c (x x^T)^2) x
-Array newton_schulz(const Array& x, const double* norms, int steps);
+CHAINRULE_API Array newton_schulz(const Array& x, const double* norms, int steps);
 
 }  // namespace chainrule

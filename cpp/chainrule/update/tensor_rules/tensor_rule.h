@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
 #include "chainrule/update/rule.h"
 
@@ -46,7 +47,7 @@ struct TensorRule {
   void check_device(Device device, Dtype dtype, const std::string& label) const;
 };
 
-const std::vector<const TensorRule*>& tensor_rules();
+CHAINRULE_API const std::vector<const TensorRule*>& tensor_rules();
 
 extern const TensorRule kAdafactor;
 extern const TensorRule kMuon;
