@@ -334,7 +334,8 @@ def plain(name: str) -> str:
 
 def test_every_rule_has_a_row():
     table = ROOT / "tests" / "python" / "rule_table.py"
-    rules = files(CPP / "update" / "rules", ".h")
+    # Stages are parts of rules.
+    rules = [p for p in files(CPP / "update" / "rules", ".h") if p.stem != "stages"]
     if not rules:
         pytest.skip("no update rules yet")
     words = {plain(word) for word in re.findall(r"\w+", table.read_text(encoding="utf-8"))}

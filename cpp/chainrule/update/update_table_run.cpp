@@ -179,6 +179,7 @@ void UpdateTable::run() {
     take_statistics();
   } catch (...) {
     put_rows_back();
+    for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = {};
     running_ = false;
     throw;
   }
