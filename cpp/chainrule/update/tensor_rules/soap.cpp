@@ -74,22 +74,36 @@ class Soap {
         mean_(matrix(job.states[kMean])),
         square_(matrix(job.states[kSquare])) {}
 
-  void run() {
+  // Decompositions, which may fail; no state is changed.
+  void prepare() {
     const std::int64_t t = job_.step.t - 1;
+    if (t >= 1 && t % static_cast<std::int64_t>(h_.precondition_frequency) != 0) return;
+    for (const int side : {kLeft, kRight}) {
+      if (!job_.states[side].defined()) continue;
+      Turn& turn = turns_[side - kLeft];
+      turn.statistics = copied(job_.states[side]);
+      observe(side, turn.statistics);
+      t < 1 ? begin(turn) : follow(side, turn);
+    }
+  }
+
+  void run() {
     job_.direction = Array(job_.shape, job_.dtype, job_.device);
-    if (t < 1) {
+    if (job_.step.t <= 1) {
       fill(job_.direction, 0);
     } else {
       step();
     }
     for (const int side : {kLeft, kRight}) {
       if (!job_.states[side].defined()) continue;
-      observe(side);
-      if (t < 1) {
-        begin(side);
-      } else if (t % static_cast<std::int64_t>(h_.precondition_frequency) == 0) {
-        turn(side);
+      const Turn& turn = turns_[side - kLeft];
+      if (!turn.basis.defined()) {
+        observe(side, job_.states[side]);
+        continue;
       }
+      copy_into(job_.states[side], turn.statistics);
+      copy_into(basis(side), turn.basis);
+      sort(side == kLeft ? 0 : 1, turn.order);
     }
   }
 
@@ -130,10 +144,17 @@ class Soap {
     copy_into(matrix(job_.direction), rotated(quotient, true));
   }
 
-  // Shampoo's statistics of one side.
-  void observe(int side) const {
+  // What a turn of one side's basis comes to; undefined where there is none in this step.
+  struct Turn {
+    Array statistics;
+    Array basis;
+    std::vector<std::int64_t> order;  // of the old vectors; empty: they stay where they are
+  };
+
+  // Takes the gradient into Shampoo's statistics of one side.
+  void observe(int side, const Array& statistics) const {
     const bool left = side == kLeft;
-    gemm(job_.states[side], grad_, grad_,
+    gemm(statistics, grad_, grad_,
          {.transpose_a = !left,
           .transpose_b = left,
           .alpha = 1 - h_.shampoo_beta,
@@ -141,32 +162,35 @@ class Soap {
           .reproducible = true});
   }
 
-  void begin(int side) const {
-    const Array found = empty(job_.states[side].shape());
-    linear_algebra().eigenvectors(job_.states[side], found);
+  void begin(Turn& turn) const {
+    const Array found = empty(turn.statistics.shape());
+    linear_algebra().eigenvectors(turn.statistics, found);
     // The greatest eigenvalue's comes first.
     const Strides strides{found.strides()[0], -found.strides()[1]};
     const std::int64_t last = (found.shape()[1] - 1) * found.strides()[1];
-    copy_into(basis(side), found.view(found.shape(), strides, last));
+    turn.basis = copied(found.view(found.shape(), strides, last));
   }
 
   // One step of power iteration: the basis follows the eigenvectors, sorted by eigenvalue.
-  void turn(int side) const {
-    const Array& old = basis(side);
-    const std::int64_t n = old.shape()[0];
-    const Array product = empty(old.shape());
-    gemm(product, job_.states[side], old, {.reproducible = true});
-    const std::vector<std::int64_t> order = sorted(old, product);
-    const Array sorted_product = empty(old.shape());
-    const Array sorted_square = empty(shape_);
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t from = order[static_cast<std::size_t>(i)];
-      copy_into(line(sorted_product, 1, i), line(product, 1, from));
-      const int axis = side == kLeft ? 0 : 1;
-      copy_into(line(sorted_square, axis, i), line(square_, axis, from));
+  void follow(int side, Turn& turn) const {
+    const Array product = empty(turn.statistics.shape());
+    gemm(product, turn.statistics, basis(side), {.reproducible = true});
+    turn.order = sorted(basis(side), product);
+    const Array in_order = empty(product.shape());
+    for (std::size_t i = 0; i < turn.order.size(); ++i) {
+      copy_into(line(in_order, 1, static_cast<std::int64_t>(i)), line(product, 1, turn.order[i]));
     }
-    copy_into(square_, sorted_square);
-    linear_algebra().orthogonal_factor(sorted_product, old);
+    turn.basis = empty(product.shape());
+    linear_algebra().orthogonal_factor(in_order, turn.basis);
+  }
+
+  // Mean squares go where their vectors went.
+  void sort(int axis, const std::vector<std::int64_t>& order) const {
+    if (order.empty()) return;
+    const Array before = copied(square_);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      copy_into(line(square_, axis, static_cast<std::int64_t>(i)), line(before, axis, order[i]));
+    }
   }
 
   // Row or column i.
@@ -198,10 +222,14 @@ class Soap {
   Array grad_;
   Array mean_;
   Array square_;
+  Turn turns_[2];
 };
 
 void direct(std::vector<TensorJob>& jobs) {
-  for (TensorJob& job : jobs) Soap(job).run();
+  std::vector<Soap> all;
+  all.reserve(jobs.size());
+  for (TensorJob& job : jobs) all.emplace_back(job).prepare();
+  for (Soap& soap : all) soap.run();
 }
 
 }  // namespace
