@@ -147,9 +147,14 @@ void set_scalar(UpdateRule& self, const std::string& name, double value) {
   throw KeyError(name);
 }
 
+// Of a rule for whole tensors, whose states depend on the parameter's shape: all.
 std::vector<std::string> state_names(UpdateRule& self) {
   std::vector<std::string> out;
   if (!self.algorithm()) return out;
+  if (self.algorithm()->tensor) {
+    for (const auto& state : self.algorithm()->states) out.push_back(state.name);
+    return out;
+  }
   for (const int place : self.resolve("a rule").variant->states) {
     out.push_back(self.algorithm()->states[static_cast<std::size_t>(place)].name);
   }
@@ -189,6 +194,7 @@ void bind_rule(py::module_& m) {
           },
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
+      .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
       .def_readwrite("_observed", &UpdateRule::observed)
       .def_property_readonly("_statistics", &statistics,
@@ -196,6 +202,13 @@ void bind_rule(py::module_& m) {
       .def_property_readonly("_has_states", &UpdateRule::has_states)
       .def_property_readonly("_state_names", &state_names,
                              "The states that the present hyperparameters need.")
+      .def(
+          "_state_names_of",
+          [](UpdateRule& self, const std::vector<std::int64_t>& shape) {
+            const Dims dims(shape.data(), static_cast<int>(shape.size()));
+            return self.algorithm() ? self.state_names(dims) : std::vector<std::string>{};
+          },
+          py::arg("shape"), "The states that a parameter of this shape needs.")
       .def_property_readonly("_all_state_names",
                              [](const UpdateRule& self) {
                                std::vector<std::string> out;
@@ -354,10 +367,12 @@ void bind_table(py::module_& m) {
 
 void bind_update(py::module_& m) {
   bind_expression(m);
+  bind_linear_algebra();
   bind_hyperparameter(m);
   bind_hook(m);
   bind_rule(m);
   bind_table(m);
+  bind_weights(m);
   m.def("structure_version", &structure_version,
         "Grows when a parameter gets another rule or a link other children.");
   m.def("structure_changed", &structure_changed, "To be called when that happens.");

@@ -6,5 +6,8 @@ namespace chainrule::python {
 
 void bind_hyperparameter(pybind11::module_& m);
 void bind_update(pybind11::module_& m);
+// Lets NumPy decompose matrices for the rules that need it.
+void bind_linear_algebra();
+void bind_weights(pybind11::module_& m);
 
 }  // namespace chainrule::python

@@ -704,6 +704,10 @@ class UpdateRule:
         ...
     def _set_state(self, arg0: str, arg1: typing.Any) -> None:
         ...
+    def _state_names_of(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> list[str]:
+        """
+        The states that a parameter of this shape needs.
+        """
     def _step(self, arg0: typing.Any) -> None:
         """
         The update itself: no hooks, no count.
@@ -815,6 +819,13 @@ class UpdateTable:
     @hooks.setter
     def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
         ...
+class Perturbation:
+    def __init__(self, params: collections.abc.Sequence[typing.Any], rho: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def restore(self) -> None:
+        """
+        Puts the parameters back.
+        """
 def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
 def accuracy(y: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex | None) -> Variable:
@@ -838,6 +849,10 @@ def as_variable(x: Variable | numpy.ndarray | numpy.generic | float | None) -> V
     ...
 def average(x: Variable | numpy.ndarray | numpy.generic | float | None, weights: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
     ...
+def average_weights(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], rate: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    """
+    own += rate * (p - own), for (p, rule, own) in a list.
+    """
 def backprop_enabled() -> bool:
     """
     Whether this thread records operations.
@@ -946,6 +961,10 @@ def log_softmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis
     ...
 def logsumexp(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
     ...
+def look_ahead(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], alpha: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    """
+    own += alpha * (p - own), then p = own.
+    """
 def matmul(a: Variable | numpy.ndarray | numpy.generic | float | None, b: Variable | numpy.ndarray | numpy.generic | float | None, transa: bool = False, transb: bool = False) -> Variable:
     ...
 def max(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:

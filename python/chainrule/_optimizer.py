@@ -15,6 +15,7 @@ from chainrule._explain import explain
 from chainrule._hookable import Hookable
 from chainrule.configuration import config
 from chainrule.link import Link
+from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.rules import snapshot
 from chainrule.rules.all_rules import Rules
 from chainrule.rules.apply import Application, PlanReport
@@ -349,6 +350,9 @@ class Optimizer:
             rule = getattr(param, "update_rule", None)
             if rule is not None:
                 rule.serialize(serializer[path])
+                if isinstance(rule, UpdateRule):
+                    hooks = self._hooks().of("post")
+                    serialize_hooks(rule, hooks, serializer[path])
 
     def explain(self, path: str, name: str) -> str:
         """Say what a value of a parameter is now, how it comes about, and who set it.

@@ -6,6 +6,7 @@ in C++: one native call updates all parameters of all built-in rules, whatever t
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -15,7 +16,9 @@ from chainrule._core import Hyperparameter
 from chainrule._optimizer import Optimizer
 from chainrule.configuration import config
 from chainrule.link import Link
+from chainrule.optimizer_hooks import SAM, Cautious
 from chainrule.optimizer_hooks._native import is_native
+from chainrule.optimizer_hooks._weights import Pairs, WeightHook, rules_of
 from chainrule.rules.replace import keep
 from chainrule.update_rule import UpdateRule
 
@@ -66,6 +69,11 @@ class GradientMethod(Optimizer):
     _plain = False  # one native call does everything
     _fused = True  # hooks run inside the sweep
     _in_python: list[tuple[Parameter, UpdateRule]]
+    # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
+    # what they stand on.
+    _first: list[tuple[WeightHook, Pairs]] = []
+    _last: list[tuple[WeightHook, Pairs]] = []
+    _sharp: list[tuple[SAM, list[Parameter]]] = []
 
     def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -146,18 +154,49 @@ class GradientMethod(Optimizer):
             if by_python:
                 in_python.append((param, rule))
         hooks = self._hooks()
-        pre = hooks.of("pre")
+        pre = self._sort_hooks(hooks.of("pre"), hooks.of("post"))
         overridden = any(
             getattr(type(self), name) is not getattr(GradientMethod, name) or name in vars(self)
             for name in _STEPS
         )
         self._fused = all(is_native(hook) for hook in pre) and not overridden
         table.hooks = cast("list[_core.GradientHook]", pre) if self._fused else []
+        after = bool(hooks.post or self._last)
         self._plain = (
-            self._fused and not in_python and not hooks.post and not self._loss_scaling_is_dynamic
+            self._fused and not in_python and not after and not self._loss_scaling_is_dynamic
         )
         self._table, self._in_python = table, in_python
         self._built_for, self._version = self.target, version
+
+    def _sort_hooks(self, pre: list[Any], post: list[Any]) -> list[Any]:
+        """Note which hooks need more than a place in the sweep; the others before it are given."""
+        pairs = cast("list[tuple[UpdateRule, Parameter]]", rules_of(self))
+        cautious = any(isinstance(hook, Cautious) for hook in pre)
+        sharp = [(hook, [p for _, p in pairs]) for hook in pre if isinstance(hook, SAM)]
+        on_rules: dict[int, tuple[WeightHook, Pairs]] = {}
+        for rule, param in pairs:
+            if cautious and rule._runs_in_python:
+                raise TypeError(
+                    f"[Cautious] {param.name} is updated in Python: got {type(rule).__name__}, "
+                    "expected rules of chainrule.optimizers"
+                )
+            rule._cautious = cautious or rule._own_cautious
+            for hook in rule._hookable.pre.values():
+                if isinstance(hook, SAM):
+                    found = next((params for known, params in sharp if known is hook), None)
+                    if found is None:
+                        sharp.append((hook, found := []))
+                    if not any(param is other for other in found):
+                        found.append(param)
+            if not rule._by_python:
+                for weight_hook in rule._weight_hooks():
+                    on_rules.setdefault(id(weight_hook), (weight_hook, []))[1].append((rule, param))
+        self._last = list(on_rules.values())
+        everywhere: Pairs = [*pairs]
+        own = [(hook, everywhere) for hook in post if isinstance(hook, WeightHook)]
+        self._first = [*own, *self._last]
+        self._sharp = sharp
+        return [hook for hook in pre if not isinstance(hook, (Cautious, SAM))]
 
     def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
         """Update all parameters that have a gradient and whose rule is on.
@@ -187,10 +226,36 @@ class GradientMethod(Optimizer):
         if self._version != _core.structure_version() or self._built_for is not self.target:
             self._build()
         chainer = config.chainer_semantics
-        if self._plain and not chainer:
-            self._table.step_and_count(scale)
-        else:
-            self._update_in_steps(scale, chainer)
+        if self._sharp:
+            self._sharpen(lossfun, args, kwds)
+        for hook, pairs in self._first:
+            hook._before(pairs)
+        try:
+            if self._plain and not chainer:
+                self._table.step_and_count(scale)
+            else:
+                self._update_in_steps(scale, chainer)
+        finally:
+            for sharp, _ in self._sharp:
+                sharp._moved = False
+
+    def _sharpen(
+        self,
+        lossfun: Callable[..., Any] | None,
+        args: tuple[Any, ...],
+        kwds: dict[str, Any],
+    ) -> None:
+        """Compute gradients again, where SAM lets the parameters be."""
+        if lossfun is None:
+            self._sharp[0][0](self)  # says what is missing
+        assert lossfun is not None
+        with contextlib.ExitStack() as stack:
+            for hook, params in self._sharp:
+                ready = [p for p in params if p.grad is not None and p.update_rule.enabled]
+                stack.enter_context(hook._perturbed(ready))
+            self._backward(lossfun, args, kwds)
+        for hook, _ in self._sharp:
+            hook._moved = True
 
     def _backward(
         self, lossfun: Callable[..., Any], args: tuple[Any, ...], kwds: dict[str, Any]
@@ -226,6 +291,8 @@ class GradientMethod(Optimizer):
                 table.step(scale, chainer)
                 for param, rule in self._in_python:
                     rule.update(param)
+                for hook, pairs in self._last:
+                    hook._after(pairs)
             if chainer:
                 self.reallocate_cleared_grads()
             self.call_hooks("post")
@@ -240,7 +307,11 @@ class GradientMethod(Optimizer):
         Args:
             hook: The hook.
         """
-        super().call_hook(hook)
+        known = next((pairs for mine, pairs in self._first if mine is hook), None)
+        if known is not None:
+            cast("WeightHook", hook)._after(known)
+        else:
+            super().call_hook(hook)
         if config.chainer_semantics:
             self.reallocate_cleared_grads()
 
@@ -280,10 +351,8 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        made = (
-            *("_averaging", "_table", "_version", "_built_for", "_plain", "_fused"),
-            *("_in_python", "_walked"),
-        )
+        made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused"}
+        made |= {"_in_python", "_walked", "_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

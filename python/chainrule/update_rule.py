@@ -15,8 +15,9 @@ from chainrule._hookable import Hookable
 from chainrule._rule_state import State
 from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule.configuration import config
-from chainrule.optimizer_hooks import GradientClipping
+from chainrule.optimizer_hooks import SAM, Cautious, GradientClipping
 from chainrule.optimizer_hooks._native import is_native
+from chainrule.optimizer_hooks._weights import WeightHook, serialize_hooks
 from chainrule.serializer import AbstractSerializer, Deserializer
 from chainrule.serializers.npz import NpzDeserializer
 
@@ -97,6 +98,9 @@ class UpdateRule(_core.UpdateRule):
         super().__init__(self._algorithm, hyperparam)
         self._hookable = Hookable()
         self._hooks_in_python = False
+        self._own_cautious = False
+        # What hooks keep for this parameter: hook's name -> name -> array.
+        self._hook_states: dict[str, dict[str, np.ndarray]] = {}
         self._state: MutableMapping[str, Any] | None = None
 
     def _override(self, **values: Any) -> None:
@@ -188,6 +192,11 @@ class UpdateRule(_core.UpdateRule):
             TypeError: If ``hook`` cannot be called.
             ValueError: If there is no name, or no such timing.
         """
+        if isinstance(hook, Cautious) and self._runs_in_python:
+            raise TypeError(
+                f"[Cautious] {type(self).__name__} updates in Python: got a rule whose update is "
+                "not known to the core, expected one of chainrule.optimizers"
+            )
         self._hookable.add(hook, name, timing)
         self._sort_hooks()
 
@@ -205,14 +214,20 @@ class UpdateRule(_core.UpdateRule):
 
     def _sort_hooks(self) -> None:
         """Let C++ run the hooks if it knows them all."""
-        pre = self._hookable.of("pre")
+        every = self._hookable.of("pre")
+        pre = [hook for hook in every if not isinstance(hook, (Cautious, SAM))]
         # The norm of one gradient is known only after a pass over it.
-        native = not self._hookable.post and all(
+        native = all(isinstance(hook, WeightHook) for hook in self._hookable.of("post")) and all(
             is_native(hook) and not isinstance(hook, GradientClipping) for hook in pre
         )
+        self._own_cautious = any(isinstance(hook, Cautious) for hook in every)
+        self._cautious = self._own_cautious
         self._native_hooks = cast("list[_core.GradientHook]", pre) if native else []
         self._hooks_in_python = not native
         _core.structure_changed()
+
+    def _weight_hooks(self) -> list[WeightHook]:
+        return [hook for hook in self._hookable.of("post") if isinstance(hook, WeightHook)]
 
     # Updates
 
@@ -240,8 +255,19 @@ class UpdateRule(_core.UpdateRule):
         """
         if not self.enabled:
             return
+        for hook in self._hookable.of("pre"):
+            if isinstance(hook, SAM):
+                hook(self, param)
+        weight_hooks = self._weight_hooks()
+        if param.array is not None:
+            for hook in weight_hooks:
+                hook._before([(self, param)])
         if not self._by_python:
+            t = self.t
             self._update(param)
+            if self.t != t and param.array is not None:
+                for hook in weight_hooks:
+                    hook._after([(self, param)])
             return
         initialized = param.array is not None
         if initialized and param.grad is None:
@@ -370,6 +396,10 @@ class UpdateRule(_core.UpdateRule):
         self.t = int(serializer("t", self.t))
         serialize_scalars(self, serializer)
         serialize_master(self, serializer)
+        self._serialize_state(serializer)
+        serialize_hooks(self, self._weight_hooks(), serializer)
+
+    def _serialize_state(self, serializer: AbstractSerializer) -> None:
         state = self.state
         if state is None:
             if isinstance(serializer, Deserializer):
@@ -401,17 +431,20 @@ class UpdateRule(_core.UpdateRule):
         """
         t, state = self.t, None if self.state is None else dict(self.state)
         scalars, master = self._scalars, self._master_copy
+        hook_states = {name: dict(arrays) for name, arrays in self._hook_states.items()}
 
         def restore() -> None:
             self.t = t
             self._master_copy = master
+            self._hook_states = hook_states
+            _core.structure_changed()
             for name, value in scalars.items():
                 self._set_scalar(name, value)
             if state is None:
                 self._clear_states()
                 self._state = None
             elif any(self._state is None or self._state.get(k) is not v for k, v in state.items()):
-                self._state = {} if self._algorithm is None else _State(self)
+                self._state = {} if self._algorithm is None else State(self)
                 self._state.update(state)
 
         return restore
@@ -426,7 +459,9 @@ class UpdateRule(_core.UpdateRule):
             names = list(self._state)
             shapes = {} if param is None else {n: np.shape(v) for n, v in self._state.items()}
         else:
-            names, shapes = self._state_names, {}
+            alive = [p.shape for p in self._arrays()]
+            names = self._state_names_of(alive[0]) if alive else self._state_names
+            shapes = {}
         values: dict[str, Any] = {}
         for name in names:
             try:

@@ -99,6 +99,10 @@ ROWS = (
     Row("StableAdamW", ("StableAdamW",), param=16),
     # A difference in `d`, which is a quotient of sums that cancel, is in all that follows.
     Row("Prodigy", ("Prodigy",), param=128, state=512),
+    # Rules for whole tensors are compared in test_golden_tensor_rules.py.
+    Row("Muon", ("Muon",)),
+    Row("Adafactor", ("Adafactor",)),
+    Row("SOAP", ("SOAP",)),
 )
 
 #: More comparisons with PyTorch: optimizer class, our arguments, a factory of theirs.

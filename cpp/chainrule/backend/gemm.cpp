@@ -79,6 +79,7 @@ void gemm(const Array& out, const Array& a, const Array& b, const GemmOptions& o
   }
   plan.alpha = options.alpha;
   plan.beta = options.beta;
+  plan.reproducible = options.reproducible;
   plan.batch_ndim = out.ndim() - 2;
   for (int i = 0; i < plan.batch_ndim; ++i) plan.batch_shape[i] = out.shape()[i];
   add_batch(plan, 0, *left, plan.batch_ndim);

@@ -11,6 +11,8 @@ struct GemmOptions {
   double alpha = 1.0;
   double beta = 0.0;
   const Array* bias = nullptr;  // (columns,), added to every row
+  // The same bits for any number of threads, and in a batch or alone.
+  bool reproducible = false;
 };
 
 // out = alpha op(a) op(b) + beta out + bias over the last two dimensions; those before them

@@ -27,6 +27,7 @@ struct GemmPlan {
   Matrix bias;
   double alpha;
   double beta;
+  bool reproducible;  // the same bits for any number of threads, and in a batch or alone
 
   // The batch: how far apart the matrices of one operand lie, in elements; bias is repeated.
   std::int32_t batch_ndim;

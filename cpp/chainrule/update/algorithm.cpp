@@ -5,6 +5,7 @@
 
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
+#include "chainrule/update/tensor_rules/tensor_rule.h"
 
 namespace chainrule {
 namespace {
@@ -56,6 +57,17 @@ void refine(const double* values,
 }
 
 template <class Rule>
+int place_of_keep() {
+  using Coefs = typename Rule::template Coefs<double>;
+  if constexpr (requires(Coefs c) { c.keep; }) {
+    Coefs coefs{};
+    return static_cast<int>(&coefs.keep - reinterpret_cast<double*>(&coefs));
+  } else {
+    return -1;
+  }
+}
+
+template <class Rule>
 void begin(const double* values, double* scalars) {
   Rule::begin(values_of<Rule>(values), scalars);
 }
@@ -78,17 +90,20 @@ Algorithm describe() {
 }
 
 template <class Rule>
-void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
   if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
   Algorithm& algorithm = all.back();
-  Algorithm::Variant variant{number, {},     0, is_constant<Rule>, selected<Rule>, prepare<Rule>, 0,
-                             false,  nullptr};
+  Algorithm::Variant variant{
+      number, {},      0,    is_constant<Rule>,    selected<Rule>, prepare<Rule>, 0,
+      false,  nullptr, true, place_of_keep<Rule>()};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   if constexpr (update::count_sums<Rule>() > 0) {
     variant.sums = Rule::sums;
+    variant.additive = false;
     variant.refine = refine<Rule>;
     if constexpr (requires { Rule::shared_sums; }) variant.shared_sums = Rule::shared_sums;
   }
+  if constexpr (requires { Rule::reads_param; }) variant.additive = false;
   for (int i = 0; i < Rule::states.count; ++i) {
     int place = algorithm.find_state(Rule::states.name[i]);
     if (place < 0) {
@@ -102,11 +117,24 @@ void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
   algorithm.variants.push_back(std::move(variant));
 }
 
+template <class Rule>
+void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+  if constexpr (!requires { Rule::is_stage; }) add_algorithm<Rule>(all, number);
+}
+
 template <class... Rules>
 std::vector<Algorithm> build(functors::List<Rules...>) {
   std::vector<Algorithm> all;
   std::int16_t number = 0;
   (add_rule<Rules>(all, number++), ...);
+  for (const TensorRule* tensor : tensor_rules()) {
+    for (Algorithm& algorithm : all) {
+      if (algorithm.name != tensor->name) continue;
+      algorithm.tensor = tensor;
+      algorithm.first_tensor_state = static_cast<int>(algorithm.states.size());
+      for (const char* state : tensor->states) algorithm.states.push_back({state, 0});
+    }
+  }
   return all;
 }
 

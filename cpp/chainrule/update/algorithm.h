@@ -11,8 +11,11 @@
 
 namespace chainrule {
 
+struct TensorRule;
+
 inline constexpr int kMaxFields = 16;
 inline constexpr int kMaxScalars = 4;
+inline constexpr int kMaxRuleStates = 8;  // what a rule for whole tensors may keep
 
 // A rule of update/rules/ as the host sees it: names, and functions behind pointers. Structs of
 // one name are variants of one algorithm.
@@ -33,6 +36,10 @@ struct CHAINRULE_API Algorithm {
                    std::int64_t size,
                    const double* sums,
                    double* coefs);
+    // Whether the update is `keep p + d`, where d does not look at p, and the place of `keep`
+    // among the coefficients; -1 where it is one.
+    bool additive;
+    int keep;
   };
   struct State {
     std::string name;
@@ -46,6 +53,10 @@ struct CHAINRULE_API Algorithm {
   std::vector<std::string> scalars;
   void (*begin)(const double* values, double* scalars) = nullptr;
   std::vector<Variant> variants;
+  // Makes the direction of a whole tensor; null where the sweep does it all. Its states follow
+  // those of the variants.
+  const TensorRule* tensor = nullptr;
+  int first_tensor_state = 0;
 
   const Variant& variant(const double* values) const;
   // Place of a state, -1 where there is none of that name.

@@ -39,6 +39,10 @@
 //   static bool selected(const Values&)      several structs may share a name: the first whose
 //                                            `selected` is true runs (variants without a branch)
 //
+//   static constexpr bool reads_param = true    where a step is not `p = keep p + d` with a d that
+//                                            does not look at p (`keep` is the coefficient of that
+//                                            name, or one)
+//
 // A rule that looks at the whole tensor before it moves it measures in a first sweep:
 //   static constexpr int sums = 2;           how many sums over the tensor it needs
 //   static Sums<T, 2> measure(const Coefs<T>& c, T g, T p, T& v)

@@ -4,6 +4,7 @@
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
+#include "chainrule/update/tensor_rules/tensor_rule.h"
 
 namespace chainrule {
 
@@ -201,6 +202,7 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
                                 const Array& param,
                                 Dtype dtype,
                                 const std::string& label) {
+  if (algorithm_->tensor) prepare_tensor_states(param, label);
   for (const int place : variant.states) {
     Array& state = states_[place];
     const Algorithm::State& description = algorithm_->states[place];
@@ -226,6 +228,48 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
                           ", expected ", param.device()));
     }
   }
+}
+
+// States of a rule for whole tensors have shapes of their own, and are of the type computed in.
+void UpdateRule::prepare_tensor_states(const Array& param, const std::string& label) {
+  const Dtype dtype = param.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+  const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
+  for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
+    Array& state = states_[place];
+    const std::string& name = algorithm_->states[place].name;
+    const std::optional<Shape> shape = algorithm_->tensor->state_shape(
+        resolved_.values, param.shape(), static_cast<int>(place - first));
+    if (!shape) {
+      state = {};
+    } else if (!state.defined()) {
+      state = filled(*shape, dtype, param.device(), algorithm_->states[place].initial);
+    } else if (!(state.shape() == *shape)) {
+      throw ValueError(cat("[update] ", label, ": state '", name, "' of the wrong shape: got ",
+                           state.shape(), ", expected ", *shape));
+    } else if (state.device() != param.device()) {
+      throw TypeError(cat("[update] ", label, ": state '", name,
+                          "' on another device than the parameter: got ", state.device(),
+                          ", expected ", param.device()));
+    } else if (state.dtype() != dtype || !state.is_contiguous()) {
+      state = as_contiguous(as_dtype(state, dtype));
+    }
+  }
+}
+
+std::vector<std::string> UpdateRule::state_names(const Shape& shape) {
+  std::vector<std::string> out;
+  const Resolved& resolved = resolve("a rule");
+  for (const int place : resolved.variant->states) {
+    out.push_back(algorithm_->states[static_cast<std::size_t>(place)].name);
+  }
+  if (!algorithm_->tensor) return out;
+  const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
+  for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
+    if (algorithm_->tensor->state_shape(resolved.values, shape, static_cast<int>(place - first))) {
+      out.push_back(algorithm_->states[place].name);
+    }
+  }
+  return out;
 }
 
 const Array& UpdateRule::master(const Array& param) {

@@ -27,6 +27,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t t = 0;        // updates so far
   bool enabled = true;       // today; `enabled_when` says when, where it is set
   bool fp32_update = false;  // half-precision parameters get a float32 master copy
+  bool cautious = false;     // only components of the update that go down the gradient count
   bool observed = false;     // updates are summed up in `statistics`
 
   // These and what stands above are all that an update of thousands of familiar rows looks at.
@@ -94,6 +95,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t revision() const { return revision_; }
   bool has_states() const;
   void clear_states();
+  // Names of the states that a parameter of this shape needs.
+  std::vector<std::string> state_names(const Shape& shape);
   // Makes what the variant needs and is not there yet, for a parameter like `param`. Throws
   // where a state is there and does not fit.
   void prepare_states(const Algorithm::Variant& variant,
@@ -118,10 +121,11 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void look_up(const std::string& label);
   void look_up(std::size_t field, const std::string& label);
   void evaluate(const std::string& label);
+  void prepare_tensor_states(const Array& param, const std::string& label);
 
   std::int64_t step_ = 0;  // when they were last evaluated
   Resolved resolved_{};
-  Array states_[update::kMaxStates];
+  Array states_[kMaxRuleStates];
   Array master_;
 };
 

@@ -7,6 +7,7 @@
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/gradient_program.h"
+#include "chainrule/update/tensor_rules/tensor_rule.h"
 
 namespace chainrule {
 namespace {
@@ -146,6 +147,7 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   row.observed = rule.observed;
   if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
   if (rule.version() != entry.version || !resolved.variant->constant) {
+    if (rule.algorithm()->tensor && rule.version() != entry.version) return false;
     prepare_coefs(entry, row, resolved, options);
     entry.version = rule.version();
   }
@@ -268,6 +270,15 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
     throw ValueError(cat("[update] ", entry.path, ": the parameter's array is read-only"));
   }
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
+  if (rule.cautious && !resolved.variant->additive) {
+    throw ValueError(cat("[update] ", entry.path, ": Cautious does not go with ",
+                         rule.algorithm()->name, ", whose update depends on the parameter"));
+  }
+  if (const TensorRule* tensor = rule.algorithm()->tensor) {
+    tensor->check(resolved.values, data.shape(), entry.path);
+    const bool wide = data.dtype() == Dtype::float64;
+    tensor->check_device(data.device(), wide ? Dtype::float64 : Dtype::float32, entry.path);
+  }
   prepare_coefs(entry, row, resolved, options);
 
   const bool mastered = rule.fp32_update && is_half(data.dtype());

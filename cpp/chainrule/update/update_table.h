@@ -91,6 +91,11 @@ class CHAINRULE_API UpdateTable {
     std::byte* raw = nullptr;
     Ref<Storage> storage;
     Shape shape;
+    // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
+    // it, and the update of a cautious rule.
+    Array seen;
+    Array direction;
+    Array update;
   };
   // What one device is handed.
   struct Part {
@@ -129,6 +134,11 @@ class CHAINRULE_API UpdateTable {
   void share_scalars();
   void cut();
   void find_norms();
+  void direct();
+  void restrain();
+  void put_rows_back();
+  bool needs_scratch(std::size_t i) const;
+  void see_gradients(const std::vector<std::size_t>& places);
   void fuse_programs();
   void measure();
   void refine(const std::vector<Measured>& measured);
@@ -144,6 +154,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
   std::vector<Ref<Storage>> pinned_;
+  std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters

@@ -6,6 +6,7 @@
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/gradient_program.h"
+#include "chainrule/update/sweep.h"
 #include "chainrule/update/update_table.h"
 
 // A prepared step: sweeps over memory, and what is taken down of them.
@@ -13,15 +14,10 @@ namespace chainrule {
 namespace {
 
 using update::Batch;
-using update::Chunk;
-using update::kChunk;
 using update::kMaxSums;
 using update::kNoRule;
 using update::kStatistics;
 using update::Row;
-
-// What a chunk costs beyond its elements, in elements.
-constexpr std::int64_t kChunkCost = 64;
 
 }  // namespace
 
@@ -40,11 +36,7 @@ void UpdateTable::cut() {
       part->device = entry.device;
       part->starts.push_back(0);
     }
-    for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
-      const std::int64_t count = std::min(kChunk, entry.planned - at);
-      part->chunks.push_back({at, static_cast<std::int32_t>(i), static_cast<std::int32_t>(count)});
-      part->starts.push_back(part->starts.back() + count + kChunkCost);
-    }
+    append_chunks(part->chunks, part->starts, static_cast<std::int32_t>(i), entry.planned);
   }
   changed_ = false;
 }
@@ -164,10 +156,17 @@ void UpdateTable::take_statistics() {
   }
 }
 
+void UpdateTable::put_rows_back() {
+  for (const auto& [place, row] : replaced_) rows_[place] = row;
+  replaced_.clear();
+}
+
 void UpdateTable::run() {
   running_ = true;
   try {
     find_norms();
+    direct();
+    restrain();
     fuse_programs();
     measure();
     for (Part& part : parts_) {
@@ -179,9 +178,12 @@ void UpdateTable::run() {
     }
     take_statistics();
   } catch (...) {
+    put_rows_back();
+    for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = {};
     running_ = false;
     throw;
   }
+  put_rows_back();
   running_ = false;
 }
 
@@ -192,6 +194,7 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   for (Entry& entry : entries_) {
+    entry.seen = entry.direction = entry.update = {};
     if (!entry.steps) continue;
     UpdateRule& rule = *entry.rule;
     if (entry.counts) rule.count();

@@ -11,6 +11,7 @@ multiplied by the rate, as in the papers; ``weight_decay_rate`` of Chainer's Ada
 from chainrule.optimizers.ada_belief import AdaBelief
 from chainrule.optimizers.ada_delta import AdaDelta
 from chainrule.optimizers.ada_grad import AdaGrad
+from chainrule.optimizers.adafactor import Adafactor
 from chainrule.optimizers.adam import AdaBound, Adam, AdamW, AMSBound, AMSGrad
 from chainrule.optimizers.adamax import Adamax
 from chainrule.optimizers.ademamix import AdEMAMix
@@ -22,6 +23,7 @@ from chainrule.optimizers.lion import Lion
 from chainrule.optimizers.momentum_sgd import MomentumSGD
 from chainrule.optimizers.msvag import MSVAG
 from chainrule.optimizers.nadam import NAdam
+from chainrule.optimizers.muon import Muon
 from chainrule.optimizers.nesterov_ag import NesterovAG
 from chainrule.optimizers.prodigy import Prodigy
 from chainrule.optimizers.radam import RAdam
@@ -33,6 +35,7 @@ from chainrule.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from chainrule.optimizers.sgd import SGD
 from chainrule.optimizers.smorms3 import SMORMS3
 from chainrule.optimizers.stable_adamw import StableAdamW
+from chainrule.optimizers.soap import SOAP
 
 __all__ = [
     "ADOPT",
@@ -41,6 +44,7 @@ __all__ = [
     "MSVAG",
     "SGD",
     "SMORMS3",
+    "SOAP",
     "AMSBound",
     "AMSGrad",
     "AdEMAMix",
@@ -48,6 +52,7 @@ __all__ = [
     "AdaBound",
     "AdaDelta",
     "AdaGrad",
+    "Adafactor",
     "Adam",
     "AdamW",
     "Adamax",
@@ -55,6 +60,7 @@ __all__ = [
     "Lion",
     "MomentumSGD",
     "NAdam",
+    "Muon",
     "NesterovAG",
     "Prodigy",
     "RAdam",

@@ -218,5 +218,48 @@ TEST(GemmThreads, ResultsDoNotDependOnTheirNumber) {
   set_num_threads(before);
 }
 
+TEST(GemmThreads, ReproducibleProductsDependOnTheirOperandsAlone) {
+  const int before = num_threads();
+  std::mt19937 engine(6);
+  std::normal_distribution<double> normal;
+  const auto draw = [&](const Shape& shape) {
+    Array x(shape, Dtype::float64);
+    for (std::int64_t i = 0; i < x.size(); ++i) x.data<double>()[i] = normal(engine);
+    return as_dtype(x, Dtype::float32);
+  };
+  // Wide sums, which a library may share among threads, and more than one part.
+  const Shape shapes[][2] = {{{2, 40, 5000}, {2, 5000, 30}}, {{2, 500, 60}, {2, 60, 900}}};
+  for (const auto& [left, right] : shapes) {
+    const Array a = draw(left);
+    const Array b = draw(right);
+    const Array bias = draw({right[2]});
+    const Shape shape{2, left[1], right[2]};
+    Array exact(shape, Dtype::float64);
+    gemm(exact, as_dtype(a, Dtype::float64), as_dtype(b, Dtype::float64));
+    std::vector<double> first;
+    for (int threads : {1, 2, 3, 7}) {
+      set_num_threads(threads);
+      const Array out(shape, Dtype::float32);
+      gemm(out, a, b, {.bias = &bias, .reproducible = true});
+      if (threads == 1) first = values(out);
+      EXPECT_EQ(values(out), first) << threads << " threads";
+      // The second product by itself.
+      const auto second = [](const Array& x) {
+        const Shape one{x.shape()[1], x.shape()[2]};
+        return x.view(one, {x.strides()[1], x.strides()[2]}, x.strides()[0]);
+      };
+      const Array alone({left[1], right[2]}, Dtype::float32);
+      gemm(alone, second(a), second(b), {.bias = &bias, .reproducible = true});
+      EXPECT_EQ(values(alone), values(second(out)));
+    }
+    const std::vector<double> expected = values(exact);
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      const auto column = static_cast<std::int64_t>(i) % right[2];
+      ASSERT_NEAR(first[i], expected[i] + bias.data<float>()[column], 2e-3);
+    }
+  }
+  set_num_threads(before);
+}
+
 }  // namespace
 }  // namespace chainrule

@@ -86,12 +86,12 @@ void put_bias(const GemmPlan& plan) {
 }
 
 // The product by oneDNN; false where it cannot be asked for it.
-bool library_sgemm(const GemmPlan& plan) {
+bool library_sgemm(const GemmPlan& plan, int threads = num_threads()) {
   const BlasMatrix a = blas(plan.a);
   const BlasMatrix b = blas(plan.b);
   const BlasMatrix c = blas(plan.c);
   if (a.leading == 0 || b.leading == 0 || c.leading == 0) return false;
-  if (c.transposed == 'T') return library_sgemm(transposed(plan));
+  if (c.transposed == 'T') return library_sgemm(transposed(plan), threads);
   float beta = static_cast<float>(plan.beta);
   if (plan.bias.data) {
     if (beta != 0 || plan.bias.row_stride != 0 || plan.bias.col_stride != 1) return false;
@@ -99,7 +99,7 @@ bool library_sgemm(const GemmPlan& plan) {
     beta = 1;
   }
   // The number of threads is a thread's own in OpenMP, one of the library's in ours.
-  if (omp_get_max_threads() != num_threads()) omp_set_num_threads(num_threads());
+  if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
   return dnnl_sgemm(a.transposed, b.transposed, plan.c.rows, plan.c.cols, plan.a.cols,
                     static_cast<float>(plan.alpha), reinterpret_cast<const float*>(plan.a.data),
                     a.leading, reinterpret_cast<const float*>(plan.b.data), b.leading, beta,
@@ -165,7 +165,8 @@ void packed(const GemmPlan& plan, Dtype dtype, void* scratch) {
 void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
   const std::int64_t size = work(plan);
   if (size <= kTiny) return tiny_kernel.get({}, dtype)(plan);
-  if (dtype == Dtype::float32 && size > kSmall && library_sgemm(plan)) return;
+  const int threads = plan.reproducible ? 1 : num_threads();
+  if (dtype == Dtype::float32 && size > kSmall && library_sgemm(plan, threads)) return;
   const bool swap = plan.c.cols <= kThinRows && plan.c.rows > kThinRows;
   if (swap || (plan.c.col_stride != 1 && plan.c.row_stride == 1 && plan.c.rows > kThinRows)) {
     const GemmPlan other = transposed(plan);
@@ -174,33 +175,67 @@ void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
   plan.c.rows <= kThinRows ? thin(plan, dtype) : packed(plan, dtype, scratch);
 }
 
+// Product i of a batch.
+GemmPlan product_of(const GemmPlan& batch, Dtype dtype, std::int64_t i) {
+  GemmPlan one = batch;
+  std::int64_t rest = i;
+  std::int64_t offsets[3] = {};
+  for (int d = batch.batch_ndim; d-- > 0;) {
+    const std::int64_t index = d > 0 ? rest % batch.batch_shape[d] : rest;
+    if (d > 0) rest /= batch.batch_shape[d];
+    for (int k = 0; k < 3; ++k) offsets[k] += index * batch.batch_strides[k][d];
+  }
+  one.a.data = batch.a.data + offsets[0] * item_size(dtype);
+  one.b.data = batch.b.data + offsets[1] * item_size(dtype);
+  one.c.data = batch.c.data + offsets[2] * item_size(dtype);
+  return one;
+}
+
 // Products begin..end of a batch.
 void multiply_each(const GemmPlan& batch,
                    Dtype dtype,
                    std::int64_t begin,
                    std::int64_t end,
                    void* scratch) {
-  GemmPlan one = batch;
-  for (std::int64_t i = begin; i < end; ++i) {
-    std::int64_t rest = i;
-    std::int64_t offsets[3] = {};
-    for (int d = batch.batch_ndim; d-- > 0;) {
-      const std::int64_t index = d > 0 ? rest % batch.batch_shape[d] : rest;
-      if (d > 0) rest /= batch.batch_shape[d];
-      for (int k = 0; k < 3; ++k) offsets[k] += index * batch.batch_strides[k][d];
-    }
-    one.a.data = batch.a.data + offsets[0] * item_size(dtype);
-    one.b.data = batch.b.data + offsets[1] * item_size(dtype);
-    one.c.data = batch.c.data + offsets[2] * item_size(dtype);
-    multiply(one, dtype, scratch);
-  }
+  for (std::int64_t i = begin; i < end; ++i) multiply(product_of(batch, dtype, i), dtype, scratch);
+}
+
+// Parts of a product, cut in the same places for any number of threads; one thread works on each,
+// because oneDNN's own threads may share a sum.
+void multiply_in_parts(const GemmPlan& batch, Dtype dtype, std::int64_t count) {
+  constexpr std::int64_t kPartRows = 384;
+  constexpr std::int64_t kPartCols = 768;
+  const std::int64_t rows = (batch.c.rows + kPartRows - 1) / kPartRows;
+  const std::int64_t cols = (batch.c.cols + kPartCols - 1) / kPartCols;
+  const std::int64_t each = std::max<std::int64_t>(
+      1, std::min(batch.c.rows, kPartRows) * std::min(batch.c.cols, kPartCols) * batch.a.cols);
+  const auto move = [&](Matrix& x, std::int64_t row, std::int64_t col) {
+    x.data += (row * x.row_stride + col * x.col_stride) * item_size(dtype);
+  };
+  parallel_for(
+      count * rows * cols, std::max<std::int64_t>(1, kSerial / each),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          GemmPlan part = product_of(batch, dtype, i / (rows * cols));
+          const std::int64_t row = i / cols % rows * kPartRows;
+          const std::int64_t col = i % cols * kPartCols;
+          move(part.a, row, 0);
+          move(part.b, 0, col);
+          move(part.c, row, col);
+          if (part.bias.data) move(part.bias, row, col);
+          part.a.rows = part.c.rows = part.bias.rows = std::min(kPartRows, batch.c.rows - row);
+          part.b.cols = part.c.cols = part.bias.cols = std::min(kPartCols, batch.c.cols - col);
+          multiply(part, dtype);
+        }
+      });
 }
 
 template <Dtype D>
 void gemm(const GemmPlan& plan) {
-  if (plan.batch_ndim == 0) return multiply(plan, D);
   std::int64_t count = 1;
   for (int i = 0; i < plan.batch_ndim; ++i) count *= plan.batch_shape[i];
+  if (D == Dtype::float32 && plan.reproducible) return multiply_in_parts(plan, D, count);
+  if (plan.batch_ndim == 0) return multiply(plan, D);
   // Few large products: threads share one at a time.
   const std::int64_t each = std::max<std::int64_t>(1, work(plan));
   const int threads = omp_in_parallel() ? 1 : num_threads();

@@ -18,6 +18,7 @@ struct LAMB {
     double alpha, beta1, beta2, eps, weight_decay;
   };
   static constexpr auto states = names("m", "v");
+  static constexpr bool reads_param = true;
   static constexpr int sums = 2;
 
   template <class T>

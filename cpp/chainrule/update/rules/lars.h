@@ -18,6 +18,7 @@ struct LARS {
     double lr, momentum, weight_decay, trust_coefficient, eps;
   };
   static constexpr auto states = names("v");
+  static constexpr bool reads_param = true;
   static constexpr int sums = 2;
 
   template <class T>

@@ -26,6 +26,7 @@ struct Prodigy {
     double use_bias_correction, safeguard_warmup;
   };
   static constexpr auto states = names("m", "v", "s", "p0");
+  static constexpr bool reads_param = true;
   static constexpr double initial[] = {0, 0, 0, kParameter};
   // All of them zero: not begun.
   static constexpr auto scalars = names("d", "d_max", "d_numerator");

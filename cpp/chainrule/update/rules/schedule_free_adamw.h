@@ -22,6 +22,7 @@ struct ScheduleFreeAdamW : ScheduleFree {
     double alpha, beta1, beta2, eps, weight_decay, warmup_steps, r, weight_lr_power;
   };
   static constexpr auto states = names("z", "x", "v");
+  static constexpr bool reads_param = true;
   static constexpr double initial[] = {kParameter, kParameter, 0};
   static void begin(const Values&, double* scalars) { scalars[0] = scalars[1] = 0; }
 

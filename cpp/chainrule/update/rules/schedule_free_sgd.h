@@ -53,6 +53,7 @@ struct ScheduleFreeSGD : ScheduleFree {
     double lr, momentum, weight_decay, warmup_steps, r, weight_lr_power;
   };
   static constexpr auto states = names("z", "x");
+  static constexpr bool reads_param = true;
   static constexpr double initial[] = {kParameter, kParameter};
   static void begin(const Values&, double* scalars) { scalars[0] = scalars[1] = 0; }
 

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "chainrule/core/api.h"
+#include "chainrule/core/array.h"
+
+namespace chainrule {
+
+// A batch of matrices (count, rows, columns), brought near the orthogonal matrices next to them:
+// the singular values of x / |x| all come close to one, its singular vectors stay. `norms` are the
+// Frobenius norms, and `x` is overwritten; the result may lie in it. A step of the iteration is
+//   x <- a x + (b x x^T + c (x x^T)^2) x
+CHAINRULE_API Array newton_schulz(const Array& x, const double* norms, int steps);
+
+}  // namespace chainrule

@@ -1,0 +1,62 @@
+#include "chainrule/update/weights.h"
+
+#include <pybind11/stl.h>
+
+#include "chainrule/core/error.h"
+#include "numpy_array.h"
+#include "update.h"
+#include "variable.h"
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+Ref<VariableImpl> parameter_from(const char* op, py::handle object) {
+  VariableImpl* impl = variable_or_null(object);
+  if (!impl || !impl->data().defined()) {
+    throw TypeError(cat("[", op, "] got ",
+                        py::str(py::type::of(object).attr("__name__")).cast<std::string>(),
+                        ", expected a parameter with an array"));
+  }
+  return Ref<VariableImpl>(impl);
+}
+
+using Hooked = std::vector<std::tuple<py::object, Ref<UpdateRule>, py::object>>;
+
+std::vector<HookedWeight> weights_from(const char* op, const Hooked& hooked) {
+  std::vector<HookedWeight> out;
+  out.reserve(hooked.size());
+  for (const auto& [param, rule, own] : hooked) {
+    out.push_back({parameter_from(op, param), rule, from_numpy(own, op)});
+    if (!out.back().own.writeable()) {
+      throw ValueError(cat("[", op, "] ", out.back().param->name(), ": the array is read-only"));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void bind_weights(py::module_& m) {
+  m.def(
+      "average_weights",
+      [](const Hooked& hooked, double rate) { average_weights(weights_from("EMA", hooked), rate); },
+      py::arg("hooked"), py::arg("rate"), "own += rate * (p - own), for (p, rule, own) in a list.");
+  m.def(
+      "look_ahead",
+      [](const Hooked& hooked, double alpha) {
+        look_ahead(weights_from("Lookahead", hooked), alpha);
+      },
+      py::arg("hooked"), py::arg("alpha"), "own += alpha * (p - own), then p = own.");
+  py::class_<Perturbation>(m, "Perturbation")
+      .def(py::init([](const std::vector<py::object>& params, double rho) {
+             std::vector<Ref<VariableImpl>> impls;
+             for (const py::object& param : params) impls.push_back(parameter_from("SAM", param));
+             return Perturbation(impls, rho);
+           }),
+           py::arg("params"), py::arg("rho"))
+      .def("restore", &Perturbation::restore, "Puts the parameters back.");
+}
+
+}  // namespace chainrule::python

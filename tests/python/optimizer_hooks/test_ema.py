@@ -1,0 +1,223 @@
+"""Averages against PyTorch, and what holds for every hook that keeps arrays."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import optimizer_hooks, optimizers, serializers
+from chainrule.optimizer_hooks import EMA, Lookahead
+from golden import golden_cases
+from golden import golden_weight_hooks as golden
+
+KEPT = {"EMA": (lambda: EMA(0.9), "average"), "Lookahead": (lambda: Lookahead(0.4, 3), "slow")}
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, np.ndarray]:
+    return golden_cases.load("weight_hooks")
+
+
+def make_link(dtype: str = "float32") -> chainrule.Link:
+    link = chainrule.Link()
+    with link.init_scope():
+        for name, value in golden.start(dtype).items():
+            setattr(link, name, chainrule.Parameter(value))
+    return link
+
+
+def feed(link: chainrule.Link, step: int) -> None:
+    dtype = link.w.dtype.name
+    for name, grad in golden.gradients(dtype)[step - 1].items():
+        getattr(link, name).grad = grad
+
+
+def train(optimizer, link, first, last) -> None:
+    for step in range(first, last + 1):
+        feed(link, step)
+        optimizer.update()
+
+
+def setup(name: str, place: str, dtype: str = "float32"):
+    """An optimizer whose hook stands on it, on each rule by itself, or one on all rules."""
+    link = make_link(dtype)
+    optimizer = optimizers.MomentumSGD(**golden.MOMENTUM).setup(link)
+    make = KEPT[name][0]
+    hook = make()
+    if place == "optimizer":
+        optimizer.add_hook(hook)
+    else:
+        for param in link.params():
+            param.update_rule.add_hook(hook if place == "selection" else make())
+            if place == "python":  # another hook takes the rule out of the table
+                param.update_rule.add_hook(lambda rule, param: None, name="mine")
+    return link, optimizer
+
+
+def everything(link) -> dict[str, bytes]:
+    out = {}
+    for param in link.params():
+        out[param.name] = param.array.tobytes()
+        for hook, arrays in param.update_rule._hook_states.items():
+            for name, array in arrays.items():
+                out[f"{param.name}/{hook}/{name}"] = array.tobytes()
+    return out
+
+
+@pytest.mark.parametrize("dtype", golden.DTYPES)
+@pytest.mark.parametrize("place", ["optimizer", "rules", "selection", "python"])
+def test_equal_to_pytorch(values, place, dtype):
+    link, optimizer = setup("EMA", place, dtype)
+    for step in range(1, max(golden.STEPS) + 1):
+        train(optimizer, link, step, step)
+        if step not in golden.STEPS:
+            continue
+        for param in link.params():
+            average = EMA.average_of(param.update_rule)
+            theirs = values[f"EMA/{dtype}/step{step}/{param.name}"]
+            assert average.dtype == dtype
+            np.testing.assert_allclose(average, theirs, rtol=0, atol=16 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_all_places_give_the_same_bits(name):
+    results = []
+    for place in ("optimizer", "rules", "selection", "python"):
+        link, optimizer = setup(name, place)
+        train(optimizer, link, 1, 7)
+        results.append(everything(link))
+    link, optimizer = setup(name, "rules")  # one by one
+    for step in range(1, 8):
+        feed(link, step)
+        for param in link.params():
+            param.update_rule.update(param)
+    results.append(everything(link))
+    assert all(result == results[0] for result in results)
+    assert len(results[0]) == 6
+
+
+@pytest.mark.parametrize("place", ["optimizer", "selection"])
+@pytest.mark.parametrize("name", KEPT)
+def test_resumed_from_a_file_bit_for_bit(name, place, tmp_path):
+    link, optimizer = setup(name, place)
+    train(optimizer, link, 1, 4)
+    serializers.save_npz(tmp_path / "link.npz", link)
+    serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+    with np.load(tmp_path / "optimizer.npz") as file:
+        assert f"w/{name}/{KEPT[name][1]}" in file
+    train(optimizer, link, 5, 10)
+    other, resumed = setup(name, place)
+    train(resumed, other, 20, 22)  # arrays of its own that have to give way
+    serializers.load_npz(tmp_path / "link.npz", other)
+    serializers.load_npz(tmp_path / "optimizer.npz", resumed)
+    train(resumed, other, 5, 10)
+    assert everything(other) == everything(link)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_file_without_the_hook_starts_anew(name, tmp_path):
+    link = make_link()
+    optimizer = optimizers.MomentumSGD(**golden.MOMENTUM).setup(link)
+    train(optimizer, link, 1, 2)
+    serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+    other, resumed = setup(name, "optimizer")
+    train(resumed, other, 1, 3)
+    serializers.load_npz(tmp_path / "optimizer.npz", resumed)
+    assert not any(param.update_rule._hook_states for param in other.params())
+    train(resumed, other, 4, 4)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_copies_and_pickles_go_their_own_way(name):
+    link, optimizer = setup(name, "selection")
+    train(optimizer, link, 1, 2)
+    before = everything(link)
+    for clone in (copy.deepcopy((link, optimizer)), pickle.loads(pickle.dumps((link, optimizer)))):
+        train(clone[1], clone[0], 3, 4)
+        assert everything(link) == before
+        assert everything(clone[0]) != before
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_half_precision_follows_the_master(name):
+    wide, half = make_link("float32"), chainrule.Link()
+    with half.init_scope():
+        for param in wide.params():
+            param.array[...] = param.array.astype(np.float16)
+            setattr(half, param.name, chainrule.Parameter(param.array.astype(np.float16)))
+    for link in (wide, half):
+        optimizer = optimizers.SGD(lr=0.01)
+        optimizer.use_fp32_update()
+        optimizer.setup(link).add_hook(KEPT[name][0]())
+        for step in range(1, 8):
+            feed(wide, step)
+            for param in link.params():
+                param.grad = getattr(wide, param.name).grad.astype(np.float16).astype(param.dtype)
+            optimizer.update()
+    for param in wide.params():
+        rule = getattr(half, param.name).update_rule
+        kept = rule._hook_states[name][KEPT[name][1]]
+        np.testing.assert_array_equal(kept, param.update_rule._hook_states[name][KEPT[name][1]])
+        assert kept.dtype == np.float32
+        np.testing.assert_array_equal(
+            getattr(half, param.name).array, param.array.astype(np.float16)
+        )
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_other_layouts_and_new_arrays(name):
+    link, optimizer = setup(name, "optimizer")
+    plain, reference = setup(name, "optimizer")
+    link.w.array = np.asfortranarray(link.w.array)
+    for step in range(1, 7):
+        train(optimizer, link, step, step)
+        train(reference, plain, step, step)
+        link.k.array = link.k.array.copy()
+    assert everything(link) == everything(plain)
+
+
+def test_an_array_of_another_dtype_is_refused():
+    link, optimizer = setup("EMA", "optimizer")
+    train(optimizer, link, 1, 1)
+    link.w.array = link.w.array.astype(np.float64)
+    link.w.update_rule._clear_states()
+    link.w.grad = link.w.array.copy()
+    with pytest.raises(TypeError, match=r"\[EMA\] w: got an array of float32, expected .*float64"):
+        optimizer.update()
+
+
+def test_lazy_parameters_join_when_they_are_there():
+    net = chainrule.links.Linear(None, 2)
+    optimizer = optimizers.SGD().setup(net)
+    optimizer.add_hook(EMA(0.5))
+    optimizer.add_hook(Lookahead())
+    x = np.ones((3, 4), np.float32)
+    for _ in range(2):
+        optimizer.update(lambda: chainrule.functions.sum(net(x)))
+    assert EMA.average_of(net.W.update_rule).shape == (2, 4)
+
+
+def test_many_hooks_on_one_optimizer():
+    link = make_link()
+    optimizer = optimizers.SGD().setup(link)
+    fast, slow = EMA(0.1), EMA(0.9)
+    slow.name = "slow EMA"
+    optimizer.add_hook(fast)
+    optimizer.add_hook(slow)
+    optimizer.add_hook(optimizer_hooks.WeightDecay(0.1))
+    train(optimizer, link, 1, 3)
+    assert set(link.w.update_rule._hook_states) == {"EMA", "slow EMA"}
+    assert not np.array_equal(fast.averaged_value(link.w.update_rule), link.w.array)
+    slow.decay = 0.0
+    train(optimizer, link, 4, 4)
+    np.testing.assert_allclose(slow.averaged_value(link.w.update_rule), link.w.array, rtol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.5, float("nan")])
+def test_decay_out_of_range(decay):
+    with pytest.raises(ValueError, match=r"\[EMA\] decay: got"):
+        EMA(decay)
