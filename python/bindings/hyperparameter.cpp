@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "algorithm.h"
 #include "chainrule/core/error.h"
 #include "update.h"
 #include "variable.h"
@@ -84,18 +85,14 @@ std::string repr(const Hyperparameter& self) {
 
 Ref<Hyperparameter> make(const std::optional<Ref<Hyperparameter>>& parent,
                          const py::object& algorithm) {
-  return make_ref<Hyperparameter>(
-      parent.value_or(nullptr),
-      algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+  return make_ref<Hyperparameter>(parent.value_or(nullptr), algorithm_from(algorithm));
 }
 
 // Copies and pickles: the parent goes along, as an object of its own.
 py::tuple save(const Hyperparameter& self) {
   py::dict own;
   for (const auto& [name, value] : self.own()) own[py::str(*name)] = value_to_python(value);
-  const py::object strict =
-      self.strict() ? py::object(py::str(self.strict()->name)) : py::object(py::none());
-  return py::make_tuple(self.parent(), strict, own);
+  return py::make_tuple(self.parent(), algorithm_to_python(self.strict()), own);
 }
 
 Ref<Hyperparameter> restore(const py::tuple& saved) {
@@ -171,10 +168,12 @@ void bind_hyperparameter(py::module_& m) {
       "The built-in update rules: name -> (hyperparameters with defaults, names of states).");
   m.def(
       "default_hyperparameter",
-      [](const std::string& algorithm) {
-        return default_hyperparameter(find_algorithm(algorithm));
+      [](const py::object& algorithm) {
+        const Algorithm* found = algorithm_from(algorithm);
+        if (!found) throw TypeError("[hyperparam] got None, expected an algorithm");
+        return default_hyperparameter(*found);
       },
-      py::arg("algorithm"), "The defaults of a built-in update rule.");
+      py::arg("algorithm"), "The defaults of an update rule.");
 }
 
 }  // namespace chainrule::python

@@ -36,7 +36,7 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
       : parent_(std::move(parent)), strict_(strict) {}
 
   const Ref<Hyperparameter>& parent() const { return parent_; }
-  const Algorithm* strict() const { return strict_; }
+  const Algorithm* strict() const { return strict_.get(); }
 
   // The value here or in the nearest ancestor; null where nobody has it.
   const Value* find(Name name) const;
@@ -59,7 +59,7 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
 
  private:
   Ref<Hyperparameter> parent_;
-  const Algorithm* strict_;
+  Ref<const Algorithm> strict_;
   std::int64_t version_ = 0;
   std::vector<std::pair<Name, Value>> values_;
 };

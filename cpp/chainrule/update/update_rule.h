@@ -21,7 +21,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   // Takes down what the rule remembers of its first values; to be called when they are set.
   void begin();
 
-  const Algorithm* algorithm() const { return algorithm_; }
+  const Algorithm* algorithm() const { return algorithm_.get(); }
   const Ref<Hyperparameter>& hyperparam() const { return hyperparam_; }
   void set_hyperparam(Ref<Hyperparameter> hyperparam);
 
@@ -73,7 +73,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t revision_ = 0;
   std::int64_t version_ = -1;
   Ref<Hyperparameter> hyperparam_;
-  const Algorithm* algorithm_;
+  Ref<const Algorithm> algorithm_;
   Resolved resolved_{};
   Array states_[update::kMaxStates];
   Array master_;
