@@ -7,7 +7,7 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 from chainrule import _core
 from chainrule._core import Hyperparameter
@@ -122,8 +122,9 @@ class ElementwiseMethod(GradientMethod):
                 message = str(error).removeprefix("[hyperparam] ")
                 raise TypeError(f"[{type(self).__name__}] {message}") from None
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+    if TYPE_CHECKING:  # the hyperparameters
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @classmethod
     def listing(cls) -> str:
