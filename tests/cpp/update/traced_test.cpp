@@ -125,6 +125,55 @@ TEST(Traced, EveryOperationIsWhatItSays) {
   }
 }
 
+// Whatever the table does around a built-in rule it does around a traced one.
+TEST(Traced, HooksStatisticsAndHalvesAreThoseOfABuiltInRule) {
+  Writer w;
+  w.results(w.make(Op::subtract, w.param(), w.make(Op::multiply, w.field(0), w.grad())), {});
+  TracedRule sgd;
+  sgd.name = "traced SGD";
+  sgd.fields = {{"lr", 0.01, FieldKind::real}};
+  sgd.variants.push_back({{}, {}, w.expression});
+  const auto algorithm = make_algorithm(sgd);
+  for (const Dtype dtype : {Dtype::float64, Dtype::float32, Dtype::float16, Dtype::bfloat16}) {
+    for (const int hooks : {0, 1, 2}) {
+      for (const bool observed : {false, true}) {
+        UpdateTable tables[2];
+        Ref<VariableImpl> params[2];
+        Ref<UpdateRule> rules[2];
+        for (int k = 0; k < 2; ++k) {
+          params[k] = parameter(noise(5000, 1), noise(5000, 2), dtype);
+          rules[k] = k == 0 ? rule_of(algorithm) : testing::rule_of("SGD");
+          if (hooks > 0) {
+            rules[k]->hooks.push_back(
+                make_ref<GradientHook>(GradientHook::Kind::weight_decay, 0.1));
+          }
+          // A second bound is more than a fused program can do.
+          for (int i = 0; hooks > 1 && i < 2; ++i) {
+            rules[k]->hooks.push_back(
+                make_ref<GradientHook>(GradientHook::Kind::hard_clip, -0.5, 0.25));
+            rules[k]->hooks.push_back(make_ref<GradientHook>(GradientHook::Kind::lasso, 0.1));
+          }
+          rules[k]->observed = observed;
+          tables[k].add(params[k], rules[k], "/p", false);
+          UpdateOptions options;
+          options.clear_gradients = true;
+          tables[k].update(options);
+        }
+        EXPECT_EQ(values_of(params[0]->data()), values_of(params[1]->data()))
+            << dtype << " " << hooks << " " << observed;
+        EXPECT_EQ(values_of(params[0]->grad().array()), std::vector<double>(5000));
+        EXPECT_EQ(rules[0]->observed_at, observed ? 1 : 0);
+        for (int k = 0; k < update::kStatistics; ++k) {
+          // The difference of p after and before may be contracted with what computes p.
+          const double expected = rules[1]->statistics[k];
+          EXPECT_NEAR(rules[0]->statistics[k], expected, 1e-6 * expected)
+              << dtype << " " << hooks << " statistic " << k;
+        }
+      }
+    }
+  }
+}
+
 TEST(Traced, SwitchesChooseAmongVariants) {
   TracedRule rule;
   rule.name = "switched";

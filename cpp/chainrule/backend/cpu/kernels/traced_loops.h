@@ -1,8 +1,7 @@
 #pragma once
 
 #include "chainrule/backend/cpu/kernels/update_loops.h"
-#include "chainrule/functors/math.h"
-#include "chainrule/update/traced_program.h"
+#include "chainrule/update/traced_element.h"
 
 // The loops of a user's rule: its instructions, one after the other, each over a block of
 // elements that the first-level cache holds with all registers.
@@ -10,7 +9,6 @@ namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace traced_loops {
 
-namespace math = functors::math;
 using update::Instruction;
 using update::kMaxCoefs;
 using update::kMaxConstants;
@@ -22,102 +20,6 @@ using update_loops::Lanes;
 
 // Bytes of a block: a register, and a piece of each array.
 inline constexpr std::int64_t kRegisterBytes = 2048;
-
-// One element of an instruction.
-template <Opcode code, class T>
-CR_INLINE T compute(const T* s, T a, T b, T c) {
-  const T one(1);
-  const T zero(0);
-  if constexpr (code == Opcode::fill) {
-    return s[0];
-  } else if constexpr (code == Opcode::copy) {
-    return a;
-  } else if constexpr (code == Opcode::affine) {
-    return s[0] * a + s[1];
-  } else if constexpr (code == Opcode::combine) {
-    return s[0] * a + s[1] * b;
-  } else if constexpr (code == Opcode::multiply) {
-    return s[0] * a * b + s[1];
-  } else if constexpr (code == Opcode::multiply_add) {
-    return s[0] * a * b + s[1] * c;
-  } else if constexpr (code == Opcode::divide) {
-    return s[0] * a / b + s[1];
-  } else if constexpr (code == Opcode::divide_add) {
-    return s[0] * a / b + s[1] * c;
-  } else if constexpr (code == Opcode::reciprocal) {
-    return s[0] / a + s[1];
-  } else if constexpr (code == Opcode::reciprocal_add) {
-    return s[0] / a + s[1] * b;
-  } else if constexpr (code == Opcode::clip) {
-    return math::min(math::max(a, s[0]), s[1]);
-  } else if constexpr (code == Opcode::minimum) {
-    return math::min(a, b);
-  } else if constexpr (code == Opcode::minimum_s) {
-    return math::min(a, s[0]);
-  } else if constexpr (code == Opcode::maximum) {
-    return math::max(a, b);
-  } else if constexpr (code == Opcode::maximum_s) {
-    return math::max(a, s[0]);
-  } else if constexpr (code == Opcode::power) {
-    return math::pow(a, b);
-  } else if constexpr (code == Opcode::power_s) {
-    return math::pow(a, s[0]);
-  } else if constexpr (code == Opcode::power_of_s) {
-    return math::pow(s[0], a);
-  } else if constexpr (code == Opcode::less) {
-    return math::select(a < b, one, zero);
-  } else if constexpr (code == Opcode::less_s) {
-    return math::select(a < s[0], one, zero);
-  } else if constexpr (code == Opcode::greater_s) {
-    return math::select(a > s[0], one, zero);
-  } else if constexpr (code == Opcode::less_equal) {
-    return math::select(a <= b, one, zero);
-  } else if constexpr (code == Opcode::less_equal_s) {
-    return math::select(a <= s[0], one, zero);
-  } else if constexpr (code == Opcode::greater_equal_s) {
-    return math::select(a >= s[0], one, zero);
-  } else if constexpr (code == Opcode::equal) {
-    return math::select(a == b, one, zero);
-  } else if constexpr (code == Opcode::equal_s) {
-    return math::select(a == s[0], one, zero);
-  } else if constexpr (code == Opcode::not_equal) {
-    return math::select(a != b, one, zero);
-  } else if constexpr (code == Opcode::not_equal_s) {
-    return math::select(a != s[0], one, zero);
-  } else if constexpr (code == Opcode::select) {
-    return math::select(a != zero, b, c);
-  } else if constexpr (code == Opcode::select_vs) {
-    return math::select(a != zero, b, s[0]);
-  } else if constexpr (code == Opcode::select_sv) {
-    return math::select(a != zero, s[0], b);
-  } else if constexpr (code == Opcode::select_ss) {
-    return math::select(a != zero, s[0], s[1]);
-  } else {
-    const T x = s[0] * a + s[1];
-    T y = x;
-    if constexpr (code == Opcode::abs) {
-      y = math::abs(x);
-    } else if constexpr (code == Opcode::sign) {
-      y = math::select(x > zero, one, math::select(x < zero, T(-1), x));
-    } else if constexpr (code == Opcode::floor) {
-      y = math::floor(x);
-    } else if constexpr (code == Opcode::sqrt) {
-      y = math::sqrt(x);
-    } else if constexpr (code == Opcode::exp) {
-      y = math::exp(x);
-    } else if constexpr (code == Opcode::expm1) {
-      y = math::expm1(x);
-    } else if constexpr (code == Opcode::log) {
-      y = math::log(x);
-    } else if constexpr (code == Opcode::log1p) {
-      y = math::log1p(x);
-    } else {
-      static_assert(code == Opcode::tanh);
-      y = math::tanh(x);
-    }
-    return s[2] * y + s[3];
-  }
-}
 
 template <class T>
 using InstructionLoop =
@@ -135,7 +37,7 @@ void instruction_loop(std::int64_t n, const T* s, const T* a, const T* b, const 
     const T x = operands > 0 ? a[i] : T(0);
     const T y = operands > 1 ? b[i] : T(0);
     const T z = operands > 2 ? c[i] : T(0);
-    out[i] = compute<code>(scalars, x, y, z);
+    out[i] = update::compute<code>(scalars, x, y, z);
   }
 }
 
