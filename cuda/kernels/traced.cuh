@@ -46,11 +46,11 @@ CR_INLINE void run_traced(const update::TracedProgram& program,
     const Values<T, width> c = places[instruction.operand[2]];
     Values<T, width>& out = places[instruction.out];
     switch (instruction.code) {
-#define CHAINRULE_OPCODE(name, operands, scalars)                            \
-  case Opcode::name:                                                         \
-    for (int j = 0; j < width; ++j) {                                        \
-      out.v[j] = update::compute<Opcode::name>(s, a.v[j], b.v[j], c.v[j]);   \
-    }                                                                        \
+#define CHAINRULE_OPCODE(name, operands, scalars)                          \
+  case Opcode::name:                                                       \
+    for (int j = 0; j < width; ++j) {                                      \
+      out.v[j] = update::compute<Opcode::name>(s, a.v[j], b.v[j], c.v[j]); \
+    }                                                                      \
     break;
       CHAINRULE_OPCODES(CHAINRULE_OPCODE)
 #undef CHAINRULE_OPCODE

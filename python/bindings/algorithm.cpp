@@ -20,11 +20,8 @@ namespace {
 using Fields = std::vector<std::tuple<std::string, double, std::string>>;
 using States = std::vector<std::pair<std::string, double>>;
 using Nodes = std::vector<std::tuple<std::string, std::vector<int>, double, int>>;
-using Variants = std::vector<std::tuple<std::vector<std::pair<int, bool>>,
-                                        std::vector<int>,
-                                        Nodes,
-                                        int,
-                                        std::vector<int>>>;
+using Variants = std::vector<
+    std::tuple<std::vector<std::pair<int, bool>>, std::vector<int>, Nodes, int, std::vector<int>>>;
 
 update::FieldKind kind_of(const std::string& name) {
   if (name == "integer") return update::FieldKind::integer;

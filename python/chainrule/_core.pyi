@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['Algorithm', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -466,6 +466,24 @@ class NodeHandle:
         """
         Length of the longest chain of operations that led here.
         """
+class Algorithm:
+    """
+    An update rule made at run time.
+    """
+    def __init__(self, name: str, fields: collections.abc.Sequence[tuple[str, typing.SupportsFloat | typing.SupportsIndex, str]], states: collections.abc.Sequence[tuple[str, typing.SupportsFloat | typing.SupportsIndex]], variants: collections.abc.Sequence[tuple[collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, bool]], collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], collections.abc.Sequence[tuple[str, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], typing.SupportsInt | typing.SupportsIndex, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]]) -> None:
+        """
+        fields: (name, default, 'real', 'integer' or 'boolean'); states: (name, first value);
+        variants: (switches, states, nodes, new parameter, new states), a node being
+        (operation, arguments, value, place).
+        """
+    @property
+    def listings(self) -> list[str]:
+        """
+        The instructions of each variant, one a line.
+        """
+    @property
+    def name(self) -> str:
+        ...
 class Hyperparameter:
     """
     Named values of an optimizer or of one update rule.
@@ -535,7 +553,7 @@ class UpdateRule:
     _enabled: bool
     _fp32_update: bool
     _observed: bool
-    def __init__(self, algorithm: str | None, hyperparam: Hyperparameter) -> None:
+    def __init__(self, algorithm: typing.Any, hyperparam: Hyperparameter) -> None:
         ...
     def _begin(self) -> None:
         """
@@ -712,9 +730,9 @@ def cuda_synchronize(device: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Waits until a CUDA device has done all its work.
     """
-def default_hyperparameter(algorithm: str) -> Hyperparameter:
+def default_hyperparameter(algorithm: typing.Any) -> Hyperparameter:
     """
-    The defaults of a built-in update rule.
+    The defaults of an update rule.
     """
 def divide(a: typing.Any, b: typing.Any) -> Variable:
     ...

@@ -14,13 +14,12 @@ namespace chainrule {
 // the parameter and the states after the update. What a tracer of the host language hands over.
 struct CHAINRULE_API Expression {
   // name, arguments
-#define CHAINRULE_EXPRESSION_OPS(op)                                                          \
-  op(constant, 0) op(field, 0) op(t, 0) op(param, 0) op(grad, 0) op(state, 0)                 \
-  op(negative, 1) op(absolute, 1) op(sign, 1) op(square, 1) op(sqrt, 1) op(exp, 1)            \
-  op(expm1, 1) op(log, 1) op(log1p, 1) op(tanh, 1) op(floor, 1)                               \
-  op(add, 2) op(subtract, 2) op(multiply, 2) op(divide, 2) op(power, 2)                       \
-  op(minimum, 2) op(maximum, 2) op(less, 2) op(less_equal, 2) op(equal, 2) op(not_equal, 2)   \
-  op(where, 3)
+#define CHAINRULE_EXPRESSION_OPS(op)                                                           \
+  op(constant, 0) op(field, 0) op(t, 0) op(param, 0) op(grad, 0) op(state, 0) op(negative, 1)  \
+      op(absolute, 1) op(sign, 1) op(square, 1) op(sqrt, 1) op(exp, 1) op(expm1, 1) op(log, 1) \
+          op(log1p, 1) op(tanh, 1) op(floor, 1) op(add, 2) op(subtract, 2) op(multiply, 2)     \
+              op(divide, 2) op(power, 2) op(minimum, 2) op(maximum, 2) op(less, 2)             \
+                  op(less_equal, 2) op(equal, 2) op(not_equal, 2) op(where, 3)
 
   enum class Op : std::uint8_t {
 #define CHAINRULE_EXPRESSION_OP(name, arguments) name,

@@ -19,8 +19,11 @@ using update::Opcode;
 class Lowering {
  public:
   explicit Lowering(const Expression& expression)
-      : nodes_(expression.nodes), varying_(expression.varying()), scalar_(nodes_.size(), -1),
-        value_(nodes_.size(), -1), uses_(nodes_.size(), 0) {
+      : nodes_(expression.nodes),
+        varying_(expression.varying()),
+        scalar_(nodes_.size(), -1),
+        value_(nodes_.size(), -1),
+        uses_(nodes_.size(), 0) {
     one_ = scalars.constant(1);
     nothing_ = scalars.constant(-0.0);  // what added leaves every number as it is, zeros too
     mark(expression.param);
@@ -327,8 +330,7 @@ class Lowering {
       case Op::less:
         return emit_binary(node, Opcode::less, Opcode::less_s, Opcode::greater_s);
       case Op::less_equal:
-        return emit_binary(node, Opcode::less_equal, Opcode::less_equal_s,
-                           Opcode::greater_equal_s);
+        return emit_binary(node, Opcode::less_equal, Opcode::less_equal_s, Opcode::greater_equal_s);
       case Op::equal:
         return emit_binary(node, Opcode::equal, Opcode::equal_s, Opcode::equal_s);
       case Op::not_equal:
@@ -387,7 +389,7 @@ LoweredRule::LoweredRule(const Expression& expression, int fields) {
       allocated = std::move(candidate);
     }
   }
-  scalars_ = chosen.scalars.nodes();
+  const std::vector<Node>& pool = chosen.scalars.nodes();
 
   // Scalars that instructions use: coefficients, then constants.
   std::vector<int> constants;
@@ -401,9 +403,7 @@ LoweredRule::LoweredRule(const Expression& expression, int fields) {
       for (int k = 0; k < update::scalars_of(instruction.code); ++k) f(instruction.scalar[k]);
     }
   };
-  each_scalar([&](int& s) {
-    place_in(chosen.scalars.is_constant(s) ? constants : coefs_, s);
-  });
+  each_scalar([&](int& s) { place_in(chosen.scalars.is_constant(s) ? constants : coefs_, s); });
   const auto refuse = [](const char* what, std::size_t count, int most) {
     throw ValueError(cat("[update_rule] the rule is too large: ", count, " ", what,
                          ", expected at most ", most));
@@ -418,8 +418,8 @@ LoweredRule::LoweredRule(const Expression& expression, int fields) {
     refuse("instructions", allocated.instructions.size(), update::kMaxInstructions);
   }
   if (allocated.register_count > update::kMaxRegisters) {
-    refuse("values needed at the same time",
-           static_cast<std::size_t>(allocated.register_count), update::kMaxRegisters);
+    refuse("values needed at the same time", static_cast<std::size_t>(allocated.register_count),
+           update::kMaxRegisters);
   }
   const int coef_count = static_cast<int>(coefs_.size());
   each_scalar([&](int& s) {
@@ -438,14 +438,18 @@ LoweredRule::LoweredRule(const Expression& expression, int fields) {
   }
 
   // What coefficients need of the pool, and whether the step's number is among it.
-  std::vector<bool> needed(scalars_.size(), false);
+  std::vector<bool> needed(pool.size(), false);
   for (const int coef : coefs_) needed[static_cast<std::size_t>(coef)] = true;
-  for (std::size_t i = scalars_.size(); i-- > 0;) {
+  for (std::size_t i = pool.size(); i-- > 0;) {
     if (!needed[i]) continue;
-    if (scalars_[i].op == Op::t) constant_ = false;
-    for (int k = 0; k < Expression::arguments_of(scalars_[i].op); ++k) {
-      needed[static_cast<std::size_t>(scalars_[i].argument[k])] = true;
+    if (pool[i].op == Op::t) constant_ = false;
+    for (int k = 0; k < Expression::arguments_of(pool[i].op); ++k) {
+      needed[static_cast<std::size_t>(pool[i].argument[k])] = true;
     }
+  }
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    start_.push_back(pool[i].value);
+    if (needed[i] && pool[i].op != Op::constant) scalars_.emplace_back(i, pool[i]);
   }
   program_ = {code_.data(),
               constants_.data(),
@@ -461,29 +465,25 @@ void LoweredRule::prepare(const double* values, const update::Step& step, double
   double room[kRoom];
   std::vector<double> more;
   double* results = room;
-  if (scalars_.size() > kRoom) {
-    more.resize(scalars_.size());
+  if (start_.size() > kRoom) {
+    more.resize(start_.size());
     results = more.data();
   }
-  for (std::size_t i = 0; i < scalars_.size(); ++i) {
-    const Node& node = scalars_[i];
-    if (node.op == Op::constant) {
-      results[i] = node.value;
-    } else if (node.op == Op::field) {
-      results[i] = values[node.place];
+  std::copy(start_.begin(), start_.end(), results);
+  for (const auto& [place, node] : scalars_) {
+    if (node.op == Op::field) {
+      results[place] = values[node.place];
     } else if (node.op == Op::t) {
-      results[i] = static_cast<double>(step.t);
+      results[place] = static_cast<double>(step.t);
     } else {
       double arguments[3] = {};
       for (int k = 0; k < Expression::arguments_of(node.op); ++k) {
-        arguments[k] = results[static_cast<std::size_t>(node.argument[k])];
+        arguments[k] = results[node.argument[k]];
       }
-      results[i] = evaluate(node.op, arguments, &step);
+      results[place] = evaluate(node.op, arguments, &step);
     }
   }
-  for (std::size_t k = 0; k < coefs_.size(); ++k) {
-    coefs[k] = results[coefs_[k]];
-  }
+  for (std::size_t k = 0; k < coefs_.size(); ++k) coefs[k] = results[coefs_[k]];
 }
 
 std::string LoweredRule::listing() const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "chainrule/core/api.h"
@@ -27,8 +28,11 @@ class CHAINRULE_API LoweredRule : public RefCounted {
   std::string listing() const;
 
  private:
-  std::vector<Expression::Node> scalars_;
-  std::vector<int> coefs_;  // places in scalars_
+  // The host's part: values of constants, what is computed after them in order, what of it are
+  // coefficients.
+  std::vector<double> start_;
+  std::vector<std::pair<int, Expression::Node>> scalars_;  // place, node
+  std::vector<int> coefs_;
   std::vector<update::Instruction> code_;
   std::vector<double> constants_;
   update::TracedProgram program_{};

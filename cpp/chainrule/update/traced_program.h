@@ -13,31 +13,30 @@
 namespace chainrule::update {
 
 // name, operands, scalars
-#define CHAINRULE_OPCODES(op)                                                             \
-  op(fill, 0, 1)           /* s0 */                                                       \
-  op(copy, 1, 0)           /* a */                                                        \
-  op(affine, 1, 2)         /* s0 a + s1 */                                                \
-  op(combine, 2, 2)        /* s0 a + s1 b */                                              \
-  op(multiply, 2, 2)       /* s0 a b + s1 */                                              \
-  op(multiply_add, 3, 2)   /* s0 a b + s1 c */                                            \
-  op(divide, 2, 2)         /* s0 a / b + s1 */                                            \
-  op(divide_add, 3, 2)     /* s0 a / b + s1 c */                                          \
-  op(reciprocal, 1, 2)     /* s0 / a + s1 */                                              \
-  op(reciprocal_add, 2, 2) /* s0 / a + s1 b */                                            \
-  op(clip, 1, 2)           /* min(max(a, s0), s1) */                                      \
-  op(minimum, 2, 0) op(minimum_s, 1, 1)                                                   \
-  op(maximum, 2, 0) op(maximum_s, 1, 1)                                                   \
-  op(power, 2, 0) op(power_s, 1, 1) op(power_of_s, 1, 1) /* a^b, a^s0, s0^a */            \
-  /* Comparisons give 1 or 0. */                                                          \
-  op(less, 2, 0) op(less_s, 1, 1) op(greater_s, 1, 1)                                     \
-  op(less_equal, 2, 0) op(less_equal_s, 1, 1) op(greater_equal_s, 1, 1)                   \
-  op(equal, 2, 0) op(equal_s, 1, 1)                                                       \
-  op(not_equal, 2, 0) op(not_equal_s, 1, 1)                                               \
-  /* Where a is not 0, the first of the others, else the second. */                       \
-  op(select, 3, 0) op(select_vs, 2, 1) op(select_sv, 2, 1) op(select_ss, 1, 2)            \
-  /* s2 f(s0 a + s1) + s3 */                                                              \
-  op(abs, 1, 4) op(sign, 1, 4) op(floor, 1, 4) op(sqrt, 1, 4) op(exp, 1, 4)               \
-  op(expm1, 1, 4) op(log, 1, 4) op(log1p, 1, 4) op(tanh, 1, 4)
+#define CHAINRULE_OPCODES(op)                                                                     \
+  op(fill, 0, 1)               /* s0 */                                                           \
+      op(copy, 1, 0)           /* a */                                                            \
+      op(affine, 1, 2)         /* s0 a + s1 */                                                    \
+      op(combine, 2, 2)        /* s0 a + s1 b */                                                  \
+      op(multiply, 2, 2)       /* s0 a b + s1 */                                                  \
+      op(multiply_add, 3, 2)   /* s0 a b + s1 c */                                                \
+      op(divide, 2, 2)         /* s0 a / b + s1 */                                                \
+      op(divide_add, 3, 2)     /* s0 a / b + s1 c */                                              \
+      op(reciprocal, 1, 2)     /* s0 / a + s1 */                                                  \
+      op(reciprocal_add, 2, 2) /* s0 / a + s1 b */                                                \
+      op(clip, 1, 2)           /* min(max(a, s0), s1) */                                          \
+      op(minimum, 2, 0) op(minimum_s, 1, 1) op(maximum, 2, 0) op(maximum_s, 1, 1) op(power, 2, 0) \
+          op(power_s, 1, 1)                                                                       \
+              op(power_of_s, 1, 1) /* a^b, a^s0, s0^a */ /* Comparisons give 1 or 0. */           \
+      op(less, 2, 0) op(less_s, 1, 1) op(greater_s, 1, 1) op(less_equal, 2, 0)                    \
+          op(less_equal_s, 1, 1) op(greater_equal_s, 1, 1) op(equal, 2, 0) op(equal_s, 1, 1)      \
+              op(not_equal, 2, 0)                                                                 \
+                  op(not_equal_s, 1,                                                              \
+                     1) /* Where a is not 0, the first of the others, else the second. */         \
+      op(select, 3, 0) op(select_vs, 2, 1) op(select_sv, 2, 1)                                    \
+          op(select_ss, 1, 2) /* s2 f(s0 a + s1) + s3 */                                          \
+      op(abs, 1, 4) op(sign, 1, 4) op(floor, 1, 4) op(sqrt, 1, 4) op(exp, 1, 4) op(expm1, 1, 4)   \
+          op(log, 1, 4) op(log1p, 1, 4) op(tanh, 1, 4)
 
 enum class Opcode : std::uint8_t {
 #define CHAINRULE_OPCODE(name, operands, scalars) name,

@@ -334,7 +334,9 @@ def elementwise_rule(
 ) -> Callable[[Callable[..., Any]], type[ElementwiseMethod]]: ...
 
 
-def elementwise_rule(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+def elementwise_rule(
+    function: Callable[..., Any] | None = None, /, *, name: str | None = None
+) -> Any:
     """Make an optimizer of a function that says how one element is updated.
 
     The signature is the declaration: the parameter, its gradient, then the states, which start at

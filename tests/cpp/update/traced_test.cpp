@@ -86,10 +86,10 @@ double reference(const Expression& e, double p, double g, const std::vector<doub
 
 // Every instruction with operands of every kind, against the definition.
 TEST(Traced, EveryOperationIsWhatItSays) {
-  const Op ops[] = {Op::negative, Op::absolute, Op::sign,     Op::square,     Op::sqrt,
-                    Op::exp,      Op::expm1,    Op::log,      Op::log1p,      Op::tanh,
-                    Op::floor,    Op::add,      Op::subtract, Op::multiply,   Op::divide,
-                    Op::power,    Op::minimum,  Op::maximum,  Op::less,       Op::less_equal,
+  const Op ops[] = {Op::negative, Op::absolute,  Op::sign,     Op::square,   Op::sqrt,
+                    Op::exp,      Op::expm1,     Op::log,      Op::log1p,    Op::tanh,
+                    Op::floor,    Op::add,       Op::subtract, Op::multiply, Op::divide,
+                    Op::power,    Op::minimum,   Op::maximum,  Op::less,     Op::less_equal,
                     Op::equal,    Op::not_equal, Op::where};
   const std::vector<double> p = noise(1000, 5);
   const std::vector<double> g = noise(1000, 6);
@@ -159,14 +159,21 @@ TEST(Traced, HooksStatisticsAndHalvesAreThoseOfABuiltInRule) {
           options.clear_gradients = true;
           tables[k].update(options);
         }
-        EXPECT_EQ(values_of(params[0]->data()), values_of(params[1]->data()))
-            << dtype << " " << hooks << " " << observed;
+        // One rounding apart: of the product, or of the sum alone.
+        const double unit = dtype == Dtype::float64   ? 1e-15
+                            : dtype == Dtype::float32 ? 5e-7
+                            : dtype == Dtype::float16 ? 0x1p-10
+                                                      : 0x1p-7;
+        const std::vector<double> found = values_of(params[0]->data());
+        const std::vector<double> expected = values_of(params[1]->data());
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          ASSERT_NEAR(found[i], expected[i], unit) << dtype << " " << hooks << " " << observed;
+        }
         EXPECT_EQ(values_of(params[0]->grad().array()), std::vector<double>(5000));
         EXPECT_EQ(rules[0]->observed_at, observed ? 1 : 0);
         for (int k = 0; k < update::kStatistics; ++k) {
-          // The difference of p after and before may be contracted with what computes p.
-          const double expected = rules[1]->statistics[k];
-          EXPECT_NEAR(rules[0]->statistics[k], expected, 1e-6 * expected)
+          const double sum = rules[1]->statistics[k];
+          EXPECT_NEAR(rules[0]->statistics[k], sum, k == update::kLost ? 5 : 1e-5 * sum)
               << dtype << " " << hooks << " statistic " << k;
         }
       }

@@ -158,7 +158,9 @@ def test_random_expressions_are_numpys(new_p, new_m, dtype, size):
     with np.errstate(all="ignore"):
         expected = function(*wide, lr=0.1, decay=0.75, t=1)
         # How much rounding may be blown up: by steps, and by differences of nearly equal numbers.
-        moved = function(*[x * (1 + 4 * np.finfo(dtype).eps) for x in wide], lr=0.1, decay=0.75, t=1)
+        moved = function(
+            *[x * (1 + 4 * np.finfo(dtype).eps) for x in wide], lr=0.1, decay=0.75, t=1
+        )
         shifted = function(*[x + 4 * np.finfo(dtype).eps for x in wide], lr=0.1, decay=0.75, t=1)
     found = link.w.array, link.w.update_rule.state.get("m", np.full(size, 0.5, dtype))
     for f, e, m, s in zip(found, expected, moved, shifted, strict=True):
@@ -223,8 +225,10 @@ def test_refusal_says_what_and_where(words):
         assert "numpy.norm" in message
     else:
         assert words in message
-    line = helper.__code__.co_firstlineno + 1 if "helper" in function.__code__.co_names else (
-        function.__code__.co_firstlineno
+    line = (
+        helper.__code__.co_firstlineno + 1
+        if "helper" in function.__code__.co_names
+        else (function.__code__.co_firstlineno)
     )
     assert f"{__file__}:{line}, in " in message
 

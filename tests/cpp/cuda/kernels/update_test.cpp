@@ -183,8 +183,8 @@ TEST_F(CudaUpdate, TracedRulesAgreeWithTheCpu) {
     for (const Dtype dtype : {Dtype::float32, Dtype::float64, Dtype::float16, Dtype::bfloat16}) {
       for (const std::int64_t size : {1, 17, 1024, 4097, 9001}) {
         const auto& algorithm = algorithms[seed / 2 % 2];
-        auto param = make_ref<VariableImpl>(to_device(array_of(noise(size, seed), dtype), device),
-                                            true);
+        auto param =
+            make_ref<VariableImpl>(to_device(array_of(noise(size, seed), dtype), device), true);
         param->set_grad(Variable(to_device(array_of(noise(size, seed + 1), dtype), device)));
         auto rule = make_ref<UpdateRule>(algorithm.get(), default_hyperparameter(*algorithm));
         rule->fp32_update = size != 17;

@@ -69,13 +69,13 @@ class Evaluator {
 
   T* param() const { return places_[update::kParamPlace]; }
 
-  // Runs over the next block, with gradient g. The memory after it, gradients from `g_ahead` on,
-  // is asked for meanwhile, a few lines per instruction.
+  // Runs over the next block, with gradient g. The memory after it, gradients from `g_ahead` on
+  // if there are any, is asked for meanwhile, a few lines per instruction.
   void run(std::int64_t n, const T* g, const T* g_ahead) {
     places_[update::kGradPlace] = const_cast<T*>(g);  // no program writes it
     constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
     constexpr std::int64_t kLines = kBlock / kLine;
-    const std::int64_t all = arrays_ * kLines;
+    const std::int64_t all = g_ahead ? arrays_ * kLines : 0;
     const std::int64_t share = all / (program_.length + 1) + 1;
     std::int64_t ahead = 0;
     for (int i = 0; i < program_.length; ++i) {
@@ -118,6 +118,8 @@ void traced_step(const Row& row,
   alignas(64) T before[kBlock];
   Evaluator<T> evaluator(*row.traced, row.coefs, p, states);
   const auto program = update::Program<T>::of(row.program);
+  // Buffers need not be asked for.
+  const std::int64_t left = row.in_place ? static_cast<T*>(row.param) + row.size - p : 0;
   for (std::int64_t done = 0; done < n; done += kBlock) {
     const std::int64_t count = n - done < kBlock ? n - done : kBlock;
     const T* seen = g + done;
@@ -129,7 +131,7 @@ void traced_step(const Row& row,
     if constexpr (observed) {
       for (std::int64_t i = 0; i < count; ++i) before[i] = at[i];
     }
-    evaluator.run(count, seen, g + done + kBlock);
+    evaluator.run(count, seen, done + kBlock < left ? g + done + kBlock : nullptr);
     if constexpr (observed) {
       update_loops::for_lanes(count, [&](std::int64_t i, int k) __attribute__((always_inline)) {
         lanes->see(k, seen[i], before[i], at[i]);
