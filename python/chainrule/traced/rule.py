@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import types
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
@@ -13,6 +14,7 @@ from chainrule import _core
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
 from chainrule.serializer import AbstractSerializer, Deserializer
+from chainrule.traced.signature import Signature, read_signature
 from chainrule.traced.symbol import Symbol
 from chainrule.traced.trace import Node, Trace, TraceError
 from chainrule.update_rule import UpdateRule
@@ -20,16 +22,6 @@ from chainrule.update_rule import UpdateRule
 __all__ = ["ElementwiseMethod", "ElementwiseRule", "elementwise_rule"]
 
 _MOST_SWITCHES = 4
-# Names under which rules save something of their own.
-_TAKEN_STATES = ("t", "expression")
-
-
-class _Signature(NamedTuple):
-    """What a function's signature says about the rule."""
-
-    states: dict[str, float]  # first values
-    fields: dict[str, float | bool]  # defaults
-    takes_t: bool
 
 
 class _Variant(NamedTuple):
@@ -137,47 +129,8 @@ class ElementwiseMethod(GradientMethod):
         return "\n".join(_algorithm_of(cls).listings)
 
 
-def _read_signature(function: Callable[..., Any], name: str) -> _Signature:
-    def refuse(what: str) -> None:
-        code = getattr(function, "__code__", None)
-        where = f"\n  {code.co_filename}:{code.co_firstlineno}" if code else ""
-        raise TypeError(f"[elementwise_rule] {name}: {what}{where}")
-
-    def number(parameter: inspect.Parameter, what: str) -> float:
-        if not isinstance(parameter.default, int | float):
-            refuse(f"{what} '{parameter.name}' is no number: got {parameter.default!r}")
-        return parameter.default
-
-    positional: list[inspect.Parameter] = []
-    fields: dict[str, float | bool] = {}
-    takes_t = False
-    for parameter in inspect.signature(function).parameters.values():
-        missing = parameter.default is parameter.empty
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            refuse(f"'*{parameter.name}' cannot be traced: name states and hyperparameters")
-        elif parameter.kind is not parameter.KEYWORD_ONLY:
-            positional.append(parameter)
-        elif parameter.name == "t" and missing:
-            takes_t = True
-        elif missing:
-            refuse(f"the hyperparameter '{parameter.name}' has no default")
-        elif hasattr(GradientMethod, parameter.name) or hasattr(Hyperparameter, parameter.name):
-            refuse(f"a hyperparameter cannot be called '{parameter.name}': optimizers have that")
-        else:
-            fields[parameter.name] = number(parameter, "the default of")
-    if len(positional) < 2 or any(p.default is not p.empty for p in positional[:2]):
-        refuse("expected a function of p, g, states, and after * hyperparameters with defaults")
-    states = {}
-    for parameter in positional[2:]:
-        if parameter.name in _TAKEN_STATES:
-            refuse(f"a state cannot be called '{parameter.name}'")
-        missing = parameter.default is parameter.empty
-        states[parameter.name] = 0.0 if missing else number(parameter, "the first value of")
-    return _Signature(states, fields, takes_t)
-
-
 def _trace(
-    function: Callable[..., Any], name: str, signature: _Signature, switches: dict[str, bool]
+    function: Callable[..., Any], name: str, signature: Signature, switches: dict[str, bool]
 ) -> _Variant:
     """Call the function with symbols, and with Python's booleans for switches."""
     trace = Trace(name)
@@ -214,7 +167,7 @@ def _trace(
 
 def _without_unused(
     trace: Trace,
-    signature: _Signature,
+    signature: Signature,
     switches: dict[str, bool],
     inputs: list[int],
     results: list[int],
@@ -237,9 +190,11 @@ def _without_unused(
     place = {node: i for i, node in enumerate(order)}
     nodes = []
     for old in order:
-        node = trace.nodes[old]
-        node = node._replace(arguments=tuple(place[a] for a in node.arguments))
-        nodes.append(node._replace(place=kept.index(node.place)) if node.op == "state" else node)
+        moved = trace.nodes[old]
+        moved = moved._replace(arguments=tuple(place[a] for a in moved.arguments))
+        nodes.append(
+            moved._replace(place=kept.index(moved.place)) if moved.op == "state" else moved
+        )
     fields = list(signature.fields)
     return _Variant(
         [(fields.index(field), on) for field, on in switches.items()],
@@ -250,7 +205,7 @@ def _without_unused(
     )
 
 
-def _variants(function: Callable[..., Any], name: str, signature: _Signature) -> list[_Variant]:
+def _variants(function: Callable[..., Any], name: str, signature: Signature) -> list[_Variant]:
     switches = [field for field, value in signature.fields.items() if isinstance(value, bool)]
     if len(switches) > _MOST_SWITCHES:
         raise TypeError(
@@ -269,7 +224,7 @@ def _kind(value: float | bool) -> str:
     return "integer" if isinstance(value, int) else "real"
 
 
-def _number_of(name: str, signature: _Signature, variants: list[_Variant]) -> int:
+def _number_of(name: str, signature: Signature, variants: list[_Variant]) -> int:
     """Give a number that differs between expressions, the same on every machine."""
     text = [name, *signature.fields, *signature.states]
     for variant in variants:
@@ -279,8 +234,12 @@ def _number_of(name: str, signature: _Signature, variants: list[_Variant]) -> in
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def _new_class(name: str, base: type, members: dict[str, Any], **kwds: Any) -> Any:
+    return types.new_class(name, (base,), kwds, lambda space: space.update(members))
+
+
 def _make(function: Callable[..., Any], name: str) -> type[ElementwiseMethod]:
-    signature = _read_signature(function, name)
+    signature = read_signature(function, name)
     variants = _variants(function, name, signature)
     algorithm = _Algorithm(
         name,
@@ -291,9 +250,9 @@ def _make(function: Callable[..., Any], name: str) -> type[ElementwiseMethod]:
     place = {"__module__": function.__module__}
     path = function.__qualname__.rpartition(".")[0]
     qualname = f"{path}.{name}" if path else name
-    rule = type(ElementwiseRule)(
+    rule = _new_class(
         f"{name}Rule",
-        (ElementwiseRule,),
+        ElementwiseRule,
         {
             **place,
             "__qualname__": f"{qualname}.{name}Rule",
@@ -308,9 +267,9 @@ def _make(function: Callable[..., Any], name: str) -> type[ElementwiseMethod]:
         inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=value)
         for field, value in signature.fields.items()
     ]
-    algorithm.optimizer = type(ElementwiseMethod)(
+    algorithm.optimizer = _new_class(
         name,
-        (ElementwiseMethod,),
+        ElementwiseMethod,
         {
             **place,
             **members,
@@ -323,7 +282,8 @@ def _make(function: Callable[..., Any], name: str) -> type[ElementwiseMethod]:
         },
         rule=rule,
     )
-    return algorithm.optimizer
+    made: type[ElementwiseMethod] = algorithm.optimizer
+    return made
 
 
 @overload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class Symbol:
 
     # What has no meaning before the rule runs
 
-    def _refuse(self, what: str, instead: str = "", attribute: bool = False) -> Any:
+    def _refuse(self, what: str, instead: str = "", attribute: bool = False) -> NoReturn:
         refuse(self._trace.rule, what, instead, attribute)
 
     def __bool__(self) -> bool:
@@ -141,16 +141,14 @@ class Symbol:
             "a branch on a value ('if', 'while', 'and', 'or', 'not')",
             f"{_NO_BRANCH}; a hyperparameter whose default is True or False may be branched on",
         )
-        raise AssertionError
 
     def __float__(self) -> float:
         self._refuse(
             "the conversion to a number (float(), math.sqrt() and the like)",
             "numpy's functions take symbols: numpy.sqrt()",
         )
-        raise AssertionError
 
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = __float__
     __round__ = __trunc__ = __float__
 
     def __getitem__(self, index: Any) -> Any:
@@ -164,11 +162,9 @@ class Symbol:
 
     def __len__(self) -> int:
         self._refuse("len()", "a rule sees one element at a time")
-        raise AssertionError
 
     def __contains__(self, value: Any) -> bool:
         self._refuse("'in'", "a rule sees one element at a time")
-        raise AssertionError
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

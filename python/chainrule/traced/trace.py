@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import sys
+import types
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -30,9 +31,9 @@ class _MissingAttribute(TraceError, AttributeError):
 
 def _where() -> str:
     """Say which line is running, looked for from here outwards, past chainrule and NumPy."""
-    frame = sys._getframe(1)
+    frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_OURS, _NUMPYS)):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if frame is None:
         return "somewhere"
     file, line = frame.f_code.co_filename, frame.f_lineno
