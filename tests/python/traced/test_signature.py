@@ -56,3 +56,11 @@ def test_what_is_no_function_or_too_large_is_refused():
 
     with pytest.raises(ValueError, match=r"computed from hyperparameters, expected at most 16"):
         chainrule.elementwise_rule(long)
+
+
+def test_an_error_of_the_function_itself_comes_through():
+    def rule(p, g):
+        return p - undefined_name * g  # noqa: F821
+
+    with pytest.raises(NameError, match="undefined_name"):
+        chainrule.elementwise_rule(rule)
