@@ -36,12 +36,12 @@ from matplotlib import pyplot as plt
 
 BATCH = 32
 EPOCHS = 30
-GOAL = 0.96
+GOAL = 0.95
 COLORS = {"Adam": "#1f3a5f", "CautiousLion": "#d1495b", "mixed": "#2a9d8f"}
 
 
 @chainrule.elementwise_rule
-def CautiousLion(p, g, m, *, lr=3e-4, beta1=0.9, beta2=0.99, decay=0.0, cautious=True):
+def CautiousLion(p, g, m, *, lr=1e-3, beta1=0.9, beta2=0.99, decay=0.0, cautious=True):
     """Lion (Chen et al., 2023), cautious (Liang et al., 2024)."""
     step = np.sign(beta1 * m + (1 - beta1) * g)
     if cautious:
@@ -125,6 +125,7 @@ def draw(histories: dict[str, list[tuple[float, float]]], file: pathlib.Path) ->
     worst = min(accuracy for history in histories.values() for _, accuracy in history[-3:])
     axes[1].set_ylim(min(90.0, 100 * worst - 2), 100.2)
     for panel in axes:
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(frameon=False)

@@ -98,7 +98,7 @@ def test_custom_update_rule_trains_beside_built_in(tmp_path):
     pytest.importorskip("matplotlib")
     output = run("examples/custom_update_rule/train.py", "--epochs", 3, "--out", tmp_path)
     assert re.search(r"^s0 = combine s0 g c\d c\d$", output, re.MULTILINE)
-    assert re.search(r"/0/W .*CautiousLion.*lr=0.0003", output)
+    assert re.search(r"/0/W .*CautiousLion.*lr=0.001", output)
     assert re.search(r"/0/b .*Adam .*alpha=0.001", output)
     for name in ("Adam", "CautiousLion", "mixed"):
         accuracy = float(re.search(rf"^{name}: .*test accuracy ([\d.]+)%", output, re.MULTILINE)[1])
