@@ -42,8 +42,8 @@ Ref<Algorithm> make(std::string name,
   for (const auto& [switches, places, nodes, param, results] : variants) {
     TracedRule::Variant variant{switches, places, {}};
     for (const auto& [op, arguments, value, place] : nodes) {
-      Expression::Node node{Expression::op_named(op)};
-      if (arguments.size() != static_cast<std::size_t>(Expression::arguments_of(node.op))) {
+      RuleExpression::Node node{RuleExpression::op_named(op)};
+      if (arguments.size() != static_cast<std::size_t>(RuleExpression::arguments_of(node.op))) {
         throw ValueError(cat("[update_rule] ", op, " of ", arguments.size(), " arguments"));
       }
       for (std::size_t k = 0; k < arguments.size(); ++k) node.argument[k] = arguments[k];

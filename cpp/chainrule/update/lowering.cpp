@@ -9,8 +9,8 @@
 namespace chainrule {
 namespace {
 
-using Op = Expression::Op;
-using Node = Expression::Node;
+using Op = RuleExpression::Op;
+using Node = RuleExpression::Node;
 using update::Opcode;
 
 // Turns the varying nodes of an expression into instructions over virtual registers. Factors that
@@ -18,7 +18,7 @@ using update::Opcode;
 // a quotient or a function that nobody else needs into its own instruction.
 class Lowering {
  public:
-  explicit Lowering(const Expression& expression)
+  explicit Lowering(const RuleExpression& expression)
       : nodes_(expression.nodes),
         varying_(expression.varying()),
         scalar_(nodes_.size(), -1),
@@ -63,7 +63,7 @@ class Lowering {
   // Counts uses of what the results need.
   void mark(int node) {
     if (++uses_[index(node)] > 1) return;
-    for (int k = 0; k < Expression::arguments_of(at(node).op); ++k) mark(argument(node, k));
+    for (int k = 0; k < RuleExpression::arguments_of(at(node).op); ++k) mark(argument(node, k));
   }
 
   // A node of the host's part.
@@ -72,11 +72,11 @@ class Lowering {
     if (known >= 0) return known;
     const Node& n = at(node);
     int made = -1;
-    if (Expression::arguments_of(n.op) == 0) {
+    if (RuleExpression::arguments_of(n.op) == 0) {
       made = scalars.leaf(n);
     } else {
       int arguments[3] = {-1, -1, -1};
-      for (int k = 0; k < Expression::arguments_of(n.op); ++k) {
+      for (int k = 0; k < RuleExpression::arguments_of(n.op); ++k) {
         arguments[k] = scalar(argument(node, k));
       }
       made = scalars.make(n.op, arguments[0], arguments[1], arguments[2]);
@@ -357,7 +357,7 @@ struct Attempt {
 };
 
 // Emits everything, results in the given order: the parameter's first or last.
-Attempt attempt(const Expression& expression, bool param_first) {
+Attempt attempt(const RuleExpression& expression, bool param_first) {
   Lowering lowering(expression);
   Attempt out;
   const auto emit = [&](int node, int place) {
@@ -377,7 +377,7 @@ Attempt attempt(const Expression& expression, bool param_first) {
 
 }  // namespace
 
-LoweredRule::LoweredRule(const Expression& expression, int fields) {
+LoweredRule::LoweredRule(const RuleExpression& expression, int fields) {
   expression.check(fields);
   Attempt chosen = attempt(expression, false);
   AllocatedCode allocated = allocate_registers(chosen.code);
@@ -443,7 +443,7 @@ LoweredRule::LoweredRule(const Expression& expression, int fields) {
   for (std::size_t i = pool.size(); i-- > 0;) {
     if (!needed[i]) continue;
     if (pool[i].op == Op::t) constant_ = false;
-    for (int k = 0; k < Expression::arguments_of(pool[i].op); ++k) {
+    for (int k = 0; k < RuleExpression::arguments_of(pool[i].op); ++k) {
       needed[static_cast<std::size_t>(pool[i].argument[k])] = true;
     }
   }

@@ -7,7 +7,7 @@
 
 #include "chainrule/core/api.h"
 #include "chainrule/core/ref.h"
-#include "chainrule/update/expression.h"
+#include "chainrule/update/rule_expression.h"
 #include "chainrule/update/traced_program.h"
 
 namespace chainrule {
@@ -17,7 +17,7 @@ namespace chainrule {
 class CHAINRULE_API LoweredRule : public RefCounted {
  public:
   // Throws a ValueError where the expression is not well formed, or too large.
-  LoweredRule(const Expression& expression, int fields);
+  LoweredRule(const RuleExpression& expression, int fields);
 
   const update::TracedProgram& program() const { return program_; }
   // Whether the coefficients depend on the hyperparameters alone.
@@ -31,7 +31,7 @@ class CHAINRULE_API LoweredRule : public RefCounted {
   // The host's part: values of constants, what is computed after them in order, what of it are
   // coefficients.
   std::vector<double> start_;
-  std::vector<std::pair<int, Expression::Node>> scalars_;  // place, node
+  std::vector<std::pair<int, RuleExpression::Node>> scalars_;  // place, node
   std::vector<int> coefs_;
   std::vector<update::Instruction> code_;
   std::vector<double> constants_;

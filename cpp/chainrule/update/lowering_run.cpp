@@ -7,7 +7,7 @@
 namespace chainrule {
 namespace {
 
-using Op = Expression::Op;
+using Op = RuleExpression::Op;
 
 }  // namespace
 

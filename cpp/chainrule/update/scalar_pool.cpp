@@ -7,7 +7,7 @@ namespace chainrule {
 namespace {
 
 // Equal to the bit, so that zeros keep their signs.
-bool same(const Expression::Node& a, const Expression::Node& b) {
+bool same(const RuleExpression::Node& a, const RuleExpression::Node& b) {
   return a.op == b.op && a.place == b.place && a.argument[0] == b.argument[0] &&
          a.argument[1] == b.argument[1] && a.argument[2] == b.argument[2] &&
          std::bit_cast<std::uint64_t>(a.value) == std::bit_cast<std::uint64_t>(b.value);
@@ -30,7 +30,7 @@ int ScalarPool::constant(double value) {
 }
 
 int ScalarPool::make(Op op, int a, int b, int c) {
-  const int count = Expression::arguments_of(op);
+  const int count = RuleExpression::arguments_of(op);
   const int arguments[3] = {a, b, c};
   Node node{op};
   double values[3] = {};

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "chainrule/update/expression.h"
+#include "chainrule/update/rule_expression.h"
 
 namespace chainrule {
 
@@ -10,8 +10,8 @@ namespace chainrule {
 // folded.
 class ScalarPool {
  public:
-  using Op = Expression::Op;
-  using Node = Expression::Node;
+  using Op = RuleExpression::Op;
+  using Node = RuleExpression::Node;
 
   int constant(double value);
   int leaf(const Node& node) { return add(node); }

@@ -7,7 +7,7 @@
 #include "chainrule/core/api.h"
 #include "chainrule/core/ref.h"
 #include "chainrule/update/algorithm.h"
-#include "chainrule/update/expression.h"
+#include "chainrule/update/rule_expression.h"
 
 namespace chainrule {
 
@@ -22,7 +22,7 @@ struct CHAINRULE_API TracedRule {
   struct Variant {
     std::vector<std::pair<int, bool>> switches;  // place of a field, what it is
     std::vector<int> states;                     // places: those that `expression` has
-    Expression expression;
+    RuleExpression expression;
   };
 
   std::string name;

@@ -3,25 +3,25 @@
 #include <initializer_list>
 #include <vector>
 
-#include "chainrule/update/expression.h"
+#include "chainrule/update/rule_expression.h"
 
 // Expressions for the tests of traced rules.
 namespace chainrule::testing {
 
-using Op = Expression::Op;
+using Op = RuleExpression::Op;
 
 struct Writer {
-  Expression expression;
+  RuleExpression expression;
 
   int make(Op op, int a = -1, int b = -1, int c = -1) {
-    Expression::Node node{op};
+    RuleExpression::Node node{op};
     node.argument[0] = a;
     node.argument[1] = b;
     node.argument[2] = c;
     return add(node);
   }
   int constant(double value) {
-    Expression::Node node{Op::constant};
+    RuleExpression::Node node{Op::constant};
     node.value = value;
     return add(node);
   }
@@ -37,11 +37,11 @@ struct Writer {
 
  private:
   int placed(Op op, int place) {
-    Expression::Node node{op};
+    RuleExpression::Node node{op};
     node.place = place;
     return add(node);
   }
-  int add(const Expression::Node& node) {
+  int add(const RuleExpression::Node& node) {
     expression.nodes.push_back(node);
     return static_cast<int>(expression.nodes.size()) - 1;
   }

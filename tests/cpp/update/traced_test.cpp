@@ -71,11 +71,11 @@ TEST(Traced, AdamIsThePapersInEveryDtypeAndSize) {
 }
 
 // What an expression is, element by element, in double.
-double reference(const Expression& e, double p, double g, const std::vector<double>& s) {
+double reference(const RuleExpression& e, double p, double g, const std::vector<double>& s) {
   std::vector<double> values;
-  for (const Expression::Node& node : e.nodes) {
+  for (const RuleExpression::Node& node : e.nodes) {
     double x[3] = {};
-    for (int k = 0; k < Expression::arguments_of(node.op); ++k) {
+    for (int k = 0; k < RuleExpression::arguments_of(node.op); ++k) {
       x[k] = values[static_cast<std::size_t>(node.argument[k])];
     }
     values.push_back(node.op == Op::param      ? p
@@ -97,7 +97,7 @@ TEST(Traced, EveryOperationIsWhatItSays) {
   const std::vector<double> p = noise(1000, 5);
   const std::vector<double> g = noise(1000, 6);
   for (const Op op : ops) {
-    const int count = Expression::arguments_of(op);
+    const int count = RuleExpression::arguments_of(op);
     for (int kinds = 0; kinds < (1 << count); ++kinds) {
       Writer w;
       const int variables[] = {w.param(), w.grad(), w.make(Op::add, w.param(), w.grad())};
@@ -108,7 +108,7 @@ TEST(Traced, EveryOperationIsWhatItSays) {
       if (op == Op::where) x[0] = w.make(Op::less, x[0], w.constant(0.1));
       w.results(w.make(op, x[0], x[1], x[2]), {});
       TracedRule rule;
-      rule.name = Expression::name_of(op);
+      rule.name = RuleExpression::name_of(op);
       rule.variants.push_back({{}, {}, w.expression});
       const auto param = parameter(p, g, Dtype::float64);
       UpdateTable table;
@@ -259,7 +259,7 @@ TEST(Traced, RefusesWhatIsNotWellFormed) {
     }
   });
   refused([](TracedRule& r) { r.variants[0].expression.nodes[0].op = Op::count; });
-  EXPECT_THROW(Expression::op_named("cos"), ValueError);
+  EXPECT_THROW(RuleExpression::op_named("cos"), ValueError);
 }
 
 }  // namespace

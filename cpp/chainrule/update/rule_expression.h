@@ -12,7 +12,7 @@ namespace chainrule {
 
 // A rule written as expressions: a list of nodes, each over earlier ones, and which of them are
 // the parameter and the states after the update. What a tracer of the host language hands over.
-struct CHAINRULE_API Expression {
+struct CHAINRULE_API RuleExpression {
   // name, arguments
 #define CHAINRULE_EXPRESSION_OPS(op)                                                           \
   op(constant, 0) op(field, 0) op(t, 0) op(param, 0) op(grad, 0) op(state, 0) op(negative, 1)  \
@@ -53,6 +53,6 @@ struct CHAINRULE_API Expression {
 };
 
 // The value of a node that is the same for all elements, `arguments` being those of its own.
-CHAINRULE_API double evaluate(Expression::Op op, const double* arguments, const update::Step* step);
+CHAINRULE_API double evaluate(RuleExpression::Op op, const double* arguments, const update::Step* step);
 
 }  // namespace chainrule

@@ -1,4 +1,4 @@
-#include "chainrule/update/expression.h"
+#include "chainrule/update/rule_expression.h"
 
 #include <cmath>
 #include <limits>
@@ -9,7 +9,7 @@
 namespace chainrule {
 namespace {
 
-using Op = Expression::Op;
+using Op = RuleExpression::Op;
 
 struct OpInfo {
   const char* name;
@@ -26,17 +26,17 @@ constexpr std::size_t kMaxNodes = 4096;
 
 }  // namespace
 
-int Expression::arguments_of(Op op) { return kOps[static_cast<std::size_t>(op)].arguments; }
-const char* Expression::name_of(Op op) { return kOps[static_cast<std::size_t>(op)].name; }
+int RuleExpression::arguments_of(Op op) { return kOps[static_cast<std::size_t>(op)].arguments; }
+const char* RuleExpression::name_of(Op op) { return kOps[static_cast<std::size_t>(op)].name; }
 
-Expression::Op Expression::op_named(std::string_view name) {
+RuleExpression::Op RuleExpression::op_named(std::string_view name) {
   for (std::size_t i = 0; i < std::size(kOps); ++i) {
     if (kOps[i].name == name) return static_cast<Op>(i);
   }
   throw ValueError(cat("[update_rule] no such operation: got '", name, "'"));
 }
 
-void Expression::check(int fields) const {
+void RuleExpression::check(int fields) const {
   const auto refuse = [](auto... what) { throw ValueError(cat("[update_rule] ", what...)); };
   if (nodes.size() > kMaxNodes) {
     refuse("a rule of ", nodes.size(), " operations, expected at most ", kMaxNodes);
@@ -67,7 +67,7 @@ void Expression::check(int fields) const {
   for (const int state : states) check_output(state);
 }
 
-std::vector<bool> Expression::varying() const {
+std::vector<bool> RuleExpression::varying() const {
   std::vector<bool> out;
   for (const Node& node : nodes) {
     bool varies = node.op == Op::param || node.op == Op::grad || node.op == Op::state;
