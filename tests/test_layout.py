@@ -25,6 +25,8 @@ RULES = {
     "update/rule_list.h",
     "update/element.h",
     "update/plan.h",
+    "update/traced_program.h",
+    "update/traced_element.h",
     "update/rules/",
 }
 LAYERS = {
@@ -36,6 +38,8 @@ LAYERS = {
     "update/rule_list.h": {"functors/", "update/rules/"},
     "update/element.h": {"functors/", "update/plan.h"},
     "update/plan.h": set(),
+    "update/traced_program.h": {"update/plan.h"},
+    "update/traced_element.h": {"functors/", "update/traced_program.h"},
     "autograd/": {"functors/", "core/", "backend/"},
     "ops/": {"functors/", "core/", "backend/", "autograd/"},
     "update/": {"functors/", "core/", "backend/", "autograd/"},

@@ -1,9 +1,10 @@
 #include <vector>
 
-#include "../staging.h"
 #include "chainrule/update/rule_list.h"
 #include "kernels.h"
+#include "traced.cuh"
 #include "update_elements.cuh"
+#include "update_tables.h"
 
 // The traversal over many tensors: one launch per rule, however many tensors and values it has;
 // a block works on one chunk of one row.
@@ -83,13 +84,20 @@ CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
     if (row.direction) load_as<T>(row.direction, at, u);
     const Values<T, width> before = p;
     Values<T, width> states[sizeof...(k) + 1];
-    (load(row.state_dtype, row.state[k], at, states[k]), ...);
-    for (int i = 0; i < width; ++i) Rule::step(coefs, u.v[i], p.v[i], states[k].v[i]...);
+    const auto present = [&](std::size_t state) {
+      return !__is_same(Rule, Traced) || state < row.state_count;
+    };
+    ((present(k) ? load(row.state_dtype, row.state[k], at, states[k]) : void()), ...);
+    if constexpr (__is_same(Rule, Traced)) {
+      run_traced(*row.traced, coefs.value, u, p, states);
+    } else {
+      for (int i = 0; i < width; ++i) Rule::step(coefs, u.v[i], p.v[i], states[k].v[i]...);
+    }
     if constexpr (observed) {
       for (int i = 0; i < width; ++i) seen.see(g.v[i], before.v[i], p.v[i]);
       count_lost(row, before, p, seen.value[kLost]);
     }
-    (store(row.state_dtype, row.state[k], at, states[k]), ...);
+    ((present(k) ? store(row.state_dtype, row.state[k], at, states[k]) : void()), ...);
     store(row.param_dtype, row.param, at, p);
     if (row.half) store(row.half_dtype, row.half, at, p);
   }
@@ -222,66 +230,18 @@ constexpr RuleKernels kernels_of() {
   return kernels;
 }
 
-// By rule, after kNoRule; for float and for double.
+// By rule, after kNoRule, users' rules last; for float and for double.
 template <class List>
 struct Kernels;
 template <class... Rules>
 struct Kernels<List<Rules...>> {
-  static constexpr int count = 1 + sizeof...(Rules);
+  static constexpr int count = 2 + sizeof...(Rules);
   static constexpr RuleKernels of[count][2] = {
       {kernels_of<OnlyPrograms, float>(), kernels_of<OnlyPrograms, double>()},
-      {kernels_of<Rules, float>(), kernels_of<Rules, double>()}...};
+      {kernels_of<Rules, float>(), kernels_of<Rules, double>()}...,
+      {kernels_of<Traced, float>(), kernels_of<Traced, double>()}};
 };
 using AllKernels = Kernels<Rules>;
-
-// The rows of a batch's chunks and their programs, as the device sees them.
-class Tables {
- public:
-  Tables(Staging& staging, const Batch& batch) : staging_(staging), first_(batch.rows) {
-    const Row* last = nullptr;
-    std::int64_t steps = 0;
-    for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
-      const Row* row = &batch.rows[batch.chunks[c].row];
-      if (row == last) continue;
-      last = row;
-      rows_.push_back(row);
-      steps += row->own_count;
-      if (row->shared_count > shared_count_) shared_count_ = row->shared_count;
-      if (row->shared_count) shared_ = row->shared_steps;
-    }
-    row_room_ = staging.room<Row>(batch.row_count);
-    step_room_ = staging.room<GradientStep>(steps + shared_count_);
-  }
-
-  // Fills them in, and returns where the rows will lie, each at its place in the batch.
-  const Row* write() const {
-    const auto rows = staging_.table<Row>(row_room_);
-    const auto steps = staging_.table<GradientStep>(step_room_);
-    std::int64_t used = 0;
-    const auto put = [&](const GradientStep* from, int count) {
-      for (int i = 0; i < count; ++i) steps.host[used + i] = from[i];
-      used += count;
-      return steps.device + used - count;
-    };
-    const GradientStep* shared = put(shared_, shared_count_);
-    for (const Row* from : rows_) {
-      Row& row = rows.host[from - first_];
-      row = *from;
-      row.shared_steps = shared;
-      row.own_steps = put(from->own_steps, from->own_count);
-    }
-    return rows.device;
-  }
-
- private:
-  Staging& staging_;
-  const Row* first_;
-  std::vector<const Row*> rows_;
-  const GradientStep* shared_ = nullptr;
-  int shared_count_ = 0;
-  std::size_t row_room_;
-  std::size_t step_room_;
-};
 
 // A batch lies on one device.
 int device_of(const Batch& batch) {
@@ -295,7 +255,8 @@ int device_of(const Batch& batch) {
 constexpr int kLaunches = 4 * AllKernels::count;
 
 int launch_of(const Row& row) {
-  return 4 * (row.rule - kNoRule) + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
+  const int place = row.rule == kTracedRule ? AllKernels::count - 1 : row.rule - kNoRule;
+  return 4 * place + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
 }
 
 // Sends a batch over and calls start(kernels, launch, chunk count, rows, chunks, order, out) for

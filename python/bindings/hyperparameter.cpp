@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "algorithm.h"
 #include "chainrule/core/error.h"
 #include "expression.h"
 #include "update.h"
@@ -121,9 +122,7 @@ std::string repr(const Hyperparameter& self) {
 
 Ref<Hyperparameter> make(const std::optional<Ref<Hyperparameter>>& parent,
                          const py::object& algorithm) {
-  return make_ref<Hyperparameter>(
-      parent.value_or(nullptr),
-      algorithm.is_none() ? nullptr : &find_algorithm(algorithm.cast<std::string>()));
+  return make_ref<Hyperparameter>(parent.value_or(nullptr), algorithm_from(algorithm));
 }
 
 // Copies and pickles: the parent goes along, as an object of its own, and so does the clock.
@@ -133,9 +132,7 @@ py::tuple save(const Hyperparameter& self) {
     const py::object origin = value.origin ? py::object(py::str(*value.origin)) : py::none();
     own.append(py::make_tuple(*name, value_to_python(value), origin));
   }
-  const py::object strict =
-      self.strict() ? py::object(py::str(self.strict()->name)) : py::object(py::none());
-  return py::make_tuple(self.parent(), strict, own, self.own_clock());
+  return py::make_tuple(self.parent(), algorithm_to_python(self.strict()), own, self.own_clock());
 }
 
 Ref<Hyperparameter> restore(const py::tuple& saved) {
@@ -222,10 +219,12 @@ void bind_hyperparameter(py::module_& m) {
       "The built-in update rules: name -> (hyperparameters with defaults, names of states).");
   m.def(
       "default_hyperparameter",
-      [](const std::string& algorithm) {
-        return default_hyperparameter(find_algorithm(algorithm));
+      [](const py::object& algorithm) {
+        const Algorithm* found = algorithm_from(algorithm);
+        if (!found) throw TypeError("[hyperparam] got None, expected an algorithm");
+        return default_hyperparameter(*found);
       },
-      py::arg("algorithm"), "The defaults of a built-in update rule.");
+      py::arg("algorithm"), "The defaults of an update rule.");
 }
 
 }  // namespace chainrule::python

@@ -1,7 +1,6 @@
 #include "update.h"
 
-#include <optional>
-
+#include "algorithm.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/update_table.h"
@@ -163,10 +162,8 @@ std::vector<std::string> state_names(UpdateRule& self) {
 
 void bind_rule(py::module_& m) {
   py::class_<UpdateRule, Ref<UpdateRule>>(m, "UpdateRule")
-      .def(py::init([](const std::optional<std::string>& algorithm,
-                       const Ref<Hyperparameter>& hyperparam) {
-             return make_ref<UpdateRule>(algorithm ? &find_algorithm(*algorithm) : nullptr,
-                                         hyperparam);
+      .def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
+             return make_ref<UpdateRule>(algorithm_from(algorithm), hyperparam);
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
       .def_property(
@@ -368,6 +365,7 @@ void bind_table(py::module_& m) {
 void bind_update(py::module_& m) {
   bind_expression(m);
   bind_linear_algebra();
+  bind_algorithm(m);
   bind_hyperparameter(m);
   bind_hook(m);
   bind_rule(m);

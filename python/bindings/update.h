@@ -4,6 +4,7 @@
 
 namespace chainrule::python {
 
+void bind_algorithm(pybind11::module_& m);
 void bind_hyperparameter(pybind11::module_& m);
 void bind_update(pybind11::module_& m);
 // Lets NumPy decompose matrices for the rules that need it.

@@ -56,6 +56,7 @@ from chainrule.reporter import (
 from chainrule.schedules import inherit
 from chainrule.sequential import Sequential
 from chainrule.serializer import AbstractSerializer, Deserializer, Serializer
+from chainrule.traced import elementwise_rule
 from chainrule.variable import Parameter, as_array, as_variable
 
 __version__: str = _core.__version__

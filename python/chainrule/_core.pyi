@@ -678,7 +678,7 @@ class GradientHook:
 class UpdateRule:
     _fp32_update: bool
     _observed: bool
-    def __init__(self, algorithm: str | None, hyperparam: Hyperparameter) -> None:
+    def __init__(self, algorithm: typing.Any, hyperparam: Hyperparameter) -> None:
         ...
     def _begin(self) -> None:
         """
@@ -899,9 +899,9 @@ def cuda_synchronize(device: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Waits until a CUDA device has done all its work.
     """
-def default_hyperparameter(algorithm: str) -> Hyperparameter:
+def default_hyperparameter(algorithm: typing.Any) -> Hyperparameter:
     """
-    The defaults of a built-in update rule.
+    The defaults of an update rule.
     """
 def divide(a: typing.Any, b: typing.Any) -> Variable:
     ...

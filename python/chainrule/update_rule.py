@@ -69,8 +69,8 @@ class UpdateRule(_core.UpdateRule):
     """
 
     is_elementwise = False
-    #: Name of the algorithm in C++; None where Python does the update.
-    _algorithm: ClassVar[str | None] = None
+    #: The algorithm in C++, a built-in one by name; None where Python does the update.
+    _algorithm: ClassVar[str | _core.Algorithm | None] = None
     _strict: ClassVar[bool] = False
     _runs_in_python: ClassVar[bool] = True
     #: Whether the numbers that the algorithm keeps between updates go into files.
@@ -78,7 +78,9 @@ class UpdateRule(_core.UpdateRule):
     _params: tuple[weakref.ref[Parameter], ...] = ()
     _enabled_origin: str | None = None
 
-    def __init_subclass__(cls, algorithm: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, algorithm: str | _core.Algorithm | None = None, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         if algorithm is not None:
             cls._algorithm = algorithm

@@ -94,3 +94,16 @@ def test_digits_are_learnt(tmp_path):
     assert re.search(r"/l1/W .*\bno\b", table)
     assert re.search(r"/l3/W .*alpha=0.006.*WeightDecay.*\byes\b", table)
     assert "the first layer is unfrozen" in output
+
+
+@pytest.mark.slow
+def test_custom_update_rule_trains_beside_built_in(tmp_path):
+    pytest.importorskip("matplotlib")
+    output = run("examples/custom_update_rule/train.py", "--epochs", 3, "--out", tmp_path)
+    assert re.search(r"^s0 = combine s0 g c\d c\d$", output, re.MULTILINE)
+    assert re.search(r"/0/W .*CautiousLion.*lr=0.001", output)
+    assert re.search(r"/0/b .*Adam .*alpha=0.001", output)
+    for name in ("Adam", "CautiousLion", "mixed"):
+        accuracy = float(re.search(rf"^{name}: .*test accuracy ([\d.]+)%", output, re.MULTILINE)[1])
+        assert accuracy > 80
+    assert (tmp_path / "custom_update_rule.png").read_bytes().startswith(b"\x89PNG")

@@ -73,9 +73,8 @@ void begin(const double* values, double* scalars) {
 }
 
 template <class Rule>
-Algorithm describe() {
+void describe(Algorithm& out) {
   static_assert(std::size(Rule::fields) <= kMaxFields);
-  Algorithm out;
   out.name = Rule::name;
   for (const update::Field& field : Rule::fields) {
     out.fields.push_back(field);
@@ -86,16 +85,18 @@ Algorithm describe() {
     for (int i = 0; i < Rule::scalars.count; ++i) out.scalars.push_back(Rule::scalars.name[i]);
     out.begin = begin<Rule>;
   }
-  return out;
 }
 
 template <class Rule>
-void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
-  if (all.empty() || all.back().name != Rule::name) all.push_back(describe<Rule>());
+void add_algorithm(std::deque<Algorithm>& all, std::int16_t number) {
+  if (all.empty() || all.back().name != Rule::name) {
+    describe<Rule>(all.emplace_back());
+    all.back().retain();  // for ever
+  }
   Algorithm& algorithm = all.back();
   Algorithm::Variant variant{
-      number, {},      0,    is_constant<Rule>,    selected<Rule>, prepare<Rule>, 0,
-      false,  nullptr, true, place_of_keep<Rule>()};
+      number, {},      0,    is_constant<Rule>,     selected<Rule>, prepare<Rule>, 0,
+      false,  nullptr, true, place_of_keep<Rule>(), {}};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   if constexpr (update::count_sums<Rule>() > 0) {
     variant.sums = Rule::sums;
@@ -118,17 +119,17 @@ void add_algorithm(std::vector<Algorithm>& all, std::int16_t number) {
 }
 
 template <class Rule>
-void add_rule(std::vector<Algorithm>& all, std::int16_t number) {
+void add_rule(std::deque<Algorithm>& all, std::int16_t number) {
   if constexpr (!requires { Rule::is_stage; }) add_algorithm<Rule>(all, number);
 }
 
 template <class... Rules>
-std::vector<Algorithm> build(functors::List<Rules...>) {
-  std::vector<Algorithm> all;
+std::deque<Algorithm>* build(functors::List<Rules...>) {
+  auto* all = new std::deque<Algorithm>;
   std::int16_t number = 0;
-  (add_rule<Rules>(all, number++), ...);
+  (add_rule<Rules>(*all, number++), ...);
   for (const TensorRule* tensor : tensor_rules()) {
-    for (Algorithm& algorithm : all) {
+    for (Algorithm& algorithm : *all) {
       if (algorithm.name != tensor->name) continue;
       algorithm.tensor = tensor;
       algorithm.first_tensor_state = static_cast<int>(algorithm.states.size());
@@ -172,8 +173,8 @@ std::vector<std::string> Algorithm::known_fields() const {
   return out;
 }
 
-const std::vector<Algorithm>& algorithms() {
-  static const auto* all = new std::vector<Algorithm>(build(update::Rules{}));
+const std::deque<Algorithm>& algorithms() {
+  static const auto* all = build(update::Rules{});
   return *all;
 }
 

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "chainrule/core/api.h"
+#include "chainrule/core/ref.h"
+#include "chainrule/update/lowering.h"
 #include "chainrule/update/name.h"
 #include "chainrule/update/plan.h"
 #include "chainrule/update/rule.h"
@@ -17,16 +21,17 @@ inline constexpr int kMaxFields = 16;
 inline constexpr int kMaxScalars = 4;
 inline constexpr int kMaxRuleStates = 8;  // what a rule for whole tensors may keep
 
-// A rule of update/rules/ as the host sees it: names, and functions behind pointers. Structs of
-// one name are variants of one algorithm.
-struct CHAINRULE_API Algorithm {
+// A rule as the host sees it: names and functions. It comes from update/rules/, where structs of
+// one name are variants of one algorithm, or was traced (update/traced.h). Never changes once
+// made; whoever points to it keeps it alive.
+struct CHAINRULE_API Algorithm : RefCounted {
   struct Variant {
-    std::int16_t rule;                // place in update::Rules
+    std::int16_t rule;                // place in update::Rules, or kTracedRule
     std::vector<std::int8_t> states;  // places in Algorithm::states
     int coef_count;
     bool constant;  // coefficients depend on the values alone
-    bool (*selected)(const double* values);
-    void (*prepare)(const double* values, const update::Step& step, double* coefs);
+    std::function<bool(const double* values)> selected;
+    std::function<void(const double* values, const update::Step& step, double* coefs)> prepare;
     // Of a rule that measures: how many sums, over all parameters together or not, and what
     // makes coefficients of them.
     std::int16_t sums;
@@ -40,6 +45,7 @@ struct CHAINRULE_API Algorithm {
     // among the coefficients; -1 where it is one.
     bool additive;
     int keep;
+    Ref<const LoweredRule> lowered;  // of a traced rule
   };
   struct State {
     std::string name;
@@ -67,8 +73,8 @@ struct CHAINRULE_API Algorithm {
   std::vector<std::string> known_fields() const;
 };
 
-// All algorithms, in the order of update/rule_list.h.
-CHAINRULE_API const std::vector<Algorithm>& algorithms();
+// All built-in algorithms, in the order of update/rule_list.h.
+CHAINRULE_API const std::deque<Algorithm>& algorithms();
 // Throws a KeyError that names the nearest.
 CHAINRULE_API const Algorithm& find_algorithm(std::string_view name);
 

@@ -43,7 +43,7 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
   explicit Hyperparameter(Ref<Hyperparameter> parent = {}, const Algorithm* strict = nullptr);
 
   const Ref<Hyperparameter>& parent() const { return parent_; }
-  const Algorithm* strict() const { return strict_; }
+  const Algorithm* strict() const { return strict_.get(); }
 
   // The value here or in the nearest ancestor; null where nobody has it.
   const Value* find(Name name) const;
@@ -82,7 +82,7 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
 
  private:
   Ref<Hyperparameter> parent_;
-  const Algorithm* strict_;
+  Ref<const Algorithm> strict_;
   std::int64_t version_ = 0;
   Ref<Clock> clock_;
   int depth_ = 1;

@@ -6,9 +6,12 @@
 namespace chainrule::update {
 
 inline constexpr int kMaxStates = 4;
-inline constexpr int kMaxCoefs = 12;
+inline constexpr int kMaxCoefs = 16;
 inline constexpr int kMaxSums = 4;
 inline constexpr std::int16_t kNoRule = -1;
+inline constexpr std::int16_t kTracedRule = -2;
+
+struct TracedProgram;
 
 // What happens to a gradient on its way to the rule, in order, element by element.
 enum class GradientOp : std::int32_t {
@@ -66,7 +69,7 @@ struct Row {
   const GradientStep* own_steps;
   std::int16_t shared_count;
   std::int16_t own_count;
-  std::int16_t rule;  // place in Rules, or kNoRule: only the programs run
+  std::int16_t rule;  // place in Rules; kNoRule: only the programs run; kTracedRule: `traced` does
   std::int16_t sums;  // what the rule measures in a first sweep; 0: nothing
   std::uint8_t param_dtype;
   std::uint8_t half_dtype;
@@ -81,6 +84,7 @@ struct Row {
   bool clear_grad;  // the gradient is zero afterwards
   bool skip;        // nothing happens
   FusedProgram program;
+  const TracedProgram* traced;  // a user's rule (update/traced_program.h)
   double coefs[kMaxCoefs];
 };
 

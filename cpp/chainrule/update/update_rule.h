@@ -39,7 +39,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   Ref<Expression> enabled_when_;
   Ref<Clock> own_clock_;
   std::vector<Varying> varying_;
-  const Algorithm* algorithm_;
+  Ref<const Algorithm> algorithm_;
 
  public:
   // Without an algorithm the host language does the update.
@@ -47,7 +47,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   // Takes down what the rule remembers of its first values; to be called when they are set.
   void begin();
 
-  const Algorithm* algorithm() const { return algorithm_; }
+  const Algorithm* algorithm() const { return algorithm_.get(); }
   const Ref<Hyperparameter>& hyperparam() const { return hyperparam_; }
   void set_hyperparam(Ref<Hyperparameter> hyperparam);
 

@@ -142,7 +142,7 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
     return false;
   }
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
-  if (resolved.variant->rule != row.rule) return false;
+  if (resolved.variant != entry.variant) return false;
   row.grad = g.raw();
   row.observed = rule.observed;
   if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
@@ -227,6 +227,7 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
     entry.familiar = true;
     entry.revision = rule.revision();
     entry.version = rule.version();
+    entry.variant = rule.resolve(entry.path).variant;
     entry.raw = data.raw();
     entry.storage = data.storage();
     entry.shape = data.shape();
@@ -303,6 +304,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
   row.rule = resolved.variant->rule;
   row.sums = resolved.variant->sums;
+  row.traced = resolved.variant->lowered ? &resolved.variant->lowered->program() : nullptr;
   entry.counts = !options.counted;
   entry.steps = true;
 }

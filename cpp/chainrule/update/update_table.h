@@ -88,6 +88,7 @@ class CHAINRULE_API UpdateTable {
     Device device{};
     std::int64_t revision = 0;
     std::int64_t version = 0;
+    const Algorithm::Variant* variant = nullptr;
     std::byte* raw = nullptr;
     Ref<Storage> storage;
     Shape shape;

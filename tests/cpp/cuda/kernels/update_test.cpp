@@ -1,10 +1,12 @@
 #include <cmath>
 #include <limits>
 
+#include "../../update/expressions.h"
 #include "../../update/support.h"
 #include "../device_test.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
+#include "chainrule/update/traced.h"
 
 namespace chainrule::testing {
 namespace {
@@ -156,6 +158,79 @@ TEST_F(CudaUpdate, EveryRuleAgreesWithTheCpu) {
     here.table.update({});
     there.table.update({});
     expect_same(here, there);
+  }
+}
+
+// Rules of users': Adam as the paper has it, and one of all other operations.
+std::vector<Ref<const Algorithm>> traced_algorithms() {
+  TracedRule adam;
+  adam.name = "traced Adam";
+  adam.fields = {{"lr", 0.01, update::FieldKind::real},
+                 {"beta1", 0.9, update::FieldKind::real},
+                 {"beta2", 0.999, update::FieldKind::real},
+                 {"eps", 1e-8, update::FieldKind::real}};
+  adam.states = {{"m", 0}, {"v", 0}};
+  adam.variants.push_back({{}, {0, 1}, adam_expression().expression});
+  Writer w;
+  int sum = w.grad();
+  for (const Op op : {Op::absolute, Op::sign, Op::floor, Op::expm1, Op::log1p, Op::tanh, Op::exp}) {
+    sum = w.make(op, w.make(Op::absolute, w.make(Op::add, sum, w.param())));
+    sum = w.make(Op::minimum, sum, w.make(Op::maximum, w.state(0), w.constant(2)));
+  }
+  const int small = w.make(Op::less, sum, w.constant(0.5));
+  const int equal = w.make(Op::equal, w.param(), w.grad());
+  const int chosen = w.make(Op::where, small, w.make(Op::power, w.constant(2), sum), equal);
+  w.results(w.make(Op::subtract, w.param(), w.make(Op::multiply, w.constant(0.1), chosen)),
+            {w.make(Op::maximum, sum, w.constant(-3))});
+  TracedRule all;
+  all.name = "everything";
+  all.states = {{"s", 0.5}};
+  all.variants.push_back({{}, {0}, w.expression});
+  return {make_algorithm(adam), make_algorithm(all)};
+}
+
+TEST_F(CudaUpdate, TracedRulesAgreeWithTheCpu) {
+  const auto algorithms = traced_algorithms();
+  const auto fill_table = [&](Device device, UpdateTable& table,
+                              std::vector<Ref<VariableImpl>>& params,
+                              std::vector<Ref<UpdateRule>>& rules) {
+    std::uint64_t seed = 1;
+    for (const Dtype dtype : {Dtype::float32, Dtype::float64, Dtype::float16, Dtype::bfloat16}) {
+      for (const std::int64_t size : {1, 17, 1024, 4097, 9001}) {
+        const auto& algorithm = algorithms[seed / 2 % 2];
+        auto param =
+            make_ref<VariableImpl>(to_device(array_of(noise(size, seed), dtype), device), true);
+        param->set_grad(Variable(to_device(array_of(noise(size, seed + 1), dtype), device)));
+        auto rule = make_ref<UpdateRule>(algorithm.get(), default_hyperparameter(*algorithm));
+        rule->fp32_update = size != 17;
+        if (size == 1024) Zoo::add_hook(*rule, GradientHook::Kind::weight_decay, 0.1);
+        if (size == 4097) Zoo::add_hook(*rule, GradientHook::Kind::hard_clip, -0.5, 0.25);
+        rule->observed = size > 1000;
+        table.add(param, rule, cat("/p", seed), false);
+        params.push_back(param);
+        rules.push_back(rule);
+        seed += 3;
+      }
+    }
+  };
+  UpdateTable here;
+  UpdateTable there;
+  std::vector<Ref<VariableImpl>> params[2];
+  std::vector<Ref<UpdateRule>> rules[2];
+  fill_table({}, here, params[0], rules[0]);
+  fill_table(kCuda, there, params[1], rules[1]);
+  for (int step = 0; step < 3; ++step) {
+    here.update({});
+    there.update({});
+    for (std::size_t i = 0; i < params[0].size(); ++i) {
+      const std::string name = cat("parameter ", i, " step ", step);
+      expect_near(params[0][i]->data(), params[1][i]->data(), false, name);
+      expect_near(rules[0][i]->state(0), rules[1][i]->state(0), false, name + " state");
+      for (int k = 0; k < update::kStatistics; ++k) {
+        const double a = rules[0][i]->statistics[k];
+        EXPECT_NEAR(rules[1][i]->statistics[k], a, 1e-5 * std::max(1.0, a)) << name << " " << k;
+      }
+    }
   }
 }
 

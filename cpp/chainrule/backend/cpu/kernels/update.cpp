@@ -1,4 +1,5 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
+#include "chainrule/backend/cpu/kernels/traced_loops.h"
 #include "chainrule/backend/cpu/kernels/update_loops.h"
 #include "chainrule/core/dtype.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 using namespace update;
 using namespace update_loops;
+using traced_loops::loops_of;
 using namespace functors;
 
 constexpr std::int64_t kBlock = 1024;
@@ -178,7 +180,7 @@ void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n,
   block.load_states(row);
   const bool half = row.observed && block.p == block.p_buffer;
   if (half || (row.observed && row.direction)) copy_block(block.before, block.p, n);
-  const auto& loops = Loops<T, Rules>::of[row.rule];
+  const auto& loops = loops_of<T>(row);
   if (row.direction) {
     const T* direction = static_cast<const T*>(row.direction) + at;
     loops.step[0][0](row, n, block.p, direction, block.states, nullptr);
@@ -211,7 +213,7 @@ void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
     for (int k = 0; k < row.state_count; ++k) {
       states[k] = static_cast<T*>(row.state[k]) + chunk.begin;
     }
-    Loops<T, Rules>::of[row.rule].step[row.fused][row.observed](
+    loops_of<T>(row).step[row.fused][row.observed](
         row, chunk.count, static_cast<T*>(row.param) + chunk.begin,
         static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
     return;
@@ -280,7 +282,7 @@ void measure_chunk(const Row& row, const Chunk& chunk, double* sums) {
   for_blocks(chunk, [&](std::int64_t at, std::int64_t n) {
     block.load(row, at, n, true, false);
     block.load_states(row);
-    Loops<T, Rules>::of[row.rule].measure(row, n, block.p, block.g, block.states, lanes);
+    loops_of<T>(row).measure(row, n, block.p, block.g, block.states, lanes);
     block.store_states(row);
   });
   for (int j = 0; j < row.sums; ++j) {

@@ -1,0 +1,160 @@
+#pragma once
+
+#include "chainrule/backend/cpu/kernels/update_loops.h"
+#include "chainrule/update/traced_element.h"
+
+// The loops of a user's rule: its instructions, one after the other, each over a block of
+// elements that the first-level cache holds with all registers.
+namespace chainrule::cpu {
+inline namespace CHAINRULE_ISA {
+namespace traced_loops {
+
+using update::Instruction;
+using update::kMaxCoefs;
+using update::kMaxConstants;
+using update::kMaxRegisters;
+using update::Opcode;
+using update::Row;
+using update::TracedProgram;
+using update_loops::Lanes;
+
+// Bytes of a block: a register, and a piece of each array.
+inline constexpr std::int64_t kRegisterBytes = 2048;
+
+template <class T>
+using InstructionLoop =
+    void (*)(std::int64_t n, const T* s, const T* a, const T* b, const T* c, T* out);
+
+// Operands and result may be the same array, never overlap otherwise. Operands that the
+// instruction does not have are the first one again, and compiled away.
+template <Opcode code, class T>
+void instruction_loop(std::int64_t n, const T* s, const T* a, const T* b, const T* c, T* out) {
+  T scalars[update::kMaxScalarOperands] = {};
+  for (int k = 0; k < update::scalars_of(code); ++k) scalars[k] = s[k];
+  constexpr int operands = update::operands_of(code);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T x = operands > 0 ? a[i] : T(0);
+    const T y = operands > 1 ? b[i] : T(0);
+    const T z = operands > 2 ? c[i] : T(0);
+    out[i] = update::compute<code>(scalars, x, y, z);
+  }
+}
+
+template <class T>
+struct InstructionLoops {
+  static constexpr InstructionLoop<T> of[] = {
+#define CHAINRULE_OPCODE(name, operands, scalars) instruction_loop<Opcode::name, T>,
+      CHAINRULE_OPCODES(CHAINRULE_OPCODE)
+#undef CHAINRULE_OPCODE
+  };
+};
+
+// A program, and what it needs of a row, in type T.
+template <class T>
+class Evaluator {
+ public:
+  Evaluator(const TracedProgram& program, const double* coefs, T* p, T* const* states)
+      : program_(program), arrays_(update::kStatePlaces + program.state_count) {
+    for (int k = 0; k < program.coef_count; ++k) scalars_[k] = static_cast<T>(coefs[k]);
+    for (int k = 0; k < program.constant_count; ++k) {
+      scalars_[program.coef_count + k] = static_cast<T>(program.constants[k]);
+    }
+    places_[update::kParamPlace] = p;
+    for (int k = 0; k < program.state_count; ++k) places_[update::kStatePlaces + k] = states[k];
+    for (int k = 0; k < program.register_count; ++k) {
+      places_[update::kRegisterPlaces + k] = registers_[k];
+    }
+  }
+
+  T* param() const { return places_[update::kParamPlace]; }
+
+  // Runs over the next block, with gradient g. The memory after it, gradients from `g_ahead` on
+  // if there are any, is asked for meanwhile, a few lines per instruction.
+  void run(std::int64_t n, const T* g, const T* g_ahead) {
+    places_[update::kGradPlace] = const_cast<T*>(g);  // no program writes it
+    constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+    constexpr std::int64_t kLines = kBlock / kLine;
+    const std::int64_t all = g_ahead ? arrays_ * kLines : 0;
+    const std::int64_t share = all / (program_.length + 1) + 1;
+    std::int64_t ahead = 0;
+    for (int i = 0; i < program_.length; ++i) {
+      const std::int64_t until = ahead + share < all ? ahead + share : all;
+      for (; ahead < until; ++ahead) {
+        const std::int64_t array = ahead / kLines;
+        const T* next = array == update::kGradPlace ? g_ahead : places_[array] + kBlock;
+        __builtin_prefetch(next + ahead % kLines * kLine);
+      }
+      const Instruction& instruction = program_.code[i];
+      T s[update::kMaxScalarOperands];
+      for (int k = 0; k < update::kMaxScalarOperands; ++k) s[k] = scalars_[instruction.scalar[k]];
+      InstructionLoops<T>::of[static_cast<int>(instruction.code)](
+          n, s, places_[instruction.operand[0]], places_[instruction.operand[1]],
+          places_[instruction.operand[2]], places_[instruction.out]);
+    }
+    for (int k = 0; k < arrays_; ++k) places_[k] += n;
+  }
+
+  static constexpr std::int64_t kBlock = kRegisterBytes / static_cast<std::int64_t>(sizeof(T));
+
+ private:
+  const TracedProgram& program_;
+  int arrays_;
+  T scalars_[kMaxCoefs + kMaxConstants] = {};
+  T* places_[update::kRegisterPlaces + kMaxRegisters];
+  alignas(64) T registers_[kMaxRegisters][kBlock];
+};
+
+template <class T, bool programmed, bool observed>
+void traced_step(const Row& row,
+                 std::int64_t n,
+                 T* p,
+                 const T* g,
+                 T* const* states,
+                 Lanes<T>* lanes) {
+  constexpr std::int64_t kBlock = Evaluator<T>::kBlock;
+  static_assert(kBlock % update_loops::kLanes == 0);
+  alignas(64) T gradient[kBlock];
+  alignas(64) T before[kBlock];
+  Evaluator<T> evaluator(*row.traced, row.coefs, p, states);
+  const auto program = update::Program<T>::of(row.program);
+  // Buffers need not be asked for.
+  const std::int64_t left = row.in_place ? static_cast<T*>(row.param) + row.size - p : 0;
+  for (std::int64_t done = 0; done < n; done += kBlock) {
+    const std::int64_t count = n - done < kBlock ? n - done : kBlock;
+    const T* seen = g + done;
+    const T* at = p + done;
+    if constexpr (programmed) {
+      for (std::int64_t i = 0; i < count; ++i) gradient[i] = program(seen[i], at[i]);
+      seen = gradient;
+    }
+    if constexpr (observed) {
+      for (std::int64_t i = 0; i < count; ++i) before[i] = at[i];
+    }
+    evaluator.run(count, seen, done + kBlock < left ? g + done + kBlock : nullptr);
+    if constexpr (observed) {
+      update_loops::for_lanes(count, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+        lanes->see(k, seen[i], before[i], at[i]);
+      });
+    }
+  }
+}
+
+template <class T>
+struct TracedLoops {
+  static constexpr update_loops::RuleLoops<T> of = {
+      {{traced_step<T, false, false>, traced_step<T, false, true>},
+       {traced_step<T, true, false>, traced_step<T, true, true>}},
+      nullptr};
+};
+
+// The loops of a row's rule.
+template <class T>
+CR_INLINE const update_loops::RuleLoops<T>& loops_of(const Row& row) {
+  if (row.rule == update::kTracedRule) return TracedLoops<T>::of;
+  return update_loops::Loops<T, update::Rules>::of[row.rule];
+}
+
+}  // namespace traced_loops
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule::cpu

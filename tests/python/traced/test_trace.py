@@ -1,0 +1,40 @@
+"""The record of a trace."""
+
+import math
+
+import pytest
+
+from chainrule.traced.trace import Trace
+
+
+def test_equal_nodes_are_one():
+    trace = Trace("rule")
+    p, g = trace.add("param"), trace.add("grad")
+    assert trace.add("add", p, g) == trace.add("add", p, g)
+    assert trace.add("add", p, g) != trace.add("add", g, p)
+    assert trace.constant(0.0) != trace.constant(-0.0)
+    assert trace.constant(math.nan) == trace.constant(math.nan)
+    assert trace.add("field", place=0) != trace.add("field", place=1)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "ops"),
+    [
+        (1, []),
+        (2, ["square"]),
+        (3, ["square", "multiply"]),
+        (4, ["square", "square"]),
+        (0.5, ["sqrt"]),
+        (-0.5, ["sqrt", "divide"]),
+        (-1, ["divide"]),
+        (0.3, ["power"]),
+        (1.5, ["power"]),
+        (17, ["power"]),
+        (math.inf, ["power"]),
+    ],
+)
+def test_powers(exponent, ops):
+    trace = Trace("rule")
+    p = trace.add("param")
+    trace.power(p, trace.constant(exponent))
+    assert [n.op for n in trace.nodes if n.op not in ("param", "constant")] == ops
