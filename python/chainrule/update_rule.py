@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._undo import Undo, add_note
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import GradientClipping
 from chainrule.optimizer_hooks._native import is_native
@@ -241,7 +242,8 @@ class UpdateRule(_core.UpdateRule):
     def update(self, param: Parameter) -> None:
         """Update a parameter: hooks, :meth:`update_core`, hooks.
 
-        Nothing happens if the rule is off, or if there is no gradient.
+        Nothing happens if the rule is off, or if there is no gradient. Where a hook or
+        :meth:`update_core` raises, parameter, gradient, states and count are put back.
 
         Args:
             param: The parameter.
@@ -250,6 +252,19 @@ class UpdateRule(_core.UpdateRule):
             return
         if not self._by_python:
             self._update(param)
+            return
+        undo = Undo()
+        undo.keep(param, self)
+        try:
+            self._update_in_python(param)
+        except BaseException as error:
+            undo.restore()
+            add_note(error, "[update] nothing was updated: all is as it was before the call")
+            raise
+
+    def _update_in_python(self, param: Parameter) -> None:
+        """Do what :meth:`update` does, without putting anything back on failure."""
+        if not self.enabled:
             return
         initialized = param.array is not None
         if initialized and param.grad is None:
@@ -265,13 +280,24 @@ class UpdateRule(_core.UpdateRule):
         if initialized and self.state is None:
             self._state = {} if self._algorithm is None else _State(self)
             self.init_state(target)
-        for hook in self._hookable.of("pre"):
-            hook(self, target)
+        self._call_hooks("pre", target)
         self.update_core(target)
-        for hook in self._hookable.of("post"):
-            hook(self, target)
+        self._call_hooks("post", target)
         if master:
             param.array[...] = target.array
+
+    def _call_hooks(self, timing: str, target: Variable) -> None:
+        for name, hook in self._hookable.items(timing):
+            try:
+                hook(self, target)
+            except BaseException as error:
+                add_note(error, f"[update] stopped in the hook {name!r} of the parameter's rule")
+                raise
+
+    def _states_in_python(self) -> dict[str, Any]:
+        """States that C++ does not know: all of them where Python does the update."""
+        state = self._state
+        return state._others if isinstance(state, _State) else cast("dict[str, Any]", state)
 
     def update_core(self, param: Variable) -> None:
         """Update a parameter, nothing else.

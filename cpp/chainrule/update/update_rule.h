@@ -57,6 +57,9 @@ class CHAINRULE_API UpdateRule : public RefCounted {
                       const std::string& label);
   // The float32 copy of a half-precision parameter, made when first asked for.
   const Array& master(const Array& param);
+  // The copy as it is; undefined where none was made yet.
+  const Array& kept_master() const { return master_; }
+  void set_master(Array master) { master_ = std::move(master); }
 
   double scalars[kMaxScalars] = {};
   // What the last update of an observed rule summed up (update/plan.h: Statistic), and the number

@@ -276,6 +276,9 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
 
   const auto& places = resolved.variant->states;
+  for (const int place : places) {
+    if (!rule.state(place).defined()) fresh_.emplace_back(entry.rule, place);
+  }
   rule.prepare_states(*resolved.variant, data, mastered ? Dtype::float32 : data.dtype(),
                       entry.path);
   row.state_count = static_cast<std::uint8_t>(places.size());
@@ -292,7 +295,23 @@ void UpdateTable::prepare(const UpdateOptions& options) {
   if (running_) {
     throw Error("[update] this optimizer is updating in another thread at this moment");
   }
+  try {
+    plan(options);
+  } catch (...) {
+    abandon();
+    throw;
+  }
+}
+
+void UpdateTable::abandon() {
+  for (const auto& [rule, place] : fresh_) rule->set_state(place, {});
+  fresh_.clear();
+}
+
+void UpdateTable::plan(const UpdateOptions& options) {
   detours_.clear();
+  half_ = options.half;
+  commits_ = !options.gradients_only && !options.inspect && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];

@@ -32,6 +32,11 @@ struct UpdateOptions {
   bool clear_gradients = false;
   // No rule runs: the hooks change the gradients in memory.
   bool gradients_only = false;
+  // A step in two halves, between which the host runs its own rules: the first checks every row and
+  // changes the gradients of rows that the host updates, the second updates the others, with the
+  // norms that the first found.
+  enum class Half : std::uint8_t { both, hosted, rest };
+  Half half = Half::both;
   // Nothing runs at all: the rows are for looking at.
   bool inspect = false;
 };
@@ -53,12 +58,16 @@ class CHAINRULE_API UpdateTable {
   void prepare(const UpdateOptions& options);
   void run();
   void finish();
+  // Takes back the states that were made for steps prepared and not finished.
+  void abandon();
   void update(const UpdateOptions& options);
 
   // Elements that the prepared step touches.
   std::int64_t work() const;
   // Keeps the arrays of the prepared step alive until `finish`, whatever other threads do.
   void pin();
+  // Whether a thread is inside `run` at this moment.
+  bool running() const { return running_; }
 
   // Gives every initialised parameter without a gradient a gradient of zeros.
   void fill_missing_gradients();
@@ -87,6 +96,7 @@ class CHAINRULE_API UpdateTable {
   // What one device is handed.
   struct Part {
     Device device;
+    bool by_host;
     std::vector<update::Chunk> chunks;
     std::vector<std::int64_t> starts;
     std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
@@ -109,6 +119,7 @@ class CHAINRULE_API UpdateTable {
     bool back;
   };
 
+  void plan(const UpdateOptions& options);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
   void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -118,6 +129,10 @@ class CHAINRULE_API UpdateTable {
                      const UpdateOptions& options);
   void plan_programs(UpdateRule& rule, update::Row& row, double decay_scale);
   void plan_program(const UpdateOptions& options);
+  // Whether the prepared step, or half of one, runs these rows.
+  bool runs_now(bool by_host) const {
+    return half_ == UpdateOptions::Half::both || (half_ == UpdateOptions::Half::hosted) == by_host;
+  }
   void cut();
   void find_norms();
   void fuse_programs();
@@ -131,6 +146,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
+  std::vector<std::pair<Ref<UpdateRule>, int>> fresh_;  // states made and not used yet
   std::vector<Ref<Storage>> pinned_;
   std::vector<update::GradientStep> program_;
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
@@ -139,6 +155,9 @@ class CHAINRULE_API UpdateTable {
   std::unordered_set<const RefCounted*> known_;
   bool changed_ = true;  // the chunk list is not that of the entries
   bool running_ = false;
+  UpdateOptions::Half half_ = UpdateOptions::Half::both;  // of the prepared step
+  bool commits_ = true;                                   // the prepared step updates parameters
+  std::vector<double> factors_;                           // by place in norms_
 };
 
 // Counts changes of which parameters have which rules; whoever keeps a table compares.

@@ -33,11 +33,14 @@ void UpdateTable::cut() {
     if (entry.planned <= 0) continue;
     Part* part = nullptr;
     for (Part& candidate : parts_) {
-      if (candidate.device == entry.device) part = &candidate;
+      if (candidate.device == entry.device && candidate.by_host == entry.by_host) {
+        part = &candidate;
+      }
     }
     if (!part) {
       part = &parts_.emplace_back();
       part->device = entry.device;
+      part->by_host = entry.by_host;
       part->starts.push_back(0);
     }
     for (std::int64_t at = 0; at < entry.planned; at += kChunk) {
@@ -69,12 +72,27 @@ void UpdateTable::pin() {
     if (entry.planned <= 0) continue;
     pinned_.push_back(entry.param->data().storage());
     pinned_.push_back(entry.param->grad().array().storage());
+    for (int i = 0; i < update::kMaxStates; ++i) {
+      if (const Array& state = entry.rule->state(i); state.defined()) {
+        pinned_.push_back(state.storage());
+      }
+    }
+    if (const Array& master = entry.rule->kept_master(); master.defined()) {
+      pinned_.push_back(master.storage());
+    }
   }
 }
 
 // The factors of steps that bound the norm of all gradients: each sees what those before it
 // left.
 void UpdateTable::find_norms() {
+  if (half_ == UpdateOptions::Half::rest && factors_.size() == norms_.size()) {
+    for (std::size_t i = 0; i < norms_.size(); ++i) {
+      program_[static_cast<std::size_t>(norms_[i].first)].a = factors_[i];
+    }
+    return;
+  }
+  factors_.clear();
   for (const auto& [place, greatest] : norms_) {
     double sum = 0;
     for (Part& part : parts_) {
@@ -84,6 +102,7 @@ void UpdateTable::find_norms() {
     const double norm = std::sqrt(sum);
     program_[static_cast<std::size_t>(place)].a =
         norm > greatest || norm != norm ? greatest / norm : 1;
+    factors_.push_back(program_[static_cast<std::size_t>(place)].a);
   }
 }
 
@@ -146,7 +165,7 @@ void UpdateTable::refine(const std::vector<Measured>& measured) {
 void UpdateTable::take_statistics() {
   for (const Entry& entry : entries_) {
     const Row& row = rows_[static_cast<std::size_t>(&entry - entries_.data())];
-    if (entry.planned < 0 || !row.observed) continue;
+    if (entry.planned < 0 || !row.observed || !runs_now(entry.by_host)) continue;
     std::fill_n(entry.rule->statistics, kStatistics, 0.0);
     entry.rule->observed_at = entry.rule->t + (entry.counts ? 1 : 0);
   }
@@ -169,8 +188,10 @@ void UpdateTable::run() {
   try {
     find_norms();
     fuse_programs();
-    measure();
+    if (runs_now(false)) measure();
     for (Part& part : parts_) {
+      part.statistics.clear();
+      if (!runs_now(part.by_host)) continue;
       const bool observed = std::any_of(part.chunks.begin(), part.chunks.end(), [&](const auto& c) {
         return rows_[static_cast<std::size_t>(c.row)].observed;
       });
@@ -191,6 +212,8 @@ void UpdateTable::finish() {
   }
   detours_.clear();
   pinned_.clear();
+  if (!commits_) return;
+  fresh_.clear();
   for (Entry& entry : entries_) {
     if (!entry.counts) continue;
     UpdateRule& rule = *entry.rule;
