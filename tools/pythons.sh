@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs chainrule with other interpreters and NumPys and runs the Python tests with each:
+# Builds chainrule for other interpreters and NumPys and runs the Python tests with each:
 #   tools/pythons.sh [PYTHON:NUMPY ...] [-- arguments for pytest]
-# NUMPY is a version, a prefix of one, or empty for the newest. An interpreter that is not there is
-# left out with a word. build/dev, where it is built, lends its stand-ins for the CUDA plug-in.
+# NUMPY is the beginning of a version, or empty for the newest. An interpreter that is not there is
+# left out with a word. With ccache only the bindings are compiled anew. build/dev, where it is
+# built, lends its stand-ins for the CUDA plug-in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,11 +36,12 @@ for pair in "${matrix[@]}"; do
   # The tests' tools without those of lint.sh and stubs.sh.
   mapfile -t requirements < <(python tools/requirements.py build test examples train |
     grep -Ev '^(clang-format|mypy|ruff|pybind11-stubgen)')
-  # Without isolation, so that a compiler cache finds the same paths again.
   if python -m pip install -qq --upgrade pip &&
     python -m pip install -qq "${requirements[@]}" "${wanted[@]}" &&
-    python -m pip install -qq --no-build-isolation --no-deps --force-reinstall . \
-      -C build-dir="$folder/build" -C cmake.define.CHAINRULE_CUDA=OFF &&
+    cmake --preset dev -B "$folder/build" -DPython_EXECUTABLE="$(command -v python)" \
+      -DCHAINRULE_CUDA=OFF -DCHAINRULE_BUILD_TESTS=OFF >/dev/null &&
+    cmake --build "$folder/build" &&
+    export PYTHONPATH="$folder/build/site-packages" &&
     python -c 'import sys, numpy; print(sys.version.split()[0], "with NumPy", numpy.__version__)' &&
     CHAINRULE_BUILD_DIR=${CHAINRULE_BUILD_DIR:-$PWD/build/dev} python -m pytest -q "$@" tests/python; then
     echo "$tag: passed"

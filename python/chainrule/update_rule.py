@@ -419,8 +419,6 @@ class UpdateRule(_core.UpdateRule):
             try:
                 value = serializer(name, None)
             except KeyError:
-                if self.enabled and config.chainer_semantics:
-                    raise
                 value = None
             if value is None:
                 break
