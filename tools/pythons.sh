@@ -19,6 +19,9 @@ find_python() {
   compgen -G "$HOME/.pyenv/versions/${1#python}.*/bin/$1" | sort -V | tail -n 1 | grep .
 }
 
+# The oneDNN of build/dev, so that the compiler cache knows the library's commands.
+onednn=$(grep -s "^dnnl_DIR:PATH=/" build/dev/CMakeCache.txt || true)
+
 failed=()
 for pair in "${matrix[@]}"; do
   name=${pair%%:*} numpy=${pair#*:}
@@ -28,7 +31,7 @@ for pair in "${matrix[@]}"; do
     echo "$name is not installed here: left out"
     continue
   fi
-  folder=$PWD/build/pythons/$tag
+  folder=$PWD/build/$tag  # beside build/dev, whose relative paths the compiler cache knows
   [[ -e $folder/venv/bin/python ]] || "$python" -m venv "$folder/venv"
   source "$folder/venv/bin/activate"
   export PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -38,10 +41,10 @@ for pair in "${matrix[@]}"; do
     grep -Ev '^(clang-format|mypy|ruff|pybind11-stubgen)')
   if python -m pip install -qq --upgrade pip &&
     python -m pip install -qq "${requirements[@]}" "${wanted[@]}" &&
-    cmake --preset dev -B "$folder/build" -DPython_EXECUTABLE="$(command -v python)" \
-      -DCHAINRULE_CUDA=OFF -DCHAINRULE_BUILD_TESTS=OFF >/dev/null &&
-    cmake --build "$folder/build" &&
-    export PYTHONPATH="$folder/build/site-packages" &&
+    cmake --preset dev -B "$folder" -DPython_EXECUTABLE="$(command -v python)" \
+      -DCHAINRULE_CUDA=OFF -DCHAINRULE_BUILD_TESTS=OFF ${onednn:+"-D$onednn"} >/dev/null &&
+    cmake --build "$folder" &&
+    export PYTHONPATH="$folder/site-packages" &&
     python -c 'import sys, numpy; print(sys.version.split()[0], "with NumPy", numpy.__version__)' &&
     CHAINRULE_BUILD_DIR=${CHAINRULE_BUILD_DIR:-$PWD/build/dev} python -m pytest -q "$@" tests/python; then
     echo "$tag: passed"

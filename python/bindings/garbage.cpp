@@ -9,8 +9,8 @@
 // A function written in Python that keeps a variable computed from it, `self.y = y`, closes a
 // cycle: function -> variable -> C++ nodes -> function. The collector may be told of the last
 // reference only if it belongs to this variable alone; so the walk from a variable enters an
-// object when as many references to it were met as its count says. What the native functions save of
-// their inputs is not counted, so that the walk ends at a product of variables, for example.
+// object when as many references to it were met as its count says. What the native functions save
+// of their inputs is not counted, so that the walk ends at a product of variables, for example.
 namespace chainrule::python {
 namespace {
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -611,6 +611,10 @@ class UpdateTable:
         ...
     def __len__(self) -> int:
         ...
+    def abandon(self) -> None:
+        """
+        Takes back what `check` and the first half prepared for a step that is not taken.
+        """
     def add(self, param: typing.Any, rule: UpdateRule, path: str, by_host: bool) -> None:
         ...
     def check(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
@@ -631,6 +635,11 @@ class UpdateTable:
         """
         One update of all rows.
         """
+    def step_half(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool, hosted: bool) -> None:
+        """
+        The half before Python's own rules, which checks everything and changes the gradients
+        of their parameters; or the half after them, which updates all others.
+        """
     def unscale(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
         """
         Divides all gradients in memory.
@@ -643,6 +652,25 @@ class UpdateTable:
     @hooks.setter
     def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
         ...
+    @property
+    def running(self) -> bool:
+        """
+        Whether another thread is in the middle of a step.
+        """
+class Undo:
+    """
+    Copies of what an update changes, to put back.
+    """
+    def __init__(self) -> None:
+        ...
+    def keep(self, param: typing.Any, rule: UpdateRule, gradient_only: bool) -> None:
+        """
+        Remembers gradient, data, states, count and master copy; or the gradient alone.
+        """
+    def restore(self) -> None:
+        """
+        Puts everything back into the arrays that were there.
+        """
 def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
 def accuracy(y: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex | None) -> Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def add_note(error: BaseException, text: str) -> None:
         return
     # Python 3.10 prints no notes, but causes.
     notes = [*getattr(error, "__notes__", []), text]
-    error.__notes__ = notes  # type: ignore[attr-defined]
+    error.__notes__ = notes
     if error.__cause__ is None or isinstance(error.__cause__, _Notes):
         error.__cause__ = _Notes("\n".join(notes))
 
@@ -62,7 +62,7 @@ class Undo:
             rule: Its rule, or None.
             gradient_only: Whether nothing but the gradient can change.
         """
-        self._native.keep(param, rule, gradient_only)
+        self._native.keep(param, cast("_core.UpdateRule", rule), gradient_only)
         if rule is None or gradient_only:
             return
         state = rule._state

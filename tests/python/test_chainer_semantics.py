@@ -1,7 +1,7 @@
 """The switch `config.chainer_semantics`: what differs from Chainer, each point in both positions.
 
-One test for each row of "What is wrong in Chainer, and is right here". Where Chainer only raises or is
-slow, both positions are alike.
+One test for each row of "What is wrong in Chainer, and is right here". Where Chainer only raises
+or is slow, both positions are alike.
 """
 
 from __future__ import annotations
@@ -226,8 +226,6 @@ def test_a_nonfinite_gradient_stops_what_the_policy_says(chainer):
         optimizer.update()
     np.testing.assert_array_equal(link.a.array, [0, 0])
     assert (optimizer.t, link.a.update_rule.t) == (1, 0)
-
-
 
 
 @both

@@ -13,8 +13,8 @@ import rule_table
 from chainrule import _core, optimizers, serializers
 from golden import golden_cases as golden
 
-#: MSVAG's first step divides last bits by last bits (see rule_table.py): in float16 it is wrong by as
-#: much as it is long, in Chainer as here. Nothing is added to that later.
+#: MSVAG's first step divides last bits by last bits (see rule_table.py): in float16 it is wrong by
+#: as much as it is long, in Chainer as here. Nothing is added to that later.
 LOSS_SCALED_UNITS = {("MSVAG", "float16"): 80}
 
 ROW_OF = {name: row for row in rule_table.ROWS for name in row.classes}

@@ -134,8 +134,8 @@ FLOAT16: dict[str, tuple[str, dict]] = {
     "RMSprop": ("RMSprop", {"eps": 1e-4}),
 }
 
-#: Optimizers run with float16 parameters through ``optimizer.update(lossfun)`` with a loss scale; the
-#: additions are what the float16 of Chainer's own arithmetic does not turn into NaN.
+#: Optimizers run with float16 parameters through ``optimizer.update(lossfun)`` with a loss scale:
+#: those above, and the others with an eps that float16 can hold.
 LOSS_SCALED: dict[str, tuple[str, dict]] = {
     **FLOAT16,
     "AMSBound": ("AMSBound", {"alpha": 0.01, "gamma": 0.05}),
