@@ -212,7 +212,7 @@ class GradientMethod(Optimizer):
             self.t += 1
             return
         with _claim:
-            if self._updating:
+            if self._updating or self._table.running:
                 raise RuntimeError(_BUSY)
             self._updating = True
         try:

@@ -304,6 +304,7 @@ void UpdateTable::prepare(const UpdateOptions& options) {
 }
 
 void UpdateTable::abandon() {
+  if (running_) return;  // they belong to the step of another thread
   for (const auto& [rule, place] : fresh_) rule->set_state(place, {});
   fresh_.clear();
 }

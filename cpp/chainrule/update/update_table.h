@@ -64,9 +64,10 @@ class CHAINRULE_API UpdateTable {
 
   // Elements that the prepared step touches.
   std::int64_t work() const;
-  // Keeps the arrays of the prepared step alive until `finish`, whatever other threads do.
+  // Keeps the arrays of the prepared step alive until `finish`, and other threads out: to be
+  // called before the host language's lock is let go.
   void pin();
-  // Whether a thread is inside `run` at this moment.
+  // Whether a thread is between that and `finish`.
   bool running() const { return running_; }
 
   // Gives every initialised parameter without a gradient a gradient of zeros.

@@ -68,6 +68,7 @@ std::int64_t UpdateTable::work() const {
 }
 
 void UpdateTable::pin() {
+  running_ = true;  // before the lock is let go, and until `finish`, which has it again
   for (const Entry& entry : entries_) {
     if (entry.planned <= 0) continue;
     pinned_.push_back(entry.param->data().storage());
@@ -203,10 +204,10 @@ void UpdateTable::run() {
     running_ = false;
     throw;
   }
-  running_ = false;
 }
 
 void UpdateTable::finish() {
+  running_ = false;
   for (const Detour& detour : detours_) {
     if (detour.back) copy_into(detour.original, detour.copy);
   }
