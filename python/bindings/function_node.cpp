@@ -21,6 +21,8 @@ namespace {
 
 class PythonNode;
 
+std::int64_t live_functions = 0;  // read and written with the GIL held
+
 struct NodeHandle {
   PythonNode* node;  // null once the node is gone; read and written with the GIL held
 };
@@ -36,14 +38,16 @@ class PythonNode final : private Label, public Node {
       : Label{std::move(label)},
         Node(text.c_str()),
         function_(function.release().ptr()),
-        handle_(std::make_shared<NodeHandle>(NodeHandle{this})) {}
+        handle_(std::make_shared<NodeHandle>(NodeHandle{this})) {
+    ++live_functions;
+  }
 
   ~PythonNode() override {
     // At the end of the process the interpreter may be gone before the last node.
     if (!Py_IsInitialized()) return;
     HoldGil gil;
     handle_->node = nullptr;
-    Py_CLEAR(function_);
+    let_go();
   }
 
   void backward(Backward& context) override;
@@ -69,10 +73,16 @@ class PythonNode final : private Label, public Node {
     kept_outputs.clear();
     if (!Py_IsInitialized()) return;
     HoldGil gil;
-    Py_CLEAR(function_);
+    let_go();
   }
 
  private:
+  void let_go() {
+    if (!function_) return;
+    --live_functions;
+    Py_CLEAR(function_);
+  }
+
   PyObject* function_;
   std::shared_ptr<NodeHandle> handle_;
 };
@@ -142,6 +152,9 @@ py::tuple apply_node(py::object function,
   if (!taken || outputs.empty()) return result;
 
   const auto node = make_ref<PythonNode>(function, label);
+  for (const py::handle output : result) {
+    if (!PyObject_GC_IsTracked(output.ptr())) PyObject_GC_Track(output.ptr());
+  }
   for (const Variable& input : inputs) {
     node->add_input(input);
     const bool known = input.defined() && input.array().defined();
@@ -240,6 +253,19 @@ py::tuple output_data(const NodeHandle& handle) {
 }
 
 }  // namespace
+
+std::int64_t live_python_functions() { return live_functions; }
+
+PyObject* function_of(const Node& node) {
+  const auto* python = dynamic_cast<const PythonNode*>(&node);
+  return python ? python->function() : nullptr;
+}
+
+void for_each_saved(const Node& node, const std::function<void(const Variable&)>& visit) {
+  const auto* python = dynamic_cast<const PythonNode*>(&node);
+  if (!python) return;
+  for (const Saved& saved : python->saved_inputs) visit(saved.variable());
+}
 
 py::object creator_to_python(const Ref<Node>& node) {
   if (!node) return py::none();

@@ -10,17 +10,25 @@ namespace chainrule::python {
 // the lock over costs more than the work.
 class ReleaseGil {
  public:
-  explicit ReleaseGil(std::int64_t elements = INT64_MAX)
-      : state_(elements > kWorthwhile ? PyEval_SaveThread() : nullptr) {}
-  ~ReleaseGil() {
-    if (state_) PyEval_RestoreThread(state_);
+  explicit ReleaseGil(std::int64_t elements = INT64_MAX) {
+    if (elements <= kWorthwhile) return;
+    ++active_;
+    state_ = PyEval_SaveThread();
   }
+  ~ReleaseGil() {
+    if (!state_) return;
+    PyEval_RestoreThread(state_);
+    --active_;
+  }
+  // How many there are; changes only with the lock held.
+  static int active() { return active_; }
   ReleaseGil(const ReleaseGil&) = delete;
   ReleaseGil& operator=(const ReleaseGil&) = delete;
 
  private:
   static constexpr std::int64_t kWorthwhile = 8192;
-  PyThreadState* state_;
+  static inline int active_ = 0;
+  PyThreadState* state_ = nullptr;
 };
 
 // Takes the lock if this thread does not hold it; cheap where it does.

@@ -3,6 +3,7 @@
 #include "algorithm.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
+#include "chainrule/update/undo.h"
 #include "chainrule/update/update_table.h"
 #include "expression.h"
 #include "numpy_array.h"
@@ -309,6 +310,9 @@ void bind_table(py::module_& m) {
           },
           py::arg("param"), py::arg("rule"), py::arg("path"), py::arg("by_host"))
       .def("__len__", [](const Table& self) { return self.rows.size(); })
+      .def_property_readonly(
+          "running", [](const Table& self) { return self.rows.running(); },
+          "Whether another thread is in the middle of a step.")
       .def_property(
           "hooks", [](const Table& self) { return self.options.hooks; },
           [](Table& self, std::vector<Ref<GradientHook>> hooks) {
@@ -340,6 +344,19 @@ void bind_table(py::module_& m) {
           },
           py::arg("loss_scale"), py::arg("chainer"), "Raises what `step` would raise.")
       .def(
+          "step_half",
+          [](Table& self, double loss_scale, bool chainer, bool hosted) {
+            UpdateOptions options = self.for_step(loss_scale, chainer);
+            options.half = hosted ? UpdateOptions::Half::hosted : UpdateOptions::Half::rest;
+            run_step(self.rows, options);
+          },
+          py::arg("loss_scale"), py::arg("chainer"), py::arg("hosted"),
+          "The half before Python's own rules, which checks everything and changes the gradients\n"
+          "of their parameters; or the half after them, which updates all others.")
+      .def(
+          "abandon", [](Table& self) { self.rows.abandon(); },
+          "Takes back what `check` and the first half prepared for a step that is not taken.")
+      .def(
           "unscale",
           [](Table& self, double loss_scale, bool chainer) {
             UpdateOptions options;
@@ -360,6 +377,19 @@ void bind_table(py::module_& m) {
           py::arg("disabled_too"), "Paths of parameters whose gradient is not finite.");
 }
 
+void bind_undo(py::module_& m) {
+  py::class_<Undo>(m, "Undo", "Copies of what an update changes, to put back.")
+      .def(py::init<>())
+      .def(
+          "keep",
+          [](Undo& self, py::handle param, Ref<UpdateRule> rule, bool gradient_only) {
+            self.keep(parameter_from(param), std::move(rule), gradient_only);
+          },
+          py::arg("param"), py::arg("rule").none(true), py::arg("gradient_only"),
+          "Remembers gradient, data, states, count and master copy; or the gradient alone.")
+      .def("restore", &Undo::restore, "Puts everything back into the arrays that were there.");
+}
+
 }  // namespace
 
 void bind_update(py::module_& m) {
@@ -371,6 +401,7 @@ void bind_update(py::module_& m) {
   bind_rule(m);
   bind_table(m);
   bind_weights(m);
+  bind_undo(m);
   m.def("structure_version", &structure_version,
         "Grows when a parameter gets another rule or a link other children.");
   m.def("structure_changed", &structure_changed, "To be called when that happens.");

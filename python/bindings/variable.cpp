@@ -9,6 +9,7 @@
 #include "dims.h"
 #include "errors.h"
 #include "function_node.h"
+#include "garbage.h"
 #include "gil.h"
 #include "numpy_array.h"
 #include "operators.h"
@@ -204,7 +205,10 @@ py::object array_of(VariableImpl& variable) {
 
 void bind_variable(py::module_& m) {
   VariableClass variable(
-      m, "Variable", py::custom_type_setup(install_operators),
+      m, "Variable", py::custom_type_setup([](PyHeapTypeObject* type) {
+        install_operators(type);
+        install_garbage_collection(type);
+      }),
       "An array that remembers how it was computed.\n\n"
       "Operations on variables are recorded as they run, and ``backward`` runs them back:\n"
       "``x.grad`` is then d(self)/dx for every variable ``x`` that took part. The data stay\n"

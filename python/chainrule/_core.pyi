@@ -779,6 +779,10 @@ class UpdateTable:
         ...
     def __len__(self) -> int:
         ...
+    def abandon(self) -> None:
+        """
+        Takes back what `check` and the first half prepared for a step that is not taken.
+        """
     def add(self, param: typing.Any, rule: UpdateRule, path: str, by_host: bool) -> None:
         ...
     def check(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:

@@ -62,9 +62,13 @@ class Hookable:
 
     def of(self, timing: str) -> list[Hook]:
         """List the hooks of one timing."""
+        return [hook for _, hook in self.items(timing)]
+
+    def items(self, timing: str) -> list[tuple[str, Hook]]:
+        """List the hooks of one timing with their names."""
         if timing not in ("pre", "post"):
             raise ValueError("timing must be either 'pre' or 'post'")
-        return list((self.pre if timing == "pre" else self.post).values())
+        return list((self.pre if timing == "pre" else self.post).items())
 
     def take(self, other: Hookable) -> None:
         """Add the hooks of another register, except where a name is taken."""

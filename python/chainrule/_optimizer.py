@@ -13,6 +13,7 @@ from chainrule import _core
 from chainrule._averaging import averaged
 from chainrule._explain import explain
 from chainrule._hookable import Hookable
+from chainrule._undo import add_note
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
@@ -269,8 +270,12 @@ class Optimizer:
         Args:
             timing: ``'pre'`` or ``'post'``.
         """
-        for hook in self._hooks().of(timing):
-            self.call_hook(hook)
+        for name, hook in self._hooks().items(timing):
+            try:
+                self.call_hook(hook)
+            except BaseException as error:
+                add_note(error, f"[update] stopped in the hook {name!r} of the optimizer")
+                raise
 
     def call_hook(self, hook: Callable[..., Any]) -> None:
         """Call one hook, for all parameters or once.
@@ -283,11 +288,15 @@ class Optimizer:
             return
         every = config.chainer_semantics
         assert self.target is not None
-        for param in self.target.params():
+        for path, param in self.target.namedparams():
             rule = param.update_rule
             # What is not updated is left alone.
             if every or (param.grad is not None and rule is not None and rule.enabled):
-                hook(rule, param)
+                try:
+                    hook(rule, param)
+                except BaseException as error:
+                    add_note(error, f"[update] stopped at {path}")
+                    raise
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let parameters hold their averages in a ``with`` block, to evaluate or to save them.

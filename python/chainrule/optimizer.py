@@ -7,6 +7,7 @@ in C++: one native call updates all parameters of all built-in rules, whatever t
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
 from chainrule._optimizer import Optimizer
+from chainrule._undo import Undo, add_note
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks import SAM, Cautious
@@ -35,6 +37,19 @@ __all__ = [
 ]
 
 _Self = TypeVar("_Self", bound="GradientMethod")
+
+_BUSY = "[update] this optimizer is updating in another thread at this moment"
+_claim = threading.Lock()  # held while an optimizer is looked at and marked
+
+# Hooks that change gradients and nothing else.
+_GRADIENT_HOOKS = (
+    optimizer_hooks.GradientClipping,
+    optimizer_hooks.GradientHardClipping,
+    optimizer_hooks.GradientLARS,
+    optimizer_hooks.GradientNoise,
+    optimizer_hooks.Lasso,
+    optimizer_hooks.WeightDecay,
+)
 
 # Whoever overrides one of these takes part in every update.
 _STEPS = (
@@ -68,7 +83,9 @@ class GradientMethod(Optimizer):
     _built_for: Link | None = None
     _plain = False  # one native call does everything
     _fused = True  # hooks run inside the sweep
-    _in_python: list[tuple[Parameter, UpdateRule]]
+    _in_python: list[tuple[str, Parameter, UpdateRule]]
+    _changes: str | None = None  # what user code may change before the native sweep
+    _updating = False  # some thread is in an update in which Python has a part
     # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
     # what they stand on.
     _first: list[tuple[WeightHook, Pairs]] = []
@@ -140,6 +157,8 @@ class GradientMethod(Optimizer):
             raise RuntimeError(
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
+        if self._updating or (self._table is not None and self._table.running):
+            raise RuntimeError(_BUSY)
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
         in_python = []
@@ -152,7 +171,7 @@ class GradientMethod(Optimizer):
             by_python = rule._by_python
             table.add(param, rule, path, by_python)
             if by_python:
-                in_python.append((param, rule))
+                in_python.append((path, param, rule))
         hooks = self._hooks()
         pre = self._sort_hooks(hooks.of("pre"), hooks.of("post"))
         overridden = any(
@@ -160,6 +179,10 @@ class GradientMethod(Optimizer):
             for name in _STEPS
         )
         self._fused = all(is_native(hook) for hook in pre) and not overridden
+        if overridden or not all(type(hook) in _GRADIENT_HOOKS for hook in pre):
+            self._changes = "everything"
+        else:
+            self._changes = None if self._fused else "gradients"
         table.hooks = cast("list[_core.GradientHook]", pre) if self._fused else []
         after = bool(hooks.post or self._last)
         self._plain = (
@@ -213,6 +236,10 @@ class GradientMethod(Optimizer):
             ValueError: If a hyperparameter is not finite, or shapes do not fit. Nothing is
                 changed then.
             TypeError: If dtypes do not fit. Nothing is changed then.
+
+        Where a hook or a rule written in Python raises, the exception goes on with a note that
+        says at which parameter and hook, and whether the update has taken place: after a hook of
+        timing ``'post'`` it has; otherwise parameters, gradients, states and counts are put back.
         """
         if self._averaging:
             raise RuntimeError(
@@ -225,19 +252,32 @@ class GradientMethod(Optimizer):
             self._backward(lossfun, args, kwds)
         if self._version != _core.structure_version() or self._built_for is not self.target:
             self._build()
-        chainer = config.chainer_semantics
         if self._sharp:
             self._sharpen(lossfun, args, kwds)
-        for hook, pairs in self._first:
-            hook._before(pairs)
         try:
-            if self._plain and not chainer:
-                self._table.step_and_count(scale)
-            else:
-                self._update_in_steps(scale, chainer)
+            self._update(scale, config.chainer_semantics)
         finally:
             for sharp, _ in self._sharp:
                 sharp._moved = False
+
+    def _update(self, scale: float, chainer: bool) -> None:
+        if self._plain and not chainer:
+            if self._updating:
+                raise RuntimeError(_BUSY)
+            for hook, pairs in self._first:
+                hook._before(pairs)
+            self._table.step_and_count(scale)
+            return
+        with _claim:
+            if self._updating or self._table.running:
+                raise RuntimeError(_BUSY)
+            self._updating = True
+        try:
+            for hook, pairs in self._first:
+                hook._before(pairs)
+            self._update_in_steps(scale, chainer)
+        finally:
+            self._updating = False
 
     def _sharpen(
         self,
@@ -271,35 +311,84 @@ class GradientMethod(Optimizer):
         loss.backward(loss_scale=self._loss_scale)
 
     def _update_in_steps(self, scale: float, chainer: bool) -> None:
-        """Update where Python has a part in it, in Chainer's order."""
-        table = self._table
-        if chainer:
-            self.reallocate_cleared_grads()
-        self.check_nan_in_grads()
-        safe = self.is_safe_to_update()
-        if safe:
-            table.check(scale, chainer)
-        if not self._fused:
-            if scale != 1 and not chainer:
-                table.unscale(scale, False)
-                scale = 1.0
-            self.call_hooks("pre")
-        clock = self._clock
-        clock.begin()
+        """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""
+        undo, clock, t, table = self._undo(chainer), self._clock, self.t, self._table
+        found = self._loss_scaling_isnan, self._loss_scaling_isnan_ever
         try:
+            if chainer:
+                self.reallocate_cleared_grads()
+            self.check_nan_in_grads()
+            safe = self.is_safe_to_update()
+            if not self._fused:
+                if safe:
+                    table.check(scale, chainer)
+                if scale != 1 and not chainer:
+                    table.unscale(scale, False)
+                    scale = 1.0
+                self.call_hooks("pre")
+            clock.begin()
             if safe:
-                table.step(scale, chainer)
-                for param, rule in self._in_python:
-                    rule.update(param)
-                for hook, pairs in self._last:
-                    hook._after(pairs)
+                self._run_rules(scale, chainer)
+        except BaseException as error:
+            table.abandon()
+            undo.restore()
+            clock.end()
+            clock.t = t
+            table.settle()
+            self._loss_scaling_isnan, self._loss_scaling_isnan_ever = found
+            add_note(
+                error,
+                f"[update] {type(self).__name__}: the update did not take place; parameters, "
+                "gradients, states and counts are as they were before it",
+            )
+            raise
+        try:
+            for hook, pairs in self._last if safe else ():
+                hook._after(pairs)
             if chainer:
                 self.reallocate_cleared_grads()
             self.call_hooks("post")
-            self.update_loss_scale()
+        except BaseException as error:
+            add_note(error, f"[update] {type(self).__name__}: the update has taken place")
+            raise
         finally:
             clock.end()
             table.settle()
+        self.update_loss_scale()
+
+    def _undo(self, chainer: bool) -> Undo:
+        """Copy what Python code may change before the native sweep, which is last."""
+        undo = Undo()
+        hosted = {id(param) for _, param, _ in self._in_python}
+        assert self.target is not None
+        if self._changes is not None or chainer:
+            for param in self.target.params():
+                if id(param) in hosted:
+                    continue
+                if self._changes is not None:
+                    undo.keep(param, param.update_rule, self._changes == "gradients")
+                elif param.grad is None:  # gets zeros, as in Chainer
+                    undo.keep(param, None, gradient_only=True)
+        for _, param, rule in self._in_python:
+            undo.keep(param, rule)
+        return undo
+
+    def _run_rules(self, scale: float, chainer: bool) -> None:
+        """Run rules written in Python, then all others: these do not fail once they run."""
+        if not self._in_python:
+            self._table.step(scale, chainer)
+            return
+        self._table.step_half(scale, chainer, hosted=True)
+        for path, param, rule in self._in_python:
+            try:
+                if type(rule).update is UpdateRule.update and "update" not in vars(rule):
+                    rule._update_in_python(param)
+                else:
+                    rule.update(param)
+            except BaseException as error:
+                add_note(error, f"[update] stopped at {path}, in its rule {type(rule).__name__}")
+                raise
+        self._table.step_half(scale, chainer, hosted=False)
 
     def call_hook(self, hook: Callable[..., Any]) -> None:
         """Call one hook, for all parameters or once.
@@ -351,8 +440,50 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused"}
-        made |= {"_in_python", "_walked", "_first", "_last", "_sharp"}
+        """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""
+        undo, clock, t, table = self._undo(chainer), self._clock, self.t, self._table
+        found = self._loss_scaling_isnan, self._loss_scaling_isnan_ever
+        try:
+            if chainer:
+                self.reallocate_cleared_grads()
+            self.check_nan_in_grads()
+            safe = self.is_safe_to_update()
+            if not self._fused:
+                if safe:
+                    table.check(scale, chainer)
+                if scale != 1 and not chainer:
+                    table.unscale(scale, False)
+                    scale = 1.0
+                self.call_hooks("pre")
+            clock.begin()
+            if safe:
+                self._run_rules(scale, chainer)
+        except BaseException as error:
+            table.abandon()
+            undo.restore()
+            clock.end()
+            clock.t = t
+            table.settle()
+            self._loss_scaling_isnan, self._loss_scaling_isnan_ever = found
+            add_note(
+                error,
+                f"[update] {type(self).__name__}: the update did not take place; parameters, "
+                "gradients, states and counts are as they were before it",
+            )
+            raise
+        try:
+            for hook, pairs in self._last if safe else ():
+                hook._after(pairs)
+            if chainer:
+                self.reallocate_cleared_grads()
+            self.call_hooks("post")
+        except BaseException as error:
+            add_note(error, f"[update] {type(self).__name__}: the update has taken place")
+            raise
+        finally:
+            clock.end()
+            table.settle()
+        self.update_loss_scale()
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

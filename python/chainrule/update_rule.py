@@ -12,8 +12,9 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
-from chainrule._rule_state import State
 from chainrule._rule_files import serialize_master, serialize_scalars
+from chainrule._rule_state import State
+from chainrule._undo import Undo, add_note
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import SAM, Cautious, GradientClipping
 from chainrule.optimizer_hooks._native import is_native
@@ -250,7 +251,8 @@ class UpdateRule(_core.UpdateRule):
     def update(self, param: Parameter) -> None:
         """Update a parameter: hooks, :meth:`update_core`, hooks.
 
-        Nothing happens if the rule is off, or if there is no gradient.
+        Nothing happens if the rule is off, or if there is no gradient. Where a hook or
+        :meth:`update_core` raises, parameter, gradient, states and count are put back.
 
         Args:
             param: The parameter.
@@ -271,6 +273,19 @@ class UpdateRule(_core.UpdateRule):
                 for hook in weight_hooks:
                     hook._after([(self, param)])
             return
+        undo = Undo()
+        undo.keep(param, self)
+        try:
+            self._update_in_python(param)
+        except BaseException as error:
+            undo.restore()
+            add_note(error, "[update] nothing was updated: all is as it was before the call")
+            raise
+
+    def _update_in_python(self, param: Parameter) -> None:
+        """Do what :meth:`update` does, without putting anything back on failure."""
+        if not self.enabled:
+            return
         initialized = param.array is not None
         if initialized and param.grad is None:
             if not config.chainer_semantics:
@@ -278,12 +293,12 @@ class UpdateRule(_core.UpdateRule):
             param.zerograd()
         self._begin_update()
         try:
-            self._update_in_python(param, initialized)
+            self._run_in_python(param, initialized)
         finally:
             self._end_update()
             self._refresh_enabled()
 
-    def _update_in_python(self, param: Parameter, initialized: bool) -> None:
+    def _run_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param
         master = initialized and self._fp32_update and param.dtype.itemsize == 2
         if master:
@@ -292,13 +307,24 @@ class UpdateRule(_core.UpdateRule):
         if initialized and self.state is None:
             self._state = {} if self._algorithm is None else State(self)
             self.init_state(target)
-        for hook in self._hookable.of("pre"):
-            hook(self, target)
+        self._call_hooks("pre", target)
         self.update_core(target)
-        for hook in self._hookable.of("post"):
-            hook(self, target)
+        self._call_hooks("post", target)
         if master:
             param.array[...] = target.array
+
+    def _call_hooks(self, timing: str, target: Variable) -> None:
+        for name, hook in self._hookable.items(timing):
+            try:
+                hook(self, target)
+            except BaseException as error:
+                add_note(error, f"[update] stopped in the hook {name!r} of the parameter's rule")
+                raise
+
+    def _states_in_python(self) -> dict[str, Any]:
+        """States that C++ does not know: all of them where Python does the update."""
+        state = self._state
+        return state._others if isinstance(state, State) else cast("dict[str, Any]", state)
 
     def update_core(self, param: Variable) -> None:
         """Update a parameter, nothing else.
@@ -469,8 +495,6 @@ class UpdateRule(_core.UpdateRule):
             try:
                 value = serializer(name, None)
             except KeyError:
-                if self.enabled and config.chainer_semantics:
-                    raise
                 value = None
             if value is None:
                 break

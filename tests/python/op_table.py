@@ -180,6 +180,9 @@ def softplus(x: np.ndarray, beta: float = 1.0) -> np.ndarray:
 
 
 def weighted(x: np.ndarray, w: np.ndarray, axis: Any = None, keepdims: bool = False) -> np.ndarray:
+    if isinstance(axis, tuple) and w.shape != x.shape:  # NumPy 1 wants weights of all dimensions
+        w = np.expand_dims(w, tuple(d for d in range(x.ndim) if d not in axis))
+        w = np.broadcast_to(w, x.shape)
     return np.average(x, axis=axis, weights=w, keepdims=keepdims)
 
 
@@ -232,7 +235,7 @@ ELEMENTWISE = [
     unary("sqrt", np.sqrt, low=0.1, high=5, dtypes=ALL, result=as_float),
     unary(
         "clip",
-        np.clip,
+        lambda x, low, high: np.clip(x, low, high).astype(x.dtype),  # NumPy 1 widens integers
         cases=tuple(Case((s,), args=(-1, 1)) for s in SHAPES),
         dtypes=NUMBERS,
         gap=0.05,

@@ -19,8 +19,29 @@ RTOL = {"float16": 4e-3, "float32": 3e-6, "float64": 1e-12}
 DATA = golden_cases.load("functions")
 
 
+#: Functions with values from Chainer that are not written yet, by the part of the library that they
+#: come with; a function that is there, or one that is missing here, fails the first test.
+NOT_YET: dict[str, tuple[str, ...]] = {
+    "more elementwise mathematics": (
+        *("clipped_relu", "erf", "expm1", "floor", "fmod", "hard_sigmoid", "log1p", "relu6"),
+        *("rsqrt", "selu", "sign"),
+    ),
+    "more reductions and scans": ("batch_l2_norm_squared", "cumsum", "prod"),
+    "more array manipulation": ("hstack", "pad", "tile", "vstack"),
+    "more losses and evaluation": (
+        *("absolute_error", "binary_accuracy", "hinge", "huber_loss", "mean_absolute_error"),
+        "squared_error",
+    ),
+    "embeddings": ("embed_id",),
+    "normalization": ("normalize",),
+}
+MISSING = {name for names in NOT_YET.values() for name in names}
+#: Cases that are written with operators, not with a function of their name.
+WITH_OPERATORS = {"pow", "swish_like"}
+
+
 class Functions:
-    """The functions under test; one that is missing is None, and its cases are skipped."""
+    """The functions under test; one that is missing is None."""
 
     def __getattr__(self, name):
         return getattr(F, name, None)
@@ -59,11 +80,18 @@ def outputs(kinds, prefix):
     return sorted(k for k in kinds if k.rstrip("0123456789") == prefix and k != "grad2")
 
 
-@pytest.mark.parametrize("case", sorted(CASES))
+def is_there(case):
+    return case.split("/")[0] not in MISSING
+
+
+def test_what_is_left_out_is_known():
+    functions = {case.split("/")[0] for case in CASES} - WITH_OPERATORS
+    assert {name for name in functions if not hasattr(F, name)} == MISSING
+
+
+@pytest.mark.parametrize("case", sorted(filter(is_there, CASES)))
 def test_as_chainer(case):
     function, variant, dtype = case.split("/")
-    if not hasattr(F, function) and function not in ("pow", "swish_like"):
-        pytest.skip(f"there is no F.{function} yet")
     kinds = CASES[case]
     variables = inputs(dtype)
     ys = compute(f"{function}/{variant}", dtype, variables)
@@ -79,11 +107,9 @@ def test_as_chainer(case):
         assert_close(gx, DATA[f"{case}/grad/{name}"], dtype)
 
 
-@pytest.mark.parametrize("case", sorted(c for c in CASES if "grad2" in CASES[c]))
+@pytest.mark.parametrize("case", sorted(c for c in CASES if is_there(c) and "grad2" in CASES[c]))
 def test_second_gradients_as_chainer(case):
     function, variant, dtype = case.split("/")
-    if not hasattr(F, function) and function not in ("pow", "swish_like"):
-        pytest.skip(f"there is no F.{function} yet")
     kinds = CASES[case]
     variables = inputs(dtype)
     ys = compute(f"{function}/{variant}", dtype, variables)

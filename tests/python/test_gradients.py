@@ -1,8 +1,12 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 import chainrule
-from chainrule import Variable
+import chainrule.functions as F
+from chainrule import Variable, _core
 
 
 def scalar(value):
@@ -82,3 +86,85 @@ def test_misuse():
 
 def test_grad_is_where_chainer_has_it():
     assert chainrule.function_node.grad is chainrule.grad
+
+
+class Cube(chainrule.FunctionNode):
+    """A function in Python that keeps what one gives it."""
+
+    def forward(self, inputs):
+        self.retain_inputs((0,))
+        return (inputs[0] ** 3,)
+
+    def backward(self, indexes, grad_outputs):
+        (x,) = self.get_retained_inputs()
+        return (3 * x * x * grad_outputs[0],)
+
+
+def own_output(f, y):
+    f.kept = y
+
+
+def later_output(f, y):
+    f.kept = [F.tanh(F.exp(y))]
+
+
+def of_both_branches(f, y):
+    f.kept = F.concat([y, F.exp(y)], axis=0)
+
+
+def output_of_another(f, y):
+    (f.kept,) = Cube().apply((y,))
+
+
+@pytest.mark.parametrize("keep", [own_output, later_output, of_both_branches, output_of_another])
+def test_a_function_that_keeps_what_came_of_it_is_collected(keep):
+    gc.collect()
+    before = _core.live_node_count(), _core.live_variable_count()
+    for _ in range(5):
+        f = Cube()
+        (y,) = f.apply((Variable(np.full(1, 2.0)),))
+        keep(f, y)
+        gone = weakref.ref(f)
+        del f, y
+    assert _core.live_node_count() > before[0]  # a cycle: counting alone does not free it
+    gc.collect()
+    assert gone() is None
+    assert (_core.live_node_count(), _core.live_variable_count()) == before
+
+
+def test_collections_leave_alone_what_is_in_use():
+    f = Cube()
+    x = Variable(np.full(1, 2.0))
+    (y,) = f.apply((x,))
+    f.kept = y
+    handle = y  # the cycle, held from outside
+    gone = weakref.ref(f)
+    del f, y
+    gc.collect()
+    handle.backward()
+    assert float(x.grad[0]) == 12
+    assert handle.creator is gone()
+    x.cleargrad()
+    z = handle * handle  # and now by C++ alone
+    del handle
+    gc.collect()
+    z.backward()
+    assert float(x.grad[0]) == 192
+    del z
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_recorded_gradient_is_no_cycle():
+    """x -> its gradient -> how that was computed -> x."""
+    before = _core.live_node_count()
+    x = Variable(np.array(2.0))
+    y = x * x * x
+    y.backward(retain_grad=True, enable_double_backprop=True)
+    gradient = x.grad_var
+    assert gradient.creator is not None
+    del x, y
+    assert float(gradient.array) == 12
+    gradient.backward()  # the user's own handle still leads back
+    del gradient
+    assert _core.live_node_count() == before

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 import chainrule
+import chainrule.functions as F
 import rule_table
-from chainrule import _core, optimizers
+from chainrule import _core, optimizers, serializers
 from golden import golden_cases as golden
+
+#: MSVAG's first step divides last bits by last bits (see rule_table.py): in float16 it is wrong by
+#: as much as it is long, in Chainer as here. Nothing is added to that later.
+LOSS_SCALED_UNITS = {("MSVAG", "float16"): 80}
 
 ROW_OF = {name: row for row in rule_table.ROWS for name in row.classes}
 
@@ -101,6 +106,78 @@ def test_float16_equal_to_chainer(values, name, fp32_update):
         compare(values, f"{prefix}/step{step}", link, "float16", ROW_OF[class_name])
 
     train(optimizer, link, "float16", golden.STEPS_FLOAT16, check)
+
+
+@pytest.mark.parametrize("chainer", [False, True])
+@pytest.mark.parametrize("scaling", golden.LOSS_SCALES)
+@pytest.mark.parametrize("way", ["float16", "fp32_update"])
+@pytest.mark.parametrize("name", golden.LOSS_SCALED)
+@pytest.mark.filterwarnings("ignore:Non finite number found in param.grad")
+def test_loss_scaling_equal_to_chainer(name, way, scaling, chainer):
+    """Through `update(lossfun)`; the scale that is found by itself overflows now and then."""
+    theirs = golden.load("loss_scaling")
+    class_name, kwargs = golden.LOSS_SCALED[name]
+    link = make_target("float16")
+    optimizer = getattr(optimizers, class_name)(**kwargs)
+    if way == "fp32_update":
+        optimizer.use_fp32_update()
+    optimizer.setup(link)
+    optimizer.loss_scaling(**golden.LOSS_SCALES[scaling])
+    prefix = f"{name}/{way}/{scaling}"
+    scales, row = [], 0
+    with chainrule.using_config("chainer_semantics", chainer):
+        for step, grads in enumerate(golden.gradients("float16", 100), start=1):
+
+            def lossfun(grads=grads):
+                return F.sum(link.p0 * grads["p0"]) + F.sum(link.p1 * grads["p1"])
+
+            optimizer.update(lossfun)
+            scales.append(optimizer._loss_scale)
+            if step not in golden.STEPS_LOSS_SCALED:
+                continue
+            params = [getattr(link, name) for name in golden.SHAPES]
+            assert [p.update_rule.t for p in params] == list(theirs[f"{prefix}/t"][row])
+            ours = np.concatenate([p.array.ravel() for p in params])
+            tolerance = LOSS_SCALED_UNITS.get((name, way), 8)
+            found = units(ours, theirs[f"{prefix}/params"][row], 1.0, "float16")
+            assert found <= tolerance, f"{prefix}/step{step}"
+            row += 1
+    np.testing.assert_array_equal(scales, theirs[f"{prefix}/scales"])
+    if scaling == "dynamic":
+        assert (np.diff(scales) < 0).sum() >= 4  # it did overflow
+
+
+@pytest.mark.parametrize("case", golden.SNAPSHOT_RULES)
+def test_snapshots_of_chainers_are_continued(values, case, tmp_path):
+    class_name, kwargs = golden.OPTIMIZERS[case]
+    start = golden.SNAPSHOT_STEP
+    link = make_target("float32")
+    for name in golden.SHAPES:
+        getattr(link, name).array[...] = values[f"{case}/float32/step{start}/{name}"]
+    # What the snapshot does not hold is the script's to give; what it holds is not.
+    optimizer = getattr(optimizers, class_name)(**kwargs).setup(link)
+    path = golden.HERE / "snapshots" / "rules" / f"{case.replace('/', '_')}.npz"
+    serializers.load_npz(path, optimizer)
+    assert optimizer.t == start
+    compare(values, f"{case}/float32/step{start}", link, "float32", ROW_OF[class_name])
+    for step, grads in enumerate(golden.gradients("float32", 100), start=1):
+        if step <= start:
+            continue
+        for name, grad in grads.items():
+            getattr(link, name).grad = grad
+        optimizer.update()
+        if step in golden.STEPS:
+            compare(values, f"{case}/float32/step{step}", link, "float32", ROW_OF[class_name])
+    # Ours has the same names, so that Chainer can read it.
+    serializers.save_npz(tmp_path / "ours.npz", optimizer)
+    with np.load(path) as theirs, np.load(tmp_path / "ours.npz") as ours:
+        assert set(ours.files) == set(theirs.files)
+
+
+def test_every_optimizer_has_a_snapshot():
+    assert {golden.OPTIMIZERS[case][0] for case in golden.SNAPSHOT_RULES} == {
+        name for name, _ in golden.OPTIMIZERS.values()
+    }
 
 
 @pytest.mark.parametrize("scenario", golden.SCENARIOS)

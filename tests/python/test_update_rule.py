@@ -250,4 +250,4 @@ def test_an_error_in_a_users_rule_names_nothing_else():
         optimizer.update()
     link.b.update_rule.enabled = False
     optimizer.update()
-    assert link.a.array[0] == -2
+    assert link.a.array[0] == -1

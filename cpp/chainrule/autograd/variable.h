@@ -59,6 +59,8 @@ class CHAINRULE_API VariableImpl : public RefCounted {
 
   // The node that made this variable; null for leaves and after the graph was cut or freed.
   const Ref<Node>& creator() const;
+  // The node that is kept alive, also after its graph was cut or freed.
+  const Ref<Node>& kept_creator() const { return creator_; }
   int output_index() const { return output_index_; }
   int rank() const;
   void set_creator(Ref<Node> node, int output_index);
@@ -92,6 +94,7 @@ class CHAINRULE_API Saved {
   explicit Saved(const Variable& variable) : variable_(variable), data_(variable.array()) {}
 
   const Array& array() const { return data_; }
+  const Variable& variable() const { return variable_; }
   // The variable to compute gradients with; throws if its data was replaced since and the
   // result would have to be differentiated again.
   Variable unpack(const char* op) const;

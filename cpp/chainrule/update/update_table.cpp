@@ -295,6 +295,10 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
 
   const auto& places = resolved.variant->states;
+  const int every = static_cast<int>(rule.algorithm()->states.size());
+  for (int place = 0; place < every; ++place) {
+    if (!rule.state(place).defined()) fresh_.emplace_back(entry.rule, place);
+  }
   rule.prepare_states(*resolved.variant, mastered ? rule.master(data) : data,
                       mastered ? Dtype::float32 : data.dtype(), entry.path);
   row.state_count = static_cast<std::uint8_t>(places.size());
@@ -332,8 +336,25 @@ void UpdateTable::prepare(const UpdateOptions& options) {
   if (running_) {
     throw Error("[update] this optimizer is updating in another thread at this moment");
   }
+  try {
+    plan(options);
+  } catch (...) {
+    abandon();
+    throw;
+  }
+}
+
+void UpdateTable::abandon() {
+  if (running_) return;  // they belong to the step of another thread
+  for (const auto& [rule, place] : fresh_) rule->set_state(place, {});
+  fresh_.clear();
+}
+
+void UpdateTable::plan(const UpdateOptions& options) {
   detours_.clear();
   freezes_ = !options.chainer_order;
+  half_ = options.half;
+  commits_ = !options.gradients_only && !options.inspect && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
   if (shares_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {

@@ -32,6 +32,11 @@ struct UpdateOptions {
   bool clear_gradients = false;
   // No rule runs: the hooks change the gradients in memory.
   bool gradients_only = false;
+  // A step in two halves, between which the host runs its own rules: the first checks every row and
+  // changes the gradients of rows that the host updates, the second updates the others, with the
+  // norms that the first found.
+  enum class Half : std::uint8_t { both, hosted, rest };
+  Half half = Half::both;
   // Nothing runs at all: the rows are for looking at.
   bool inspect = false;
 };
@@ -57,6 +62,8 @@ class CHAINRULE_API UpdateTable {
   void prepare(const UpdateOptions& options);
   void run();
   void finish();
+  // Takes back the states that were made for steps prepared and not finished.
+  void abandon();
   void update(const UpdateOptions& options);
   // Switches rules on and off for the step that the clock has reached, and their parameters'
   // part in graphs with them. To be called when the update has been counted.
@@ -64,8 +71,11 @@ class CHAINRULE_API UpdateTable {
 
   // Elements that the prepared step touches.
   std::int64_t work() const;
-  // Keeps the arrays of the prepared step alive until `finish`, whatever other threads do.
+  // Keeps the arrays of the prepared step alive until `finish`, and other threads out: to be
+  // called before the host language's lock is let go.
   void pin();
+  // Whether a thread is between that and `finish`.
+  bool running() const { return running_; }
 
   // Gives every initialised parameter without a gradient a gradient of zeros.
   void fill_missing_gradients();
@@ -101,6 +111,7 @@ class CHAINRULE_API UpdateTable {
   // What one device is handed.
   struct Part {
     Device device;
+    bool by_host;
     std::vector<update::Chunk> chunks;
     std::vector<std::int64_t> starts;
     std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
@@ -123,6 +134,7 @@ class CHAINRULE_API UpdateTable {
     bool back;
   };
 
+  void plan(const UpdateOptions& options);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
   void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -133,6 +145,10 @@ class CHAINRULE_API UpdateTable {
   void plan_programs(UpdateRule& rule, update::Row& row, double decay_scale);
   void plan_program(const UpdateOptions& options);
   void share_scalars();
+  // Whether the prepared step, or half of one, runs these rows.
+  bool runs_now(bool by_host) const {
+    return half_ == UpdateOptions::Half::both || (half_ == UpdateOptions::Half::hosted) == by_host;
+  }
   void cut();
   void find_norms();
   void direct();
@@ -154,6 +170,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
+  std::vector<std::pair<Ref<UpdateRule>, int>> fresh_;  // states made and not used yet
   std::vector<Ref<Storage>> pinned_;
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;
@@ -164,6 +181,9 @@ class CHAINRULE_API UpdateTable {
   bool shares_ = false;  // there are rules that measure all parameters together
   bool changed_ = true;  // the chunk list is not that of the entries
   bool running_ = false;
+  UpdateOptions::Half half_ = UpdateOptions::Half::both;  // of the prepared step
+  bool commits_ = true;                                   // the prepared step updates parameters
+  std::vector<double> factors_;                           // by place in norms_
 };
 
 // Counts changes of which parameters have which rules; whoever keeps a table compares.

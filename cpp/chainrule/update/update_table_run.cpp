@@ -29,11 +29,14 @@ void UpdateTable::cut() {
     if (entry.planned <= 0) continue;
     Part* part = nullptr;
     for (Part& candidate : parts_) {
-      if (candidate.device == entry.device) part = &candidate;
+      if (candidate.device == entry.device && candidate.by_host == entry.by_host) {
+        part = &candidate;
+      }
     }
     if (!part) {
       part = &parts_.emplace_back();
       part->device = entry.device;
+      part->by_host = entry.by_host;
       part->starts.push_back(0);
     }
     append_chunks(part->chunks, part->starts, static_cast<std::int32_t>(i), entry.planned);
@@ -57,16 +60,32 @@ std::int64_t UpdateTable::work() const {
 }
 
 void UpdateTable::pin() {
+  running_ = true;  // before the lock is let go, and until `finish`, which has it again
   for (const Entry& entry : entries_) {
     if (entry.planned <= 0) continue;
     pinned_.push_back(entry.param->data().storage());
     pinned_.push_back(entry.param->grad().array().storage());
+    for (int i = 0; i < update::kMaxStates; ++i) {
+      if (const Array& state = entry.rule->state(i); state.defined()) {
+        pinned_.push_back(state.storage());
+      }
+    }
+    if (const Array& master = entry.rule->master(); master.defined()) {
+      pinned_.push_back(master.storage());
+    }
   }
 }
 
 // The factors of steps that bound the norm of all gradients: each sees what those before it
 // left.
 void UpdateTable::find_norms() {
+  if (half_ == UpdateOptions::Half::rest && factors_.size() == norms_.size()) {
+    for (std::size_t i = 0; i < norms_.size(); ++i) {
+      program_[static_cast<std::size_t>(norms_[i].first)].a = factors_[i];
+    }
+    return;
+  }
+  factors_.clear();
   for (const auto& [place, greatest] : norms_) {
     double sum = 0;
     for (Part& part : parts_) {
@@ -76,6 +95,7 @@ void UpdateTable::find_norms() {
     const double norm = std::sqrt(sum);
     program_[static_cast<std::size_t>(place)].a =
         norm > greatest || norm != norm ? greatest / norm : 1;
+    factors_.push_back(program_[static_cast<std::size_t>(place)].a);
   }
 }
 
@@ -138,7 +158,7 @@ void UpdateTable::refine(const std::vector<Measured>& measured) {
 void UpdateTable::take_statistics() {
   for (const Entry& entry : entries_) {
     const Row& row = rows_[static_cast<std::size_t>(&entry - entries_.data())];
-    if (entry.planned < 0 || !row.observed) continue;
+    if (entry.planned < 0 || !row.observed || !runs_now(entry.by_host)) continue;
     std::fill_n(entry.rule->statistics, kStatistics, 0.0);
     entry.rule->observed_at = entry.rule->t + (entry.counts ? 1 : 0);
   }
@@ -168,8 +188,10 @@ void UpdateTable::run() {
     direct();
     restrain();
     fuse_programs();
-    measure();
+    if (runs_now(false)) measure();
     for (Part& part : parts_) {
+      part.statistics.clear();
+      if (!runs_now(part.by_host)) continue;
       const bool observed = std::any_of(part.chunks.begin(), part.chunks.end(), [&](const auto& c) {
         return rows_[static_cast<std::size_t>(c.row)].observed;
       });
@@ -184,15 +206,17 @@ void UpdateTable::run() {
     throw;
   }
   put_rows_back();
-  running_ = false;
 }
 
 void UpdateTable::finish() {
+  running_ = false;
   for (const Detour& detour : detours_) {
     if (detour.back) copy_into(detour.original, detour.copy);
   }
   detours_.clear();
   pinned_.clear();
+  if (!commits_) return;
+  fresh_.clear();
   for (Entry& entry : entries_) {
     entry.seen = entry.direction = entry.update = {};
     if (!entry.steps) continue;

@@ -134,6 +134,31 @@ FLOAT16: dict[str, tuple[str, dict]] = {
     "RMSprop": ("RMSprop", {"eps": 1e-4}),
 }
 
+#: Optimizers run with float16 parameters through ``optimizer.update(lossfun)`` with a loss scale:
+#: those above, and the others with an eps that float16 can hold.
+LOSS_SCALED: dict[str, tuple[str, dict]] = {
+    **FLOAT16,
+    "AMSBound": ("AMSBound", {"alpha": 0.01, "gamma": 0.05}),
+    "AdaDelta": ("AdaDelta", {"eps": 1e-4}),
+    "RMSpropGraves": ("RMSpropGraves", {"eps": 1e-3}),
+    "SMORMS3": ("SMORMS3", {"lr": 0.05, "eps": 1e-3}),
+    "MSVAG": ("MSVAG", {"lr": 0.05, "beta": 0.8}),
+}
+#: name -> arguments of ``optimizer.loss_scaling``
+LOSS_SCALES: dict[str, dict] = {"static": {"scale": 128.0}, "dynamic": {"interval": 20}}
+STEPS_LOSS_SCALED = (1, 10, 100)
+
+#: Cases of OPTIMIZERS of which Chainer saved the optimizer after SNAPSHOT_STEP steps in float32, as
+#: ``snapshots/rules/<class>_<variant>.npz``; what followed stands in ``optimizers.npz``.
+SNAPSHOT_STEP = 2
+SNAPSHOT_RULES = (
+    *("SGD/tuned", "MomentumSGD/tuned", "CorrectedMomentumSGD/tuned", "NesterovAG/tuned"),
+    *("Adam/plain", "Adam/amsgrad", "Adam/adabound", "Adam/amsbound_weight_decay_rate"),
+    *("AdamW/tuned", "AMSGrad/tuned", "AdaBound/tuned", "AMSBound/tuned"),
+    *("AdaGrad/tuned", "AdaDelta/tuned", "RMSprop/tuned", "RMSpropGraves/tuned"),
+    *("SMORMS3/tuned", "MSVAG/tuned"),
+)
+
 #: Optimizers run through every scenario below, and the name of their learning rate.
 SCENARIO_OPTIMIZERS: dict[str, tuple[str, dict, str]] = {
     "SGD": ("SGD", {"lr": 0.05}, "lr"),

@@ -14,6 +14,7 @@ import golden_cases as cases
 import numpy as np
 from chainer import optimizer_hooks, optimizers, serializers, training
 from chainer.training import extensions
+from golden_optimizers import TwoParameters, train
 
 FOLDER = cases.HERE / "snapshots"
 OPTIMIZERS = {
@@ -137,12 +138,24 @@ def save_trainer(out):
         trainer.run()  # the snapshot holds the elapsed time; zero keeps the file the same
 
 
+def save_rules():
+    """One snapshot of each optimizer, of the two parameters of ``optimizers.npz``."""
+    (FOLDER / "rules").mkdir(exist_ok=True)
+    for case in cases.SNAPSHOT_RULES:
+        class_name, kwargs = cases.OPTIMIZERS[case]
+        target = TwoParameters("float32")
+        optimizer = getattr(optimizers, class_name)(**kwargs).setup(target)
+        train({}, "", optimizer, target, "float32", (cases.SNAPSHOT_STEP,))
+        save(f"rules/{case.replace('/', '_')}", optimizer)
+
+
 def make():
     """Writes ``snapshots/`` and gives all arrays of ``snapshots.npz``."""
     FOLDER.mkdir(exist_ok=True)
     x, t = batch()
     out = {"x": x, "t": t}
     save_links()
+    save_rules()
     save_training(out)
     save_adam_partly_disabled()
     save_trainer(out)

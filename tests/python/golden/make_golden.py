@@ -19,7 +19,7 @@ import golden_cases as cases
 import numpy as np
 
 #: golden_<name>.make() returns the arrays of <name>.npz.
-ARRAYS = ("optimizers", "hooks", "functions", "initializers", "snapshots", "xor")
+ARRAYS = ("optimizers", "hooks", "functions", "initializers", "loss_scaling", "snapshots", "xor")
 
 
 def write_arrays(name, arrays):
