@@ -111,7 +111,9 @@ void add_algorithm(std::deque<Algorithm>& all, std::int16_t number) {
       place = static_cast<int>(algorithm.states.size());
       double initial = 0;
       if constexpr (requires { Rule::initial; }) initial = Rule::initial[i];
-      algorithm.states.push_back({Rule::states.name[i], initial});
+      bool square = false;
+      if constexpr (requires { Rule::squares; }) square = Rule::squares[i];
+      algorithm.states.push_back({Rule::states.name[i], initial, square});
     }
     variant.states.push_back(static_cast<std::int8_t>(place));
   }
@@ -133,7 +135,7 @@ std::deque<Algorithm>* build(functors::List<Rules...>) {
       if (algorithm.name != tensor->name) continue;
       algorithm.tensor = tensor;
       algorithm.first_tensor_state = static_cast<int>(algorithm.states.size());
-      for (const char* state : tensor->states) algorithm.states.push_back({state, 0});
+      for (const char* state : tensor->states) algorithm.states.push_back({state, 0, false});
     }
   }
   return all;

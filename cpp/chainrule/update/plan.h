@@ -63,6 +63,7 @@ struct Row {
   // computed in; null where the rule sees the gradient itself.
   const void* direction;
   void* state[kMaxStates];
+  float* scale[kMaxStates];  // of 8-bit states: the largest of each kStateBlock elements
   std::int64_t size;
   // Two programs run over the gradient: one shared by all rows, then the row's own.
   const GradientStep* shared_steps;
@@ -83,6 +84,9 @@ struct Row {
   bool observed;    // statistics are wanted
   bool clear_grad;  // the gradient is zero afterwards
   bool skip;        // nothing happens
+  bool stochastic;  // a half-precision parameter is rounded stochastically, as reduced states are
+  std::uint8_t squares;  // bit k: state k holds squares
+  std::uint32_t key[2];  // of this step's random bits
   FusedProgram program;
   const TracedProgram* traced;  // a user's rule (update/traced_program.h)
   double coefs[kMaxCoefs];
@@ -91,6 +95,9 @@ struct Row {
 // A piece of a row. Rows are cut at multiples of kChunk, however the work is shared, so that
 // results do not depend on the number of threads or on the other rows.
 inline constexpr std::int64_t kChunk = 4096;
+
+// Neighbours that share the scale of an 8-bit state.
+inline constexpr std::int64_t kStateBlock = 256;
 
 struct Chunk {
   std::int64_t begin;

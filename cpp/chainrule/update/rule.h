@@ -32,6 +32,7 @@
 //   };
 //
 // Optional members:
+//   static constexpr bool squares[]          which states hold squares, where any does
 //   static constexpr double initial[]        first values of the states, where not all are zero;
 //                                            kParameter: the parameter's
 //   static constexpr auto scalars            names of numbers kept per parameter between steps

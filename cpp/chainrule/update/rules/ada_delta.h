@@ -13,6 +13,7 @@ struct AdaDelta {
     double rho, eps;
   };
   static constexpr auto states = names("msg", "msdx");
+  static constexpr bool squares[] = {true, true};
 
   template <class T>
   struct Coefs {

@@ -13,6 +13,7 @@ struct AdaGrad {
     double lr, eps;
   };
   static constexpr auto states = names("h");
+  static constexpr bool squares[] = {true};
 
   template <class T>
   struct Coefs {

@@ -66,6 +66,7 @@ struct AdamBase {
 template <bool adabound>
 struct Adam : AdamBase {
   static constexpr auto states = names("m", "v");
+  static constexpr bool squares[] = {false, true};
   static bool selected(const Values& h) { return h.amsgrad == 0 && (h.adabound != 0) == adabound; }
 
   template <class T>
@@ -78,6 +79,7 @@ struct Adam : AdamBase {
 template <bool adabound>
 struct AMSGrad : AdamBase {
   static constexpr auto states = names("m", "v", "vhat");
+  static constexpr bool squares[] = {false, true, true};
   static bool selected(const Values& h) { return h.amsgrad != 0 && (h.adabound != 0) == adabound; }
 
   template <class T>

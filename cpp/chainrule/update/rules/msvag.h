@@ -17,6 +17,7 @@ struct MSVAG {
     double lr, beta, eta, weight_decay_rate;
   };
   static constexpr auto states = names("m", "v");
+  static constexpr bool squares[] = {false, true};
 
   template <class T>
   struct Coefs {

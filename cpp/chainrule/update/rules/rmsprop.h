@@ -17,6 +17,7 @@ struct RMSprop {
     double lr, alpha, eps, eps_inside_sqrt;
   };
   static constexpr auto states = names("ms");
+  static constexpr bool squares[] = {true};
 
   template <class T>
   struct Coefs {

@@ -16,6 +16,7 @@ struct RMSpropGraves {
     double lr, alpha, momentum, eps;
   };
   static constexpr auto states = names("n", "g", "delta");
+  static constexpr bool squares[] = {true, false, false};
 
   template <class T>
   struct Coefs {

@@ -13,6 +13,7 @@ struct SMORMS3 {
     double lr, eps;
   };
   static constexpr auto states = names("mem", "g", "g2");
+  static constexpr bool squares[] = {false, false, true};
   static constexpr double initial[] = {1, 0, 0};
 
   template <class T>

@@ -1,163 +1,19 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/traced_loops.h"
-#include "chainrule/backend/cpu/kernels/update_loops.h"
-#include "chainrule/core/dtype.h"
+#include "chainrule/backend/cpu/kernels/update_blocks.h"
 
 // The traversal over many tensors. Rows of one type are worked on where they lie, a fused program
-// and statistics included; everything else passes through buffers of a size that the first-level
-// cache holds.
+// and statistics included; everything else passes through buffers (update_blocks.h).
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace {
 
 using namespace update;
 using namespace update_loops;
+using namespace update_storage;
+using namespace update_blocks;
 using traced_loops::loops_of;
 using namespace functors;
-
-constexpr std::int64_t kBlock = 1024;
-static_assert(kChunk % kBlock == 0);
-
-// Gradients.
-
-template <GradientOp op, class T>
-CR_INLINE void apply_to(T* g, const T* p, T a, T b, std::int64_t n) {
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) g[i] = apply<op>(g[i], p[i], a, b);
-}
-
-template <class T>
-void run_program(const GradientStep* steps, int count, T* g, const T* p, std::int64_t n) {
-  for (const GradientStep* step = steps; step != steps + count; ++step) {
-    const T a = static_cast<T>(step->a);
-    const T b = static_cast<T>(step->b);
-    switch (step->op) {
-      case GradientOp::scale:
-        apply_to<GradientOp::scale>(g, p, a, b, n);
-        break;
-      case GradientOp::weight_decay:
-        apply_to<GradientOp::weight_decay>(g, p, a, b, n);
-        break;
-      case GradientOp::lasso:
-        apply_to<GradientOp::lasso>(g, p, a, b, n);
-        break;
-      case GradientOp::clip:
-        apply_to<GradientOp::clip>(g, p, a, b, n);
-        break;
-    }
-  }
-}
-
-// Types.
-
-template <class T>
-void load_block(std::uint8_t dtype, const void* source, std::int64_t at, T* out, std::int64_t n) {
-  visit(static_cast<Dtype>(dtype), [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    const S* x = static_cast<const S*>(source) + at;
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(static_cast<Compute<S>>(x[i]));
-  });
-}
-
-template <class T>
-void store_block(std::uint8_t dtype, void* target, std::int64_t at, const T* x, std::int64_t n) {
-  visit(static_cast<Dtype>(dtype), [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    S* out = static_cast<S*>(target) + at;
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<S>(static_cast<Compute<S>>(x[i]));
-  });
-}
-
-template <class T>
-void refresh_master(std::uint8_t dtype, const void* half, std::int64_t at, T* p, std::int64_t n) {
-  visit(static_cast<Dtype>(dtype), [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    if constexpr (sizeof(S) == 2 && !__is_same(Compute<S>, S)) {
-      const S* h = static_cast<const S*>(half) + at;
-      for (std::int64_t i = 0; i < n; ++i) p[i] = refreshed(p[i], h[i]);
-    }
-  });
-}
-
-template <class T>
-constexpr bool is(std::uint8_t dtype) {
-  return dtype == static_cast<std::uint8_t>(dtype_of<T>);
-}
-
-// Elements at.. of an array in type T: where they lie if they are of it, in `buffer` if not.
-template <class T>
-T* elements(std::uint8_t dtype, void* array, std::int64_t at, T* buffer, std::int64_t n) {
-  if (is<T>(dtype)) return static_cast<T*>(array) + at;
-  load_block(dtype, array, at, buffer, n);
-  return buffer;
-}
-
-template <class T>
-void copy_block(T* out, const T* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = x[i];
-}
-
-// The gradient of a block after `shared` and `own` steps. Memory is changed only if `write`.
-template <class T>
-const T* gradient(const Row& row,
-                  int shared,
-                  int own,
-                  bool write,
-                  std::int64_t at,
-                  const T* p,
-                  T* buffer,
-                  std::int64_t n) {
-  T* g = elements(row.grad_dtype, row.grad, at, buffer, n);
-  if (shared + own == 0) return g;
-  if (g != buffer && !write) {
-    copy_block(buffer, g, n);
-    g = buffer;
-  }
-  run_program(row.shared_steps, shared, g, p, n);
-  run_program(row.own_steps, own, g, p, n);
-  if (write && g == buffer) store_block(row.grad_dtype, row.grad, at, g, n);
-  return g;
-}
-
-// One block of a row in type T, and room for what has to be converted.
-template <class T>
-struct Block {
-  std::int64_t at;
-  std::int64_t n;
-  T* p;
-  const T* g;
-  T* states[kMaxStates];
-  alignas(64) T p_buffer[kBlock];
-  alignas(64) T g_buffer[kBlock];
-  alignas(64) T before[kBlock];
-  alignas(64) T state_buffer[kMaxStates][kBlock];
-
-  // `ready`: whether the gradient is to be as the whole program leaves it; `write`: in memory too.
-  void load(const Row& row, std::int64_t begin, std::int64_t count, bool ready, bool write) {
-    at = begin;
-    n = count;
-    p = elements(row.param_dtype, row.param, at, p_buffer, n);
-    if (row.half) refresh_master(row.half_dtype, row.half, at, p, n);
-    const int shared = ready ? row.shared_count : 0;
-    const int own = ready ? row.own_count : 0;
-    g = gradient(row, shared, own, write, at, p, g_buffer, n);
-  }
-  void load_states(const Row& row) {
-    for (int k = 0; k < row.state_count; ++k) {
-      states[k] = elements(row.state_dtype, row.state[k], at, state_buffer[k], n);
-    }
-  }
-  void store_states(const Row& row) {
-    if (is<T>(row.state_dtype)) return;
-    for (int k = 0; k < row.state_count; ++k) {
-      store_block(row.state_dtype, row.state[k], at, states[k], n);
-    }
-  }
-  void store_param(const Row& row) {
-    if (p == p_buffer) store_block(row.param_dtype, row.param, at, p, n);
-    if (row.half) store_block(row.half_dtype, row.half, at, p, n);
-  }
-};
 
 // Changes that were rounded away where a half-precision parameter was stored.
 template <class T>
@@ -192,7 +48,7 @@ void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n,
   } else {
     loops.step[fused][row.observed](row, n, block.p, block.g, block.states, lanes);
   }
-  if (half) count_lost(row.param_dtype, block.before, block.p, n, lanes->lost);
+  if (half && !row.stochastic) count_lost(row.param_dtype, block.before, block.p, n, lanes->lost);
   block.store_states(row);
   block.store_param(row);
 }

@@ -1,0 +1,94 @@
+#pragma once
+
+#include "chainrule/functors/half.h"
+#include "chainrule/functors/math.h"
+#include "chainrule/functors/philox.h"
+#include "chainrule/update/plan.h"
+
+// How numbers are kept in fewer bits than they are computed in. Rounding to the nearest loses
+// every change smaller than half a step: a running mean with a factor of 0.999 would stand still,
+// and small updates of a bfloat16 parameter would vanish. Stochastic rounding (Gupta et al.,
+// "Deep Learning with Limited Numerical Precision", 2015) takes the upper or the lower neighbour
+// so that the mean is right.
+namespace chainrule::update {
+inline namespace CHAINRULE_ISA {
+
+// A word of random bits for element `i` of the array in `slot` (the parameter: -1).
+CR_INLINE functors::PhiloxKey stream_of(const Row& row, int slot) {
+  return {row.key[0], row.key[1] + static_cast<std::uint32_t>(slot + 1)};
+}
+
+// One of the two neighbours of x; `word` decides.
+template <class Half>
+CR_INLINE Half rounded_stochastically(float x, std::uint32_t word) {
+  const Half nearest(x);
+  const float low = nearest;
+  const float magnitude = functors::math::abs(x);
+  const float found = functors::math::abs(low);
+  // The neighbour on x's side; zero's has x's sign.
+  const int bits = half_bits::bit_cast<std::uint16_t>(nearest);
+  const int beside = bits + functors::math::select(magnitude > found, 1, -1);
+  const int least = functors::math::select(x < 0, 0x8001, 1);
+  const auto next = static_cast<std::uint16_t>(functors::math::select(found == 0, least, beside));
+  const float high = half_bits::bit_cast<Half>(next);
+  const float step = high - low;
+  const float share = (x - low) / step;
+  const float draw = static_cast<float>(static_cast<std::int32_t>(word >> 8)) * 0x1p-24f;
+  // Comparisons with NaN are false: infinities, NaN and exact values stay what they are.
+  const bool takes = (share > draw) & (high - high == 0);
+  return half_bits::bit_cast<Half>(
+      functors::math::select(takes, next, static_cast<std::uint16_t>(bits)));
+}
+
+// Of bfloat16, the upper half of a float, this is a sum of integers.
+template <>
+CR_INLINE BFloat16 rounded_stochastically<BFloat16>(float x, std::uint32_t word) {
+  const auto bits = half_bits::bit_cast<std::uint32_t>(x);
+  const auto sum = (bits + (word >> 16)) & 0xffff0000u;
+  // Neither past the largest number nor away from infinity and NaN.
+  const bool stays = (sum & 0x7f800000u) == 0x7f800000u;
+  const auto own = half_bits::to_bfloat16(x);
+  const auto truncated = static_cast<std::uint16_t>(bits >> 16);
+  const bool finite = (bits & 0x7f800000u) != 0x7f800000u;
+  const auto kept = functors::math::select(finite, truncated, own);
+  return half_bits::bit_cast<BFloat16>(
+      functors::math::select(stays, kept, static_cast<std::uint16_t>(sum >> 16)));
+}
+
+// 8-bit states: a sign and the root of |x| relative to the largest of kStateBlock neighbours, in
+// steps of 1/127; the scale of a group with an infinity or NaN is NaN, and so is all it holds. Means keep the fourth root (8 decades), squares the eighth (16 decades), so that
+// the ratio of a small mean to the root of a small square stays right.
+template <bool square, class T>
+CR_INLINE T powered(T root) {
+  const T second = root * root;
+  const T fourth = second * second;
+  return square ? fourth * fourth : fourth;
+}
+
+template <bool square, class T>
+CR_INLINE T decoded(std::int8_t code, T scale) {
+  const T root = static_cast<T>(code) * T(1.0 / 127.0);
+  const T value = powered<square>(root) * scale;
+  return functors::math::select(code < 0, -value, value);
+}
+
+// `inverse`: 1 / scale, or 0 where the scale is 0 or NaN.
+template <bool square, class T>
+CR_INLINE std::int8_t encoded(T x, T inverse, std::uint32_t word) {
+  namespace math = functors::math;
+  const T all = math::abs(x) * inverse;
+  const T share = math::select(all < T(1), all, math::select(all >= T(1), T(1), T(0)));
+  const T fourth = math::sqrt(math::sqrt(share));
+  const T root = (square ? math::sqrt(fourth) : fourth) * T(127);
+  const T lower = math::floor(root);
+  const T low = powered<square>(lower * T(1.0 / 127.0));
+  const T high = powered<square>((lower + T(1)) * T(1.0 / 127.0));
+  const T draw = static_cast<T>(static_cast<std::int32_t>(word >> 8)) * T(0x1p-24);
+  const T level = math::select(share - low > draw * (high - low), lower + T(1), lower);
+  const T bounded = math::select(level < T(127), level, T(127));
+  const T with_sign = math::select(x < T(0), -bounded, bounded);
+  return static_cast<std::int8_t>(static_cast<std::int32_t>(with_sign));
+}
+
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule::update
