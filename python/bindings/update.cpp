@@ -72,9 +72,34 @@ py::object get_state(UpdateRule& self, const std::string& name) {
   py::object numpy = to_numpy(state);
   // From now on the memory belongs to this NumPy array, so that the next look finds the same.
   if (!state.storage()->owner() && state.device().kind == DeviceKind::cpu) {
-    self.set_state(place, from_numpy(numpy, "state"));
+    self.set_state(place, from_numpy(numpy, "state"), self.stored_state(place).scales);
   }
   return numpy;
+}
+
+py::object get_scale(UpdateRule& self, const std::string& name) {
+  const Array& scales = self.stored_state(place_of_state(self, name)).scales;
+  return scales.defined() ? to_numpy(scales) : py::none();
+}
+
+void set_scale(UpdateRule& self, const std::string& name, py::handle value) {
+  const Array& scales = self.stored_state(place_of_state(self, name)).scales;
+  const Array array = from_numpy(value, "state");
+  if (!scales.defined()) throw KeyError(name + "_scale");
+  if (array.shape() != scales.shape()) {
+    throw ValueError(cat("[state] '", name, "_scale' of the wrong shape: got ", array.shape(),
+                         ", expected ", scales.shape()));
+  }
+  copy_into(scales, array);
+}
+
+// The numbers of a state, also where they are kept in 8 bits.
+py::object decoded(UpdateRule& self, const std::string& name) {
+  const int place = place_of_state(self, name);
+  const StoredState& state = self.stored_state(place);
+  if (!state.values.defined()) throw KeyError(name);
+  const bool square = self.algorithm()->states[static_cast<std::size_t>(place)].square;
+  return to_numpy(copied(decoded_state(state, square)));
 }
 
 // Writes into a state that is there, and makes one that is not; None removes it.
@@ -84,6 +109,11 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
   if (value.is_none()) return self.set_state(place, {});
   const Array array = from_numpy(value, "state");
   if (!state.defined()) {
+    if (self.policies().state_dtype == Policies::StateDtype::int8 &&
+        array.dtype() == Dtype::int8) {
+      const std::int64_t groups = (array.size() + update::kStateBlock - 1) / update::kStateBlock;
+      return self.set_state(place, copied(array), filled({groups}, Dtype::float32, {}, 0));
+    }
     if (!is_floating(array.dtype())) {
       throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
     }
@@ -126,17 +156,6 @@ py::dict scalars(const UpdateRule& self) {
   return out;
 }
 
-std::optional<py::dict> statistics(const UpdateRule& self) {
-  if (!self.observed_at) return std::nullopt;
-  py::dict out;
-  out["t"] = self.observed_at;
-  const char* names[] = {"grad_squares", "param_squares", "update_squares",
-                         "max_abs",      "nonfinite",     "lost"};
-  static_assert(std::size(names) == update::kStatistics);
-  for (std::size_t i = 0; i < std::size(names); ++i) out[names[i]] = self.statistics[i];
-  return out;
-}
-
 void set_scalar(UpdateRule& self, const std::string& name, double value) {
   for (std::size_t i = 0; self.algorithm() && i < self.algorithm()->scalars.size(); ++i) {
     if (self.algorithm()->scalars[i] == name) {
@@ -162,8 +181,9 @@ std::vector<std::string> state_names(UpdateRule& self) {
 }
 
 void bind_rule(py::module_& m) {
-  py::class_<UpdateRule, Ref<UpdateRule>>(m, "UpdateRule")
-      .def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
+  py::class_<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
+  bind_policies(rule);
+  rule.def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
              return make_ref<UpdateRule>(algorithm_from(algorithm), hyperparam);
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
@@ -194,9 +214,6 @@ void bind_rule(py::module_& m) {
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
       .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
-      .def_readwrite("_observed", &UpdateRule::observed)
-      .def_property_readonly("_statistics", &statistics,
-                             "Sums of the last observed update, by name; None before it.")
       .def_property_readonly("_has_states", &UpdateRule::has_states)
       .def_property_readonly("_state_names", &state_names,
                              "The states that the present hyperparameters need.")
@@ -226,6 +243,9 @@ void bind_rule(py::module_& m) {
       .def("_clear_states", &UpdateRule::clear_states)
       .def("_get_state", &get_state)
       .def("_set_state", &set_state)
+      .def("_get_scale", &get_scale)
+      .def("_set_scale", &set_scale)
+      .def("_decoded_state", &decoded)
       .def("_init_states", &init_states)
       .def(
           "_master",
@@ -313,6 +333,10 @@ void bind_table(py::module_& m) {
       .def_property_readonly(
           "running", [](const Table& self) { return self.rows.running(); },
           "Whether another thread is in the middle of a step.")
+      .def_property(
+          "clear_gradients", [](const Table& self) { return self.options.clear_gradients; },
+          [](Table& self, bool clear) { self.options.clear_gradients = clear; },
+          "Whether the sweep leaves gradients of zeros behind.")
       .def_property(
           "hooks", [](const Table& self) { return self.options.hooks; },
           [](Table& self, std::vector<Ref<GradientHook>> hooks) {

@@ -2,10 +2,13 @@
 
 #include <pybind11/pybind11.h>
 
+#include "chainrule/update/update_rule.h"
+
 namespace chainrule::python {
 
 void bind_algorithm(pybind11::module_& m);
 void bind_hyperparameter(pybind11::module_& m);
+void bind_policies(pybind11::class_<UpdateRule, Ref<UpdateRule>>& rule);
 void bind_update(pybind11::module_& m);
 // Lets NumPy decompose matrices for the rules that need it.
 void bind_linear_algebra();

@@ -84,7 +84,8 @@ struct Row {
   bool observed;    // statistics are wanted
   bool clear_grad;  // the gradient is zero afterwards
   bool skip;        // nothing happens
-  bool stochastic;  // a half-precision parameter is rounded stochastically, as reduced states are
+  bool stochastic;         // a half-precision parameter is rounded stochastically
+  bool stochastic_states;  // so are bfloat16 states; 8-bit ones always are
   std::uint8_t squares;  // bit k: state k holds squares
   std::uint32_t key[2];  // of this step's random bits
   FusedProgram program;

@@ -1,8 +1,10 @@
 #include "chainrule/update/update_rule.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/transfer.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/tensor_rules/tensor_rule.h"
 
@@ -86,8 +88,13 @@ void UpdateRule::require_enabled(const std::string& label) {
                        enabled_when_->text(), " at step ", step()));
 }
 
-void UpdateRule::set_state(int place, Array state) {
-  states_[place] = std::move(state);
+void UpdateRule::set_policies(const Policies& policies) {
+  policies_ = policies;
+  ++revision_;
+}
+
+void UpdateRule::set_state(int place, Array values, Array scales) {
+  states_[place] = {std::move(values), std::move(scales)};
   ++revision_;
 }
 
@@ -187,45 +194,95 @@ void UpdateRule::check_expressions(const std::string& label) const {
 }
 
 bool UpdateRule::has_states() const {
-  for (const Array& state : states_) {
-    if (state.defined()) return true;
+  for (const StoredState& state : states_) {
+    if (state.values.defined()) return true;
   }
   return false;
 }
 
 void UpdateRule::clear_states() {
-  for (Array& state : states_) state = {};
+  for (StoredState& state : states_) state = {};
   ++revision_;
+}
+
+void UpdateRule::drop_states() {
+  clear_states();
+  master_ = {};
+  set_t(0);
+  std::fill(std::begin(scalars), std::end(scalars), 0.0);
+  begin();
+}
+
+void UpdateRule::move_states_to_host() {
+  for (StoredState& state : states_) {
+    if (!state.values.defined()) continue;
+    state.values = to_device(state.values, {});
+    if (state.is_coded()) state.scales = to_device(state.scales, {});
+  }
+  ++revision_;
+}
+
+// The dtype that states are stored as, of a rule that computes in `natural`.
+Dtype UpdateRule::state_dtype(Dtype natural) const {
+  switch (policies_.state_dtype) {
+    case Policies::StateDtype::float32:
+      return Dtype::float32;
+    case Policies::StateDtype::bfloat16:
+      return Dtype::bfloat16;
+    case Policies::StateDtype::int8:
+      return Dtype::int8;
+    case Policies::StateDtype::natural:
+      break;
+  }
+  return natural;
 }
 
 void UpdateRule::prepare_states(const Algorithm::Variant& variant,
                                 const Array& param,
-                                Dtype dtype,
+                                Dtype natural,
                                 const std::string& label) {
-  if (algorithm_->tensor) prepare_tensor_states(param, label);
+  const bool chosen = policies_.state_dtype != Policies::StateDtype::natural;
+  const Dtype dtype = state_dtype(natural);
+  if (algorithm_->tensor) {
+    if (chosen && dtype != Dtype::float32) {
+      throw ValueError(cat("[update] ", label, ": ", algorithm_->name,
+                           ", a rule for whole tensors, keeps full states: got state_dtype ",
+                           dtype, ", expected None or float32"));
+    }
+    prepare_tensor_states(param, label);
+  }
   for (const int place : variant.states) {
-    Array& state = states_[place];
+    StoredState& state = states_[place];
     const Algorithm::State& description = algorithm_->states[place];
-    if (!state.defined()) {
+    if (!state.values.defined()) {
       state = description.initial == update::kParameter
-                  ? copied(as_dtype(as_contiguous(param), dtype))
-                  : filled(param.shape(), dtype, param.device(), description.initial);
+                  ? stored_as({copied(as_contiguous(param)), {}}, dtype, description.square)
+                  : filled_state(param.shape(), dtype, param.device(), description.initial,
+                                 description.square);
       continue;
     }
-    if (state.shape() != param.shape()) {
+    const Array& values = state.values;
+    if (values.shape() != param.shape()) {
       throw ValueError(cat("[update] ", label, ": state '", description.name,
-                           "' of the wrong shape: got ", state.shape(), ", expected ",
+                           "' of the wrong shape: got ", values.shape(), ", expected ",
                            param.shape()));
     }
-    if (state.dtype() != states_[variant.states[0]].dtype()) {
-      throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' of another dtype than the others: got ", state.dtype(), ", expected ",
-                          states_[variant.states[0]].dtype()));
+    if (values.device() != param.device()) {
+      if (values.device() != Device{}) {
+        throw TypeError(cat("[update] ", label, ": state '", description.name,
+                            "' on another device than the parameter: got ", values.device(),
+                            ", expected ", param.device()));
+      }
+      state.values = to_device(values, param.device());  // it was parked
+      if (state.is_coded()) state.scales = to_device(state.scales, param.device());
     }
-    if (state.device() != param.device()) {
+    if ((chosen || state.is_coded()) && values.dtype() != dtype) {
+      state = stored_as(state, dtype, description.square);
+    }
+    if (values.dtype() != states_[variant.states[0]].values.dtype()) {
       throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' on another device than the parameter: got ", state.device(),
-                          ", expected ", param.device()));
+                          "' of another dtype than the others: got ", values.dtype(),
+                          ", expected ", states_[variant.states[0]].values.dtype()));
     }
   }
 }

@@ -10,6 +10,8 @@
 #include "chainrule/update/algorithm.h"
 #include "chainrule/update/gradient_hook.h"
 #include "chainrule/update/hyperparameter.h"
+#include "chainrule/update/policies.h"
+#include "chainrule/update/state_dtype.h"
 
 namespace chainrule {
 
@@ -72,6 +74,9 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void require_enabled(const std::string& label);
 
   std::vector<Ref<GradientHook>> hooks;
+  const Policies& policies() const { return policies_; }
+  void set_policies(const Policies& policies);
+  std::int64_t skipped = 0;  // updates left out because of gradients that were not finite
 
   // The hyperparameters as numbers, in the order of the algorithm's fields; looked up only
   // when one changed, evaluated only when the step is another. Throws where one is missing, no
@@ -89,14 +94,19 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void check_expressions(const std::string& label) const;
 
   // States by place in the algorithm's list; undefined until the first update.
-  const Array& state(int place) const { return states_[place]; }
-  void set_state(int place, Array state);
+  const Array& state(int place) const { return states_[place].values; }
+  const StoredState& stored_state(int place) const { return states_[place]; }
+  void set_state(int place, Array values, Array scales = {});
   // Grows when a state is replaced.
   std::int64_t revision() const { return revision_; }
   bool has_states() const;
   void clear_states();
   // Names of the states that a parameter of this shape needs.
   std::vector<std::string> state_names(const Shape& shape);
+  // Of a rule that is off: lets the states go, which start anew later, or keeps them in the
+  // host's memory until the next update.
+  void drop_states();
+  void move_states_to_host();
   // Makes what the variant needs and is not there yet, for a parameter like `param`. Throws
   // where a state is there and does not fit.
   void prepare_states(const Algorithm::Variant& variant,
@@ -118,6 +128,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
 
  private:
   void count_alone();
+  Dtype state_dtype(Dtype natural) const;
   void look_up(const std::string& label);
   void look_up(std::size_t field, const std::string& label);
   void evaluate(const std::string& label);
@@ -125,7 +136,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
 
   std::int64_t step_ = 0;  // when they were last evaluated
   Resolved resolved_{};
-  Array states_[kMaxRuleStates];
+  Policies policies_;
+  StoredState states_[kMaxRuleStates];
   Array master_;
 };
 

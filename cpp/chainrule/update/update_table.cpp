@@ -64,6 +64,17 @@ void check_coefs(const UpdateRule& rule,
                        algorithm.name, " is too small for float32: got ", values[i]));
 }
 
+// A step's random bits: the seed and the step's number, mixed (Steele, Lea, Flood: "Fast
+// Splittable Pseudorandom Number Generators", 2014).
+void set_key(Row& row, std::uint64_t seed, std::int64_t t) {
+  std::uint64_t z = seed + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(t);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  row.key[0] = static_cast<std::uint32_t>(z);
+  row.key[1] = static_cast<std::uint32_t>(z >> 32);
+}
+
 }  // namespace
 
 std::int64_t structure_version() { return structure.load(std::memory_order_relaxed); }
@@ -144,6 +155,7 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   const UpdateRule::Resolved& resolved = rule.resolve(entry.path);
   if (resolved.variant != entry.variant) return false;
   row.grad = g.raw();
+  row.skip = false;
   row.observed = rule.observed;
   if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
   if (rule.version() != entry.version || !resolved.variant->constant) {
@@ -154,6 +166,22 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   entry.counts = !options.counted;
   entry.steps = true;
   return true;
+}
+
+// Undefined where there is none and the rule does without.
+Array UpdateTable::gradient_of(const Entry& entry, bool runs) {
+  const Variable& grad = entry.param->grad();
+  if (grad.defined()) return grad.array();
+  const auto policy = entry.rule->policies().missing_grad;
+  if (!runs || policy == Policies::MissingGrad::skip) return {};
+  if (policy == Policies::MissingGrad::raise) {
+    throw ValueError(cat("[update] ", entry.path,
+                         " has no gradient, and its rule's missing_grad is 'raise'"));
+  }
+  const Array& data = entry.param->data();
+  const Array zeros = filled(data.shape(), data.dtype(), data.device(), 0);
+  detours_.push_back({zeros, zeros, false});
+  return zeros;
 }
 
 // Fills the row of a parameter that takes part in this step; returns whether it does.
@@ -181,9 +209,8 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
     entry.counts = entry.steps = true;
     return false;
   }
-  const Variable& grad = entry.param->grad();
-  if (!grad.defined()) return false;
-  const Array& g = grad.array();
+  const Array g = gradient_of(entry, runs);
+  if (!g.defined()) return false;
   check_gradient(data, g, entry.path);
   if (!is_floating(data.dtype())) {
     throw TypeError(cat("[update] ", entry.path,
@@ -248,6 +275,7 @@ void UpdateTable::prepare_coefs(Entry& entry,
     entry.scalars[i] = rule.scalars[i];
   }
   resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
+  set_key(row, rule.policies().seed, t);
   check_coefs(rule, resolved, row, t, entry.path);
 }
 
@@ -302,10 +330,19 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   rule.prepare_states(*resolved.variant, mastered ? rule.master(data) : data,
                       mastered ? Dtype::float32 : data.dtype(), entry.path);
   row.state_count = static_cast<std::uint8_t>(places.size());
-  for (std::size_t i = 0; i < places.size(); ++i) row.state[i] = rule.state(places[i]).raw();
+  row.squares = 0;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const StoredState& state = rule.stored_state(places[i]);
+    const bool square = rule.algorithm()->states[static_cast<std::size_t>(places[i])].square;
+    row.state[i] = state.values.raw();
+    row.scale[i] = state.is_coded() ? state.scales.data<float>() : nullptr;
+    row.squares = static_cast<std::uint8_t>(row.squares | (square ? 1u << i : 0u));
+  }
   if (!places.empty()) {
     row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
   }
+  row.stochastic = rule.policies().stochastic && !mastered && is_half(data.dtype());
+  row.stochastic_states = rule.policies().state_dtype == Policies::StateDtype::bfloat16;
   row.rule = resolved.variant->rule;
   row.sums = resolved.variant->sums;
   row.traced = resolved.variant->lowered ? &resolved.variant->lowered->program() : nullptr;
@@ -352,6 +389,7 @@ void UpdateTable::abandon() {
 
 void UpdateTable::plan(const UpdateOptions& options) {
   detours_.clear();
+  checked_ = false;
   freezes_ = !options.chainer_order;
   half_ = options.half;
   commits_ = !options.gradients_only && !options.inspect && half_ != UpdateOptions::Half::hosted;
@@ -372,6 +410,8 @@ void UpdateTable::plan(const UpdateOptions& options) {
     const std::int64_t planned = plan_row(entry, rows_[i], options) ? rows_[i].size : -1;
     changed_ |= planned != entry.planned || !(before == entry.device);
     entry.planned = planned;
+    checked_ |= entry.counts && planned >= 0 &&
+                entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
   }
   if (changed_) cut();
 }

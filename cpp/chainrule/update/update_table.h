@@ -135,6 +135,7 @@ class CHAINRULE_API UpdateTable {
   };
 
   void plan(const UpdateOptions& options);
+  Array gradient_of(const Entry& entry, bool runs);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
   void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -150,6 +151,7 @@ class CHAINRULE_API UpdateTable {
     return half_ == UpdateOptions::Half::both || (half_ == UpdateOptions::Half::hosted) == by_host;
   }
   void cut();
+  void check_finite();
   void find_norms();
   void direct();
   void restrain();
@@ -164,6 +166,7 @@ class CHAINRULE_API UpdateTable {
   update::Batch batch(const Part& part) const;
 
   Ref<Clock> clock_;
+  bool checked_ = false;  // some rule has a policy for gradients that are not finite
   bool timed_ = false;  // some rule is or was switched by an expression
   bool freezes_ = true;
   std::vector<Entry> entries_;

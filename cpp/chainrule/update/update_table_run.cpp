@@ -64,6 +64,7 @@ void UpdateTable::pin() {
   for (const Entry& entry : entries_) {
     if (entry.planned <= 0) continue;
     pinned_.push_back(entry.param->data().storage());
+    if (!entry.param->grad().defined()) continue;  // zeros of our own
     pinned_.push_back(entry.param->grad().array().storage());
     for (int i = 0; i < update::kMaxStates; ++i) {
       if (const Array& state = entry.rule->state(i); state.defined()) {
@@ -73,6 +74,51 @@ void UpdateTable::pin() {
     if (const Array& master = entry.rule->master(); master.defined()) {
       pinned_.push_back(master.storage());
     }
+  }
+}
+
+// Rules with a policy for gradients that are not finite, before anything is changed. Costs one
+// look at their gradients.
+void UpdateTable::check_finite() {
+  if (!checked_) return;
+  using OnNonfinite = Policies::OnNonfinite;
+  std::vector<bool> bad(entries_.size());
+  for (const Part& part : parts_) {
+    std::vector<Chunk> chunks;
+    std::vector<std::int64_t> starts{0};
+    for (const Chunk& chunk : part.chunks) {
+      const UpdateRule& rule = *entries_[static_cast<std::size_t>(chunk.row)].rule;
+      if (rule.policies().on_nonfinite == OnNonfinite::ignore) continue;
+      chunks.push_back(chunk);
+      starts.push_back(starts.back() + chunk.count + kChunkCost);
+    }
+    std::vector<double> partial(chunks.size());
+    Batch looked_at = batch(part);
+    looked_at.chunks = chunks.data();
+    looked_at.starts = starts.data();
+    looked_at.chunk_count = static_cast<std::int64_t>(chunks.size());
+    if (std::isfinite(sum_squares(part.device, looked_at, 0, partial.data()))) continue;
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+      if (!std::isfinite(partial[c])) bad[static_cast<std::size_t>(chunks[c].row)] = true;
+    }
+  }
+  bool skip_step = false;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const auto policy = entries_[i].rule->policies().on_nonfinite;
+    if (!bad[i] || !entries_[i].counts) continue;
+    if (policy == OnNonfinite::raise) {
+      throw ValueError(cat("[update] ", entries_[i].path,
+                           ": the gradient is not finite, and its rule's on_nonfinite is 'raise'; "
+                           "nothing was updated"));
+    }
+    skip_step |= policy == OnNonfinite::skip_step;
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    if (entry.planned < 0 || !(bad[i] || skip_step) || rows_[i].rule == kNoRule) continue;
+    rows_[i].skip = true;
+    if (entry.counts) ++entry.rule->skipped;
+    entry.counts = false;
   }
 }
 
@@ -184,6 +230,7 @@ void UpdateTable::put_rows_back() {
 void UpdateTable::run() {
   running_ = true;
   try {
+    check_finite();
     find_norms();
     direct();
     restrain();

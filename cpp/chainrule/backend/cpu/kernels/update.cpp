@@ -120,11 +120,10 @@ void update_chunks(const Batch& batch, std::int64_t begin, std::int64_t end) {
     const Row& row = batch.rows[chunk.row];
     if (i + 1 < end && batch.chunks[i + 1].begin == 0)
       prefetch(batch.rows[batch.chunks[i + 1].row]);
-    if (row.skip) continue;
     double* statistics = batch.statistics ? batch.statistics + i * kStatistics : nullptr;
-    if (is<double>(row.param_dtype)) {
+    if (!row.skip && is<double>(row.param_dtype)) {
       update_chunk<double>(row, chunk, statistics);
-    } else {
+    } else if (!row.skip) {
       update_chunk<float>(row, chunk, statistics);
     }
     if (row.clear_grad) clear_gradient(row, chunk);
@@ -189,6 +188,10 @@ void sum_squares(const Batch& batch,
   for (std::int64_t i = begin; i < end; ++i) {
     const Chunk& chunk = batch.chunks[i];
     const Row& row = batch.rows[chunk.row];
+    if (row.skip) {
+      partial[i] = 0;
+      continue;
+    }
     partial[i] = is<double>(row.param_dtype) ? chunk_squares<double>(row, chunk, shared_limit)
                                              : chunk_squares<float>(row, chunk, shared_limit);
   }

@@ -113,7 +113,7 @@ struct Block {
     for (int k = 0; k < row.state_count; ++k) {
       if (is<std::int8_t>(row.state_dtype)) {
         encode_block(row, k, at, states[k], n);
-      } else if (is<BFloat16>(row.state_dtype) && row.stochastic) {
+      } else if (is<BFloat16>(row.state_dtype) && row.stochastic_states) {
         store_stochastically(row, k, static_cast<BFloat16*>(row.state[k]), at, states[k], n);
       } else {
         store_block(row.state_dtype, row.state[k], at, states[k], n);
