@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
@@ -13,6 +13,8 @@ from chainrule import _core
 from chainrule._averaging import averaged
 from chainrule._explain import explain
 from chainrule._hookable import Hookable
+from chainrule._statistics import STATISTICS
+from chainrule._transaction import Transaction
 from chainrule._undo import add_note
 from chainrule.configuration import config
 from chainrule.link import Link
@@ -21,7 +23,9 @@ from chainrule.rules import snapshot
 from chainrule.rules.all_rules import Rules
 from chainrule.rules.apply import Application, PlanReport
 from chainrule.rules.journal import Journal
+from chainrule.rules.patterns import suggestion
 from chainrule.rules.plan import Plan, make_plan
+from chainrule.rules.selection import Selection
 from chainrule.serializer import AbstractSerializer
 from chainrule.update_rule import UpdateRule
 
@@ -362,6 +366,76 @@ class Optimizer:
                 if isinstance(rule, UpdateRule):
                     hooks = self._hooks().of("post")
                     serialize_hooks(rule, hooks, serializer[path])
+
+    def observe(
+        self, rules: Selection | UpdateRule | None = None, statistics: Iterable[str] | None = None
+    ) -> None:
+        """Have updates tell statistics of themselves.
+
+        They are summed while the update passes over memory, and read afterwards as
+        ``rule.statistics['grad_norm']``. Observing changes no bit of the update.
+
+        Args:
+            rules: Whose updates: a selection of :attr:`rules`, or one rule; all by default.
+            statistics: Which: some of ``'grad_norm'``, ``'param_norm'``, ``'update_norm'``,
+                ``'update_ratio'``, ``'max_abs'``, ``'nonfinite'`` and ``'lost'``
+                (:data:`chainrule._statistics.STATISTICS` says what they mean); all by default,
+                none if it is empty.
+
+        Raises:
+            KeyError: If there is no such statistic; nothing is changed then.
+            TypeError: If a rule is written in Python, which the sweep does not see; nothing is
+                changed then.
+            RuntimeError: If :meth:`setup` was not called yet.
+
+        Example:
+            >>> import chainrule, numpy
+            >>> link = chainrule.Link(w=2)
+            >>> link.w.array[:] = [3, 4]
+            >>> optimizer = chainrule.optimizers.SGD(lr=0.5).setup(link)
+            >>> optimizer.observe(optimizer.rules['/w'], ['grad_norm', 'update_ratio'])
+            >>> link.w.grad = numpy.array([0, 1], numpy.float32)
+            >>> optimizer.update()
+            >>> dict(link.w.update_rule.statistics)
+            {'grad_norm': 1.0, 'update_ratio': 0.1}
+        """
+        names = tuple(STATISTICS) if statistics is None else tuple(statistics)
+        for name in names:
+            if name not in STATISTICS:
+                raise KeyError(f"[observe] no such statistic: got {name!r}" + suggestion(name, STATISTICS))
+        chosen = [rules] if isinstance(rules, UpdateRule) else list(self.rules if rules is None else rules)
+        for rule in chosen:
+            if rule._runs_in_python and names:
+                raise TypeError(
+                    f"[observe] {type(rule).__name__} is written in Python, which the sweep over "
+                    "memory does not see"
+                )
+        for rule in chosen:
+            rule._observed_names = names
+            rule._observed = bool(names)
+
+    def transaction(self) -> Transaction:
+        """Take updates back if a block raises or asks for it.
+
+        Returns:
+            A context manager. If the block raises, or calls ``rollback()`` on what ``with`` gives,
+            parameters, states and counts are as before, bit for bit.
+
+        Example:
+            >>> import chainrule, numpy
+            >>> link = chainrule.Link(w=1)
+            >>> link.w.array[:] = 1
+            >>> optimizer = chainrule.optimizers.SGD(lr=0.5).setup(link)
+            >>> link.w.grad = numpy.ones(1, numpy.float32)
+            >>> with optimizer.transaction() as transaction:
+            ...     optimizer.update()
+            ...     print(link.w.array)
+            ...     transaction.rollback()
+            [0.5]
+            >>> print(link.w.array, optimizer.t)
+            [1.] 0
+        """
+        return Transaction(self)
 
     def explain(self, path: str, name: str) -> str:
         """Say what a value of a parameter is now, how it comes about, and who set it.

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule import _core
 
-__all__ = ["POLICIES", "Policies"]
-
-#: Policies of a rule that may be read, written and saved, with their defaults.
-POLICIES: dict[str, Any] = {
-    "on_nonfinite": "ignore",
-    "missing_grad": "skip",
-    "state_dtype": None,
-    "rounding": "nearest",
-    "fp32_update": False,
-}
+__all__ = ["Policies"]
 
 _NATURAL = "natural"
 
@@ -125,27 +115,24 @@ class Policies(_core.UpdateRule):
     def fp32_update(self, flag: bool) -> None:
         self._fp32_update = bool(flag)
 
+    @property
+    def seed(self) -> int:
+        """Seed of the random bits of stochastic rounding; 0 before one is needed.
+
+        The bits of an update are a function of the seed and of the rule's ``t``.
+        """
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        if not 0 <= int(seed) < 2**64:
+            raise ValueError(f"[seed] out of range: got {seed}, expected 0 to 2**64 - 1")
+        self._seed = int(seed)
+
     def _draw_seed(self) -> None:
         random = self._stochastic or self._state_dtype in ("bfloat16", "int8")
         if random and self._seed == 0:
             self._seed = int(np.random.randint(1, 2**62, dtype=np.int64))
-
-    def _get_policies(self) -> dict[str, Any]:
-        """Return what is not as by default, as plain data."""
-        found = {
-            name: getattr(self, name)
-            for name, default in POLICIES.items()
-            if getattr(self, name) != default
-        }
-        if self._seed:
-            found["seed"] = self._seed
-        return found
-
-    def _set_policies(self, policies: Mapping[str, Any]) -> None:
-        """Be as `_get_policies` said; what it does not name is as by default."""
-        self._seed = policies.get("seed", 0)
-        for name, default in POLICIES.items():
-            setattr(self, name, policies.get(name, default))
 
     def decoded_state(self, name: str) -> np.ndarray:
         """Copy a state as numbers, also where it is kept in 8 bits.

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["State"]
 
+# What the scales of an 8-bit state are called.
+_SCALE = "_scale"
+
 
 class State(MutableMapping[str, Any]):
     """The states of a built-in rule by name: NumPy arrays over the memory that C++ updates.
@@ -25,19 +28,35 @@ class State(MutableMapping[str, Any]):
         self._others: dict[str, Any] = {}
 
     def _known(self) -> list[str]:
-        return [name for name in self._rule._state_names if self._rule._has_state(name)]
+        found = []
+        for name in self._rule._state_names:
+            if self._rule._has_state(name):
+                found.append(name)
+                if self._rule._get_scale(name) is not None:
+                    found.append(name + _SCALE)
+        return found
+
+    def _scaled(self, name: str) -> str | None:
+        """Give the state whose scales a name stands for."""
+        state = name.removesuffix(_SCALE)
+        return state if state != name and state in self._rule._all_state_names else None
 
     def __getitem__(self, name: str) -> Any:
         if name in self._others:
             return self._others[name]
-        array = self._rule._get_state(name)
+        scaled = self._scaled(name)
+        rule = self._rule
+        array = rule._get_state(name) if scaled is None else rule._get_scale(scaled)
         if array is None:
             raise KeyError(name)
         return array
 
     def __setitem__(self, name: str, value: Any) -> None:
+        scaled = self._scaled(name)
         if name in self._rule._all_state_names:
             self._rule._set_state(name, np.asarray(value))
+        elif scaled is not None:
+            self._rule._set_scale(scaled, np.asarray(value))
         else:
             self._others[name] = value
 

@@ -28,7 +28,7 @@ class _Saved:
         if self.rule is not None:
             self.numbers = (self.rule.t, self.rule.skipped, self.rule._scalars)
             self.state = None if self.rule.state is None else _copies(self.rule.state)
-            self.master = self.rule._copied_master()
+            self.master = _copy(self.rule._master_copy)
 
     def restore(self) -> None:
         param, rule = self.param, self.rule
@@ -46,11 +46,15 @@ class _Saved:
         for name, value in scalars.items():
             rule._set_scalar(name, value)
         rule._restore_state(self.state)
-        rule._set_master(self.master)
+        rule._master_copy = self.master
 
 
 def _copies(state: Any) -> dict[str, Any]:
-    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+    return {name: _copy(value) for name, value in state.items()}
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 class Transaction:

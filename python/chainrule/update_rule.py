@@ -12,8 +12,10 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._policies import Policies
 from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule._rule_state import State
+from chainrule._statistics import Statistics
 from chainrule._undo import Undo, add_note
 from chainrule.configuration import config
 from chainrule.optimizer_hooks import SAM, Cautious, GradientClipping
@@ -27,6 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["UpdateRule"]
 
+# What a copy takes over beside values, states and hooks.
+_POLICIES = (
+    "_fp32_update",
+    "_on_nonfinite",
+    "_missing_grad",
+    "_state_dtype",
+    "_stochastic",
+    "_seed",
+    "_observed",
+    "skipped",
+)
+
 # Whoever overrides one of these does the update in Python.
 _UPDATE_METHODS = (
     "init_state",
@@ -38,7 +52,7 @@ _UPDATE_METHODS = (
 )
 
 
-class UpdateRule(_core.UpdateRule):
+class UpdateRule(Policies):
     """Base of all update rules; there is one for each parameter.
 
     The rules in :mod:`chainrule.optimizers` run in C++, all in one sweep over memory. A rule of
@@ -78,6 +92,7 @@ class UpdateRule(_core.UpdateRule):
     _keeps_scalars: ClassVar[bool] = True
     _params: tuple[weakref.ref[Parameter], ...] = ()
     _enabled_origin: str | None = None
+    _observed_names: tuple[str, ...] = ()
 
     def __init_subclass__(
         cls, algorithm: str | _core.Algorithm | None = None, **kwargs: Any
@@ -122,6 +137,11 @@ class UpdateRule(_core.UpdateRule):
         if self._state is None and self._has_states:
             self._state = State(self)
         return self._state
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the last update told of itself; see ``optimizer.observe``."""
+        return Statistics(self)
 
     @property
     def enabled(self) -> bool:
@@ -287,16 +307,26 @@ class UpdateRule(_core.UpdateRule):
         if not self.enabled:
             return
         initialized = param.array is not None
-        if initialized and param.grad is None:
-            if not config.chainer_semantics:
-                return
-            param.zerograd()
+        if initialized and not self._gradient_is_there(param):
+            return
         self._begin_update()
         try:
             self._run_in_python(param, initialized)
         finally:
             self._end_update()
             self._refresh_enabled()
+
+    def _gradient_is_there(self, param: Parameter) -> bool:
+        """Look for the gradient of a parameter as :attr:`missing_grad` says."""
+        if param.grad is not None:
+            return True
+        if self.missing_grad == "raise":
+            raise ValueError(
+                f"[update] {param.name} has no gradient, and its rule's missing_grad is 'raise'"
+            )
+        if self.missing_grad == "zero" or config.chainer_semantics:
+            param.zerograd()
+        return param.grad is not None
 
     def _run_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param
@@ -481,7 +511,11 @@ class UpdateRule(_core.UpdateRule):
         if self._states_by_python:
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
-            self._state = {} if self._algorithm is None else State(self)
+            alive = [p.shape for p in self._arrays()]
+            names = self._state_names_of(alive[0]) if alive else self._state_names
+            shapes = {}
+            if self.state_dtype == "int8":
+                names = [n for name in names for n in (name, name + "_scale")]
             dummy = np.zeros(1, np.float32) if param is None else np.zeros_like(param.array)
             self.init_state(Variable(dummy, grad=dummy))
             names = list(self._state)
@@ -517,6 +551,24 @@ class UpdateRule(_core.UpdateRule):
                 if state is not None:
                     self._refuse(serializer, state[1], state[2])
 
+    def _restore_state(self, saved: dict[str, Any] | None) -> None:
+        """Let the state be as a copy of it was, in the same memory where there is one."""
+        state = self.state
+        if saved is None or state is None or set(state) != set(saved):
+            self._clear_states()
+            self._state = None
+        if saved is None:
+            return
+        if self.state is None:
+            self._state = {} if self._algorithm is None else State(self)
+        assert self.state is not None
+        for name, value in saved.items():
+            own = self.state.get(name)
+            if isinstance(own, np.ndarray) and own.shape == np.shape(value):
+                own[...] = value
+            else:
+                self.state[name] = value
+
     def _arrays(self) -> Iterator[Parameter]:
         """Walk over the parameters of this rule that have an array."""
         for reference in self._params:
@@ -537,7 +589,7 @@ class UpdateRule(_core.UpdateRule):
             "hyperparam": self.hyperparam,
             "t": self.t,
             "enabled": self.enabled if self._enabled_when is None else self._enabled_when,
-            "fp32_update": self._fp32_update,
+            "policies": {name: getattr(self, name) for name in _POLICIES},
             "scalars": self._scalars,
             "master": self._master_copy,
             "state": None if self.state is None else dict(self.state),
@@ -549,7 +601,8 @@ class UpdateRule(_core.UpdateRule):
         self.__dict__.update(saved["attributes"])
         self.t = saved["t"]
         self._enabled = saved["enabled"]
-        self._fp32_update = saved["fp32_update"]
+        for name, value in saved["policies"].items():
+            setattr(self, name, value)
         for name, value in saved["scalars"].items():
             self._set_scalar(name, value)
         self._master_copy = saved.get("master")

@@ -9,6 +9,7 @@ namespace chainrule {
 namespace {
 
 bool same(const Array& a, const Array& b) {
+  if (!a.defined() || !b.defined()) return a.defined() == b.defined();
   return a.raw() == b.raw() && a.storage() == b.storage() && a.shape() == b.shape() &&
          a.dtype() == b.dtype() && a.strides() == b.strides();
 }
@@ -35,7 +36,10 @@ void Undo::keep(Ref<VariableImpl> param, Ref<UpdateRule> rule, bool gradient_onl
     if (rule) {
       kept.t = rule->t;
       std::copy(std::begin(rule->scalars), std::end(rule->scalars), kept.scalars);
-      for (int i = 0; i < kMaxRuleStates; ++i) kept.states[i] = copy_of(rule->state(i));
+      for (int i = 0; i < kMaxRuleStates; ++i) {
+        kept.states[i] = copy_of(rule->state(i));
+        kept.scales[i] = copy_of(rule->stored_state(i).scales);
+      }
       kept.master = copy_of(rule->master());
     }
     kept.rule = std::move(rule);
@@ -65,7 +69,8 @@ void Undo::restore() const {
     std::copy(std::begin(kept.scalars), std::end(kept.scalars), rule.scalars);
     for (int i = 0; i < kMaxRuleStates; ++i) {
       const Array& state = restored(kept.states[i]);
-      if (!same(rule.state(i), state)) rule.set_state(i, state);
+      const Array& scales = restored(kept.scales[i]);
+      if (!same(rule.state(i), state)) rule.set_state(i, state, scales);
     }
     rule.set_master(restored(kept.master));
   }

@@ -33,6 +33,7 @@ class CHAINRULE_API Undo {
     std::int64_t t = 0;
     double scalars[kMaxScalars] = {};
     Copy states[kMaxRuleStates];
+    Copy scales[kMaxRuleStates];
     Copy master;
     bool gradient_only = false;
   };

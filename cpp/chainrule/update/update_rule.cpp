@@ -10,6 +10,24 @@
 
 namespace chainrule {
 
+namespace {
+
+// A state that was parked goes back to its parameter's device.
+void move_from_host(StoredState& state,
+                    const Array& param,
+                    const std::string& name,
+                    const std::string& label) {
+  if (state.values.device() != Device{}) {
+    throw TypeError(cat("[update] ", label, ": state '", name,
+                        "' on another device than the parameter: got ", state.values.device(),
+                        ", expected ", param.device()));
+  }
+  state.values = to_device(state.values, param.device());
+  if (state.is_coded()) state.scales = to_device(state.scales, param.device());
+}
+
+}  // namespace
+
 UpdateRule::UpdateRule(const Algorithm* algorithm, Ref<Hyperparameter> hyperparam)
     : hyperparam_(std::move(hyperparam)), algorithm_(algorithm) {
   count_alone();
@@ -268,13 +286,7 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
                            param.shape()));
     }
     if (values.device() != param.device()) {
-      if (values.device() != Device{}) {
-        throw TypeError(cat("[update] ", label, ": state '", description.name,
-                            "' on another device than the parameter: got ", values.device(),
-                            ", expected ", param.device()));
-      }
-      state.values = to_device(values, param.device());  // it was parked
-      if (state.is_coded()) state.scales = to_device(state.scales, param.device());
+      move_from_host(state, param, description.name, label);
     }
     if ((chosen || state.is_coded()) && values.dtype() != dtype) {
       state = stored_as(state, dtype, description.square);
@@ -292,22 +304,23 @@ void UpdateRule::prepare_tensor_states(const Array& param, const std::string& la
   const Dtype dtype = param.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
   for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
-    Array& state = states_[place];
+    Array& state = states_[place].values;
     const std::string& name = algorithm_->states[place].name;
     const std::optional<Shape> shape = algorithm_->tensor->state_shape(
         resolved_.values, param.shape(), static_cast<int>(place - first));
     if (!shape) {
       state = {};
-    } else if (!state.defined()) {
+      continue;
+    }
+    if (!state.defined()) {
       state = filled(*shape, dtype, param.device(), algorithm_->states[place].initial);
-    } else if (!(state.shape() == *shape)) {
+    }
+    if (!(state.shape() == *shape)) {
       throw ValueError(cat("[update] ", label, ": state '", name, "' of the wrong shape: got ",
                            state.shape(), ", expected ", *shape));
-    } else if (state.device() != param.device()) {
-      throw TypeError(cat("[update] ", label, ": state '", name,
-                          "' on another device than the parameter: got ", state.device(),
-                          ", expected ", param.device()));
-    } else if (state.dtype() != dtype || !state.is_contiguous()) {
+    }
+    if (state.device() != param.device()) move_from_host(states_[place], param, name, label);
+    if (state.dtype() != dtype || !state.is_contiguous()) {
       state = as_contiguous(as_dtype(state, dtype));
     }
   }

@@ -118,6 +118,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     for attribute in (
         _Enabled("enabled"),
         _Fp32Update("fp32_update"),
+        Attribute("seed"),  # before those that draw one
         Attribute("on_nonfinite"),
         Attribute("missing_grad"),
         Attribute("state_dtype"),

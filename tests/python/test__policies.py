@@ -1,0 +1,303 @@
+"""Policies of rules: gradients that are missing or not finite, reduced states, rounding, parking."""
+
+from __future__ import annotations
+
+import copy
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chainrule
+from chainrule import optimizer_hooks, optimizers
+from small_links import make_link
+
+
+def set_up(optimizer, size=300, dtype=np.float32, names="ab"):
+    link = chainrule.Link()
+    rng = np.random.default_rng(0)
+    with link.init_scope():
+        for name in names:
+            value = rng.standard_normal(size).astype(dtype)
+            setattr(link, name, chainrule.Parameter(value))
+    optimizer.setup(link)
+    return link
+
+
+def give_gradients(link, step=0):
+    rng = np.random.default_rng(step)
+    for param in link.params():
+        param.grad = rng.standard_normal(param.shape).astype(param.dtype)
+
+
+def contents(link):
+    out = {}
+    for path, param in link.namedparams():
+        out[path] = param.array.copy()
+        for name, state in (param.update_rule.state or {}).items():
+            out[f"{path} {name}"] = state.copy()
+        out[f"{path} t"] = param.update_rule.t
+    return out
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("policy", ["ignore", "skip_param", "skip_step", "raise"])
+def test_on_nonfinite(policy, bad):
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer, size=5000)
+    give_gradients(link)
+    optimizer.update()
+    optimizer.rules.on_nonfinite = policy
+    before = contents(link)
+    give_gradients(link, 1)
+    link.a.grad[4321] = bad
+    if policy == "raise":
+        with pytest.raises(ValueError, match="/a: the gradient is not finite"):
+            optimizer.update()
+        assert same(contents(link), before)
+        assert optimizer.t == 1
+        return
+    optimizer.update()
+    after = contents(link)
+    updated = {p for p in "ab" if after[f"/{p} t"] == 2}
+    assert updated == {"ignore": {"a", "b"}, "skip_param": {"b"}, "skip_step": set()}[policy]
+    for name in "ab":
+        own = [key for key in before if key.startswith(f"/{name}")]
+        kept = all(np.array_equal(before[key], after[key]) for key in own)
+        assert kept == (name not in updated)
+        assert getattr(link, name).update_rule.skipped == (name not in updated)
+    if policy == "ignore":
+        assert np.isnan(link.a.array[4321])
+
+
+def test_a_skipped_gradient_has_no_part_in_the_norm_of_all():
+    optimizer = optimizers.SGD(lr=1.0)
+    link = set_up(optimizer)
+    optimizer.add_hook(optimizer_hooks.GradientClipping(1.0))
+    optimizer.rules["/a"].on_nonfinite = "skip_param"
+    give_gradients(link)
+    link.a.grad[0] = np.nan
+    before, grad = link.b.array.copy(), link.b.grad.copy()
+    optimizer.update()
+    np.testing.assert_allclose(before - link.b.array, grad / np.linalg.norm(grad), atol=1e-6)
+
+
+def test_missing_grad():
+    optimizer = optimizers.MomentumSGD(lr=0.1)
+    link = set_up(optimizer)
+    give_gradients(link)
+    optimizer.update()
+    link.cleargrads()
+    before = contents(link)
+    optimizer.update()
+    assert same(contents(link), before)
+    optimizer.rules["/a"].missing_grad = "zero"
+    velocity = before["/a v"]
+    optimizer.update()
+    np.testing.assert_allclose(link.a.array, before["/a"] + np.float32(0.9) * velocity, rtol=1e-6)
+    assert (link.a.update_rule.t, link.b.update_rule.t) == (2, 1)
+    optimizer.rules["/b"].missing_grad = "raise"
+    before = contents(link)
+    with pytest.raises(ValueError, match="/b has no gradient"):
+        optimizer.update()
+    assert same(contents(link), before)
+
+
+def test_missing_grad_of_a_rule_in_python():
+    class Plain(chainrule.UpdateRule):
+        def update_core_cpu(self, param):
+            param.array[...] -= 1 + param.grad
+
+    link = make_link(w=1)
+    link.w.update_rule = Plain()
+    link.w.update_rule.missing_grad = "zero"
+    link.w.update()
+    assert link.w.array[0] == -1
+    link.w.cleargrad()
+    link.w.update_rule.missing_grad = "raise"
+    with pytest.raises(ValueError, match="has no gradient"):
+        link.w.update()
+
+
+def test_names_are_strict():
+    rule = optimizers.SGD().create_update_rule()
+    with pytest.raises(ValueError, match="did you mean 'skip_step'"):
+        rule.on_nonfinite = "skipstep"
+    with pytest.raises(ValueError, match="missing_grad"):
+        rule.missing_grad = None
+    with pytest.raises(ValueError, match="float32, bfloat16, int8"):
+        rule.state_dtype = "int4"
+    with pytest.raises(ValueError, match="'nearest' or 'stochastic'"):
+        rule.rounding = "up"
+    assert (rule.on_nonfinite, rule.missing_grad, rule.state_dtype) == ("ignore", "skip", None)
+    rule.state_dtype = np.float32
+    assert rule.state_dtype == "float32"
+
+
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "int8"])
+def test_reduced_states_follow_the_full_ones(state_dtype):
+    # The same gradients in the same order; the states differ by their rounding only.
+    states = []
+    for dtype in (None, state_dtype):
+        optimizer = optimizers.Adam()
+        link = set_up(optimizer, size=3000)
+        optimizer.rules.state_dtype = dtype
+        for step in range(200):
+            give_gradients(link, step)
+            optimizer.update()
+        states.append({name: link.a.update_rule.decoded_state(name) for name in "mv"})
+        rule = link.a.update_rule
+        if dtype:
+            assert rule.state["m"].dtype == (np.int8 if dtype == "int8" else ml_dtypes.bfloat16)
+    full, reduced = states
+    for name in "mv":
+        ratio = reduced[name].astype(np.float64) / full[name]
+        # No drift: with rounding to the nearest v stays far too small, since it moves by 1/1000.
+        assert abs(np.median(ratio) - 1) < 0.01, name
+        assert np.corrcoef(reduced[name].astype(np.float64), full[name])[0, 1] > 0.97, name
+
+
+def test_states_are_converted_when_the_policy_changes():
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer)
+    give_gradients(link)
+    optimizer.update()
+    before = link.a.update_rule.decoded_state("m").copy()
+    rule = link.a.update_rule
+    for dtype in ("int8", "float32", "bfloat16", None):
+        rule.state_dtype = dtype
+        optimizer.rules.hyperparam.beta1 = 1.0  # keeps m
+        optimizer.rules.hyperparam.alpha = 0.0
+        with pytest.raises(ValueError, match="no finite step"):
+            optimizer.update()  # 1 - beta1 ** t is zero
+        optimizer.rules.hyperparam.beta1 = 0.999999
+        give_gradients(link)
+        optimizer.update()
+        np.testing.assert_allclose(rule.decoded_state("m"), before, rtol=0.06, atol=1e-4)
+
+
+@given(st.lists(st.floats(-1e30, 1e30, width=32), min_size=1, max_size=600))
+def test_codes_of_any_state(values):
+    state = np.array(values, np.float32)
+    link = make_link(w=(len(values),))
+    link.w.grad = np.zeros(len(values), np.float32)
+    optimizer = optimizers.MomentumSGD(lr=0.0, momentum=1.0).setup(link)
+    optimizer.update()
+    rule = link.w.update_rule
+    rule.state["v"] = state
+    rule.state_dtype = "int8"
+    optimizer.update()
+    decoded = rule.decoded_state("v").astype(np.float64)
+    for begin in range(0, len(values), 256):
+        group = slice(begin, begin + 256)
+        scale = np.abs(state[group]).max()
+        # Two roundings, each to one of the neighbours in steps of the fourth root.
+        root = (np.abs(state[group].astype(np.float64)) / max(scale, 1e-300)) ** 0.25
+        upper = np.minimum(root + 2.01 / 127, 1.0) ** 4 * scale
+        lower = np.maximum(root - 2.01 / 127, 0.0) ** 4 * scale
+        size = np.abs(decoded[group])
+        assert (size <= upper * (1 + 1e-5) + 1e-37).all()
+        assert (size >= lower * (1 - 1e-5) - 1e-37).all()
+        assert (decoded[group] * state[group] >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_stochastic_rounding_keeps_small_updates(dtype):
+    arrays = {}
+    for rounding in ("nearest", "stochastic"):
+        np.random.seed(0)
+        link = chainrule.Link()
+        with link.init_scope():
+            link.w = chainrule.Parameter(np.ones(20000, dtype))
+        optimizer = optimizers.SGD(lr=2.0**-14).setup(link)
+        optimizer.rules.rounding = rounding
+        optimizer.observe(None, ["lost"])
+        for _ in range(64):
+            link.w.grad = np.ones(20000, dtype)
+            optimizer.update()
+        arrays[rounding] = link.w.array.astype(np.float64)
+        lost = link.w.update_rule.statistics["lost"]
+        assert lost == (20000 if rounding == "nearest" else 0)
+    assert (arrays["nearest"] == 1).all()
+    # 64 steps of 2^-14; the deviation of the mean is far below.
+    assert arrays["stochastic"].mean() == pytest.approx(1 - 64 * 2.0**-14, abs=2e-4)
+
+
+def test_stochastic_rounding_is_repeatable_and_keeps_special_values():
+    runs = []
+    for _ in range(2):
+        np.random.seed(5)
+        optimizer = optimizers.Adam()
+        link = set_up(optimizer, dtype=ml_dtypes.bfloat16)
+        optimizer.rules.rounding = "stochastic"
+        optimizer.rules.state_dtype = "int8"
+        for step in range(5):
+            give_gradients(link, step)
+            optimizer.update()
+        runs.append(contents(link))
+    assert same(*runs)
+    link = chainrule.Link()
+    special = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 3.0], ml_dtypes.bfloat16)
+    with link.init_scope():
+        link.w = chainrule.Parameter(special.copy())
+    optimizer = optimizers.SGD(lr=0.0).setup(link)
+    optimizer.rules.rounding = "stochastic"
+    link.w.grad = np.zeros(6, ml_dtypes.bfloat16)
+    optimizer.update()
+    np.testing.assert_array_equal(link.w.array.astype(np.float32), special.astype(np.float32))
+
+
+def test_parking():
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer)
+    give_gradients(link)
+    optimizer.update()
+    rule = link.a.update_rule
+    with pytest.raises(RuntimeError, match="the rule is on"):
+        rule.park()
+    rule.enabled = False
+    with pytest.raises(ValueError, match="'host' or 'drop'"):
+        rule.park("disk")
+    m = rule.state["m"].copy()
+    rule.park("host")
+    np.testing.assert_array_equal(rule.state["m"], m)
+    rule.park("drop")
+    assert (rule.state, rule.t) == (None, 0)
+    rule.enabled = True
+    give_gradients(link)
+    optimizer.update()
+    assert rule.t == 1
+
+
+def test_copies_and_snapshots_keep_policies(tmp_path):
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer, dtype=ml_dtypes.bfloat16)
+    chosen = optimizer.rules["/a"]
+    chosen.on_nonfinite, chosen.state_dtype, chosen.rounding = "skip_param", "int8", "stochastic"
+    for step in range(3):
+        give_gradients(link, step)
+        optimizer.update()
+    copied = copy.deepcopy(link.a.update_rule)
+    assert (copied.on_nonfinite, copied.state_dtype, copied.rounding, copied.seed) == (
+        "skip_param",
+        "int8",
+        "stochastic",
+        link.a.update_rule.seed,
+    )
+    chainrule.serializers.save_npz(tmp_path / "model.npz", link)
+    chainrule.serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+    other_optimizer = optimizers.Adam()
+    other = set_up(other_optimizer, dtype=ml_dtypes.bfloat16)
+    chainrule.serializers.load_npz(tmp_path / "model.npz", other)
+    chainrule.serializers.load_npz(tmp_path / "optimizer.npz", other_optimizer)
+    for step in range(3, 6):
+        for net, each in ((link, optimizer), (other, other_optimizer)):
+            give_gradients(net, step)
+            each.update()
+    assert same(contents(link), contents(other))

@@ -1,0 +1,96 @@
+"""Transactions take updates back, bit for bit."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import _core, optimizers
+from small_links import make_link
+
+
+def contents(link, optimizer):
+    out = {"t": optimizer.t}
+    for path, param in link.namedparams():
+        rule = param.update_rule
+        out[path] = param.array.tobytes()
+        out[f"{path} rule"] = (rule.t, tuple(rule._scalars.items()))
+        for name, state in (rule.state or {}).items():
+            out[f"{path} {name}"] = state.tobytes()
+    return out
+
+
+def step(link, optimizer, seed):
+    rng = np.random.default_rng(seed)
+    for param in link.params():
+        param.grad = rng.standard_normal(param.shape).astype(param.dtype)
+    optimizer.update()
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+@pytest.mark.parametrize("name", _core.update_rules())
+def test_raises_and_is_as_before(name, steps_before):
+    optimizer = getattr(optimizers, name)()
+    link = chainrule.Link()
+    with link.init_scope():
+        link.w = chainrule.Parameter(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+        link.h = chainrule.Parameter(np.ones((2, 2), ml_dtypes.bfloat16))
+    optimizer.use_fp32_update()
+    optimizer.setup(link)
+    for seed in range(steps_before):
+        step(link, optimizer, seed)
+    before, memory = contents(link, optimizer), link.w.array
+    with pytest.raises(ZeroDivisionError), optimizer.transaction():
+        step(link, optimizer, 10)
+        step(link, optimizer, 11)
+        assert contents(link, optimizer) != before
+        raise ZeroDivisionError
+    assert contents(link, optimizer) == before
+    assert link.w.array is memory
+    # And it goes on as if nothing had happened.
+    twin_optimizer = getattr(optimizers, name)()
+    twin_optimizer.use_fp32_update()
+    twin = chainrule.Link()
+    with twin.init_scope():
+        twin.w = chainrule.Parameter(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+        twin.h = chainrule.Parameter(np.ones((2, 2), ml_dtypes.bfloat16))
+    twin_optimizer.setup(twin)
+    for seed in range(steps_before):
+        step(twin, twin_optimizer, seed)
+    step(link, optimizer, 20)
+    step(twin, twin_optimizer, 20)
+    assert contents(link, optimizer) == contents(twin, twin_optimizer)
+
+
+def test_rollback_and_keeping():
+    link = make_link(w=3)
+    optimizer = optimizers.Adam().setup(link)
+    with optimizer.transaction() as transaction:
+        step(link, optimizer, 0)
+        transaction.rollback()
+        assert (link.w.array == 0).all()
+        assert optimizer.t == 0
+        step(link, optimizer, 0)
+    assert optimizer.t == 1
+    assert (link.w.array != 0).all()
+    with pytest.raises(RuntimeError, match="outside the block"):
+        transaction.rollback()
+    with pytest.raises(RuntimeError, match="not set up"), optimizers.SGD().transaction():
+        pass
+
+
+def test_another_rule_and_a_late_array_go_too():
+    link = chainrule.Link()
+    with link.init_scope():
+        link.w = chainrule.Parameter(0.5)
+    optimizer = optimizers.SGD().setup(link)
+    rule = link.w.update_rule
+    with pytest.raises(KeyError), optimizer.transaction():
+        link.w.initialize((2,))
+        link.w.update_rule = optimizers.Adam().create_update_rule()
+        step(link, optimizer, 0)
+        raise KeyError
+    assert link.w.array is None
+    assert link.w.update_rule is rule
