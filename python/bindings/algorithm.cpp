@@ -38,7 +38,8 @@ Ref<Algorithm> make(std::string name,
   for (const auto& [field, value, kind] : fields) {
     rule.fields.push_back({field, value, kind_of(kind)});
   }
-  for (const auto& [state, initial] : states) rule.states.push_back({state, initial});
+  // Which of them hold squares is not known: in 8 bits all get the decades that squares need.
+  for (const auto& [state, initial] : states) rule.states.push_back({state, initial, true});
   for (const auto& [switches, places, nodes, param, results] : variants) {
     TracedRule::Variant variant{switches, places, {}};
     for (const auto& [op, arguments, value, place] : nodes) {

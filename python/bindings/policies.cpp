@@ -53,7 +53,10 @@ const Choices<Policies::StateDtype> kStateDtype{"state_dtype",
 
 // Reads and writes one of the policies.
 template <class Class, class Enum>
-void def_policy(Class& rule, const char* name, const Choices<Enum>& choices, Enum Policies::*member) {
+void def_policy(Class& rule,
+                const char* name,
+                const Choices<Enum>& choices,
+                Enum Policies::* member) {
   rule.def_property(
       name,
       [&choices, member](const UpdateRule& self) { return choices.name(self.policies().*member); },

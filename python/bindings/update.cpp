@@ -109,8 +109,7 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
   if (value.is_none()) return self.set_state(place, {});
   const Array array = from_numpy(value, "state");
   if (!state.defined()) {
-    if (self.policies().state_dtype == Policies::StateDtype::int8 &&
-        array.dtype() == Dtype::int8) {
+    if (self.policies().state_dtype == Policies::StateDtype::int8 && array.dtype() == Dtype::int8) {
       const std::int64_t groups = (array.size() + update::kStateBlock - 1) / update::kStateBlock;
       return self.set_state(place, copied(array), filled({groups}, Dtype::float32, {}, 0));
     }
@@ -224,6 +223,14 @@ void bind_rule(py::module_& m) {
             return self.algorithm() ? self.state_names(dims) : std::vector<std::string>{};
           },
           py::arg("shape"), "The states that a parameter of this shape needs.")
+      .def(
+          "_expected_state_bytes",
+          [](UpdateRule& self, const std::vector<std::int64_t>& shape, const std::string& dtype) {
+            const Dims dims(shape.data(), static_cast<int>(shape.size()));
+            return self.algorithm() ? self.state_bytes(dims, dtype_from_name(dtype)) : 0;
+          },
+          py::arg("shape"), py::arg("dtype"),
+          "Size of the states that a parameter of this shape and dtype needs.")
       .def_property_readonly("_all_state_names",
                              [](const UpdateRule& self) {
                                std::vector<std::string> out;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['Algorithm', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -595,6 +595,24 @@ class Expression:
         """
         Whether the number depends on the step.
         """
+class Algorithm:
+    """
+    An update rule made at run time.
+    """
+    def __init__(self, name: str, fields: collections.abc.Sequence[tuple[str, typing.SupportsFloat | typing.SupportsIndex, str]], states: collections.abc.Sequence[tuple[str, typing.SupportsFloat | typing.SupportsIndex]], variants: collections.abc.Sequence[tuple[collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, bool]], collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], collections.abc.Sequence[tuple[str, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], typing.SupportsInt | typing.SupportsIndex, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]]) -> None:
+        """
+        fields: (name, default, 'real', 'integer' or 'boolean'); states: (name, first value);
+        variants: (switches, states, nodes, new parameter, new states), a node being
+        (operation, arguments, value, place).
+        """
+    @property
+    def listings(self) -> list[str]:
+        """
+        The instructions of each variant, one a line.
+        """
+    @property
+    def name(self) -> str:
+        ...
 class Hyperparameter:
     """
     Named values of an optimizer or of one update rule.
@@ -676,8 +694,10 @@ class GradientHook:
     def _b(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class UpdateRule:
+    _cautious: bool
     _fp32_update: bool
     _observed: bool
+    _stochastic: bool
     def __init__(self, algorithm: typing.Any, hyperparam: Hyperparameter) -> None:
         ...
     def _begin(self) -> None:
@@ -688,7 +708,17 @@ class UpdateRule:
         ...
     def _clear_states(self) -> None:
         ...
+    def _decoded_state(self, arg0: str) -> typing.Any:
+        ...
+    def _drop_states(self) -> None:
+        ...
     def _end_update(self) -> None:
+        ...
+    def _expected_state_bytes(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: str) -> int:
+        """
+        Size of the states that a parameter of this shape and dtype needs.
+        """
+    def _get_scale(self, arg0: str) -> typing.Any:
         ...
     def _get_state(self, arg0: str) -> typing.Any:
         ...
@@ -700,7 +730,11 @@ class UpdateRule:
         """
         The float32 copy of a half-precision parameter.
         """
+    def _move_states_to_host(self) -> None:
+        ...
     def _set_scalar(self, arg0: str, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def _set_scale(self, arg0: str, arg1: typing.Any) -> None:
         ...
     def _set_state(self, arg0: str, arg1: typing.Any) -> None:
         ...
@@ -740,13 +774,37 @@ class UpdateRule:
     def _master_copy(self, arg1: typing.Any) -> None:
         ...
     @property
+    def _missing_grad(self) -> str:
+        ...
+    @_missing_grad.setter
+    def _missing_grad(self, arg1: typing.Any) -> None:
+        ...
+    @property
     def _native_hooks(self) -> list[GradientHook]:
         ...
     @_native_hooks.setter
     def _native_hooks(self, arg0: collections.abc.Sequence[GradientHook]) -> None:
         ...
     @property
+    def _on_nonfinite(self) -> str:
+        ...
+    @_on_nonfinite.setter
+    def _on_nonfinite(self, arg1: typing.Any) -> None:
+        ...
+    @property
     def _scalars(self) -> dict:
+        ...
+    @property
+    def _seed(self) -> int:
+        ...
+    @_seed.setter
+    def _seed(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    @property
+    def _state_dtype(self) -> str:
+        ...
+    @_state_dtype.setter
+    def _state_dtype(self, arg1: typing.Any) -> None:
         ...
     @property
     def _state_names(self) -> list[str]:
@@ -765,6 +823,14 @@ class UpdateRule:
         """
     @hyperparam.setter
     def hyperparam(self, arg1: Hyperparameter) -> None:
+        ...
+    @property
+    def skipped(self) -> int:
+        """
+        Updates left out so far because of gradients that were not finite.
+        """
+    @skipped.setter
+    def skipped(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     @property
     def t(self) -> int:
@@ -811,10 +877,23 @@ class UpdateTable:
         """
         An update of an optimizer with nothing but rows.
         """
+    def step_half(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool, hosted: bool) -> None:
+        """
+        The half before Python's own rules, which checks everything and changes the gradients
+        of their parameters; or the half after them, which updates all others.
+        """
     def unscale(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
         """
         Divides all gradients in memory.
         """
+    @property
+    def clear_gradients(self) -> bool:
+        """
+        Whether the sweep leaves gradients of zeros behind.
+        """
+    @clear_gradients.setter
+    def clear_gradients(self, arg1: bool) -> None:
+        ...
     @property
     def hooks(self) -> list[GradientHook]:
         """
@@ -823,12 +902,31 @@ class UpdateTable:
     @hooks.setter
     def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
         ...
+    @property
+    def running(self) -> bool:
+        """
+        Whether another thread is in the middle of a step.
+        """
 class Perturbation:
     def __init__(self, params: collections.abc.Sequence[typing.Any], rho: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
     def restore(self) -> None:
         """
         Puts the parameters back.
+        """
+class Undo:
+    """
+    Copies of what an update changes, to put back.
+    """
+    def __init__(self) -> None:
+        ...
+    def keep(self, param: typing.Any, rule: UpdateRule, gradient_only: bool) -> None:
+        """
+        Remembers gradient, data, states, count and master copy; or the gradient alone.
+        """
+    def restore(self) -> None:
+        """
+        Puts everything back into the arrays that were there.
         """
 def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...

@@ -402,8 +402,14 @@ class Optimizer:
         names = tuple(STATISTICS) if statistics is None else tuple(statistics)
         for name in names:
             if name not in STATISTICS:
-                raise KeyError(f"[observe] no such statistic: got {name!r}" + suggestion(name, STATISTICS))
-        chosen = [rules] if isinstance(rules, UpdateRule) else list(self.rules if rules is None else rules)
+                raise KeyError(
+                    f"[observe] no such statistic: got {name!r}" + suggestion(name, STATISTICS)
+                )
+        chosen = (
+            [rules]
+            if isinstance(rules, UpdateRule)
+            else list(self.rules if rules is None else rules)
+        )
         for rule in chosen:
             if rule._runs_in_python and names:
                 raise TypeError(

@@ -16,6 +16,8 @@ _NATURAL = "natural"
 class Policies(_core.UpdateRule):
     """The policies of an :class:`chainrule.UpdateRule`."""
 
+    _state: Any
+
     @property
     def on_nonfinite(self) -> str:
         """What an update does where the gradient has an infinity or NaN.
@@ -65,7 +67,7 @@ class Policies(_core.UpdateRule):
         :meth:`~chainrule.UpdateRule.use_fp32_update`. Computation does not change. Reduced states
         are rounded stochastically, so that running means keep moving: an element goes to the upper or
         the lower neighbour with probabilities that make the mean right. ``'int8'`` keeps a sign and
-        7 bits for each element, relative to the largest of 256 neighbours, in steps that are fine
+        7 bits for each element, relative to a scale that 256 neighbours share, in steps that are fine
         near zero (a fourth root; an eighth root for squares); ``state['m']`` then holds codes and
         ``state['m_scale']`` the scales, and :meth:`decoded_state` gives numbers. States that are
         there already are converted at the next update.
@@ -168,3 +170,4 @@ class Policies(_core.UpdateRule):
             self._move_states_to_host()
         else:
             self._drop_states()
+            self._state = None

@@ -440,50 +440,8 @@ class GradientMethod(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # The table is built anew by whoever copies or loads the optimizer.
-        """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""
-        undo, clock, t, table = self._undo(chainer), self._clock, self.t, self._table
-        found = self._loss_scaling_isnan, self._loss_scaling_isnan_ever
-        try:
-            if chainer:
-                self.reallocate_cleared_grads()
-            self.check_nan_in_grads()
-            safe = self.is_safe_to_update()
-            if not self._fused:
-                if safe:
-                    table.check(scale, chainer)
-                if scale != 1 and not chainer:
-                    table.unscale(scale, False)
-                    scale = 1.0
-                self.call_hooks("pre")
-            clock.begin()
-            if safe:
-                self._run_rules(scale, chainer)
-        except BaseException as error:
-            table.abandon()
-            undo.restore()
-            clock.end()
-            clock.t = t
-            table.settle()
-            self._loss_scaling_isnan, self._loss_scaling_isnan_ever = found
-            add_note(
-                error,
-                f"[update] {type(self).__name__}: the update did not take place; parameters, "
-                "gradients, states and counts are as they were before it",
-            )
-            raise
-        try:
-            for hook, pairs in self._last if safe else ():
-                hook._after(pairs)
-            if chainer:
-                self.reallocate_cleared_grads()
-            self.call_hooks("post")
-        except BaseException as error:
-            add_note(error, f"[update] {type(self).__name__}: the update has taken place")
-            raise
-        finally:
-            clock.end()
-            table.settle()
-        self.update_loss_scale()
+        made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused", "_walked"}
+        made |= {"_in_python", "_changes", "_updating", "_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
 
 

@@ -307,7 +307,7 @@ class UpdateRule(Policies):
         if not self.enabled:
             return
         initialized = param.array is not None
-        if initialized and not self._gradient_is_there(param):
+        if initialized and not (self._gradient_is_there(param) and self._gradient_will_do(param)):
             return
         self._begin_update()
         try:
@@ -327,6 +327,18 @@ class UpdateRule(Policies):
         if self.missing_grad == "zero" or config.chainer_semantics:
             param.zerograd()
         return param.grad is not None
+
+    def _gradient_will_do(self, param: Parameter) -> bool:
+        """Look whether the gradient is finite, as :attr:`on_nonfinite` says."""
+        if self.on_nonfinite == "ignore" or np.isfinite(param.grad.astype(np.float64)).all():
+            return True
+        if self.on_nonfinite == "raise":
+            raise ValueError(
+                f"[update] {param.name}: the gradient is not finite, and its rule's on_nonfinite "
+                "is 'raise'; nothing was updated"
+            )
+        self.skipped += 1
+        return False
 
     def _run_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param
@@ -469,8 +481,6 @@ class UpdateRule(Policies):
                 if loaded is not state[name]:
                     state[name] = loaded
         except KeyError:
-            if config.chainer_semantics:
-                raise
             self._start_anew(serializer)
 
     def _start_anew(self, serializer: AbstractSerializer) -> None:
@@ -511,11 +521,7 @@ class UpdateRule(Policies):
         if self._states_by_python:
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
-            alive = [p.shape for p in self._arrays()]
-            names = self._state_names_of(alive[0]) if alive else self._state_names
-            shapes = {}
-            if self.state_dtype == "int8":
-                names = [n for name in names for n in (name, name + "_scale")]
+            self._state = {} if self._algorithm is None else State(self)
             dummy = np.zeros(1, np.float32) if param is None else np.zeros_like(param.array)
             self.init_state(Variable(dummy, grad=dummy))
             names = list(self._state)
@@ -524,6 +530,8 @@ class UpdateRule(Policies):
             alive = [p.shape for p in self._arrays()]
             names = self._state_names_of(alive[0]) if alive else self._state_names
             shapes = {}
+            if self.state_dtype == "int8":
+                names = [n for name in names for n in (name, name + "_scale")]
         values: dict[str, Any] = {}
         for name in names:
             try:

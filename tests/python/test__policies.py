@@ -116,6 +116,7 @@ def test_missing_grad_of_a_rule_in_python():
 
     link = make_link(w=1)
     link.w.update_rule = Plain()
+    link.w.cleargrad()
     link.w.update_rule.missing_grad = "zero"
     link.w.update()
     assert link.w.array[0] == -1
@@ -159,8 +160,11 @@ def test_reduced_states_follow_the_full_ones(state_dtype):
     for name in "mv":
         ratio = reduced[name].astype(np.float64) / full[name]
         # No drift: with rounding to the nearest v stays far too small, since it moves by 1/1000.
-        assert abs(np.median(ratio) - 1) < 0.01, name
-        assert np.corrcoef(reduced[name].astype(np.float64), full[name])[0, 1] > 0.97, name
+        assert abs(np.median(ratio) - 1) < 0.02, name
+        if name == "v":
+            assert ratio.std() < (0.2 if state_dtype == "int8" else 0.03)
+        else:
+            assert np.corrcoef(reduced[name].astype(np.float64), full[name])[0, 1] > 0.99
 
 
 def test_states_are_converted_when_the_policy_changes():
@@ -182,7 +186,7 @@ def test_states_are_converted_when_the_policy_changes():
         np.testing.assert_allclose(rule.decoded_state("m"), before, rtol=0.06, atol=1e-4)
 
 
-@given(st.lists(st.floats(-1e30, 1e30, width=32), min_size=1, max_size=600))
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=600))
 def test_codes_of_any_state(values):
     state = np.array(values, np.float32)
     link = make_link(w=(len(values),))
@@ -196,7 +200,7 @@ def test_codes_of_any_state(values):
     decoded = rule.decoded_state("v").astype(np.float64)
     for begin in range(0, len(values), 256):
         group = slice(begin, begin + 256)
-        scale = np.abs(state[group]).max()
+        scale = 2 * np.abs(state[group]).max().astype(np.float64)
         # Two roundings, each to one of the neighbours in steps of the fourth root.
         root = (np.abs(state[group].astype(np.float64)) / max(scale, 1e-300)) ** 0.25
         upper = np.minimum(root + 2.01 / 127, 1.0) ** 4 * scale

@@ -79,7 +79,7 @@ def test_observing_changes_no_bit(name, dtype):
     for observed in (False, True):
         for hooked in (False, True):
             optimizer = getattr(optimizers, name)()
-            link = make(5003, dtype, optimizer)
+            link = make((61, 83), dtype, optimizer)
             rule = link.w.update_rule
             if hooked:
                 rule.add_hook(optimizer_hooks.WeightDecay(0.01))

@@ -149,7 +149,8 @@ def test_one_native_call_updates_all(chainer):
             param.update_rule.enabled = i % 7 != 6
         optimizer.update()
         found[count] = count_calls(optimizer)
-    assert found[3][1] == found[90][1] == ["step"]
+    expected = ["step", "settle"] if chainer else ["step_and_count"]
+    assert found[3][1] == found[90][1] == expected
     if not chainer:  # where gradients of zeros are looked for one by one
         assert found[3][0] == found[90][0] <= 3
 
@@ -189,6 +190,7 @@ def test_missing_state_starts_fresh_and_the_report_says_so(chainer, tmp_path):
     assert "a" in str(report)
     assert other.a.update_rule.state is None
     np.testing.assert_array_equal(other.b.update_rule.state["m"], link.b.update_rule.state["m"])
+    other.a.update_rule.enabled = True  # the file says off, except in Chainer's files
     unfrozen.update()
     np.testing.assert_allclose(other.a.update_rule.state["m"], [0.1, 0.1], rtol=1e-6)
 

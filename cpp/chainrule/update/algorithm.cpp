@@ -94,9 +94,18 @@ void add_algorithm(std::deque<Algorithm>& all, std::int16_t number) {
     all.back().retain();  // for ever
   }
   Algorithm& algorithm = all.back();
-  Algorithm::Variant variant{
-      number, {},      0,    is_constant<Rule>,     selected<Rule>, prepare<Rule>, 0,
-      false,  nullptr, true, place_of_keep<Rule>(), {}};
+  Algorithm::Variant variant{number,
+                             {},
+                             0,
+                             is_constant<Rule>,
+                             selected<Rule>,
+                             prepare<Rule>,
+                             0,
+                             false,
+                             nullptr,
+                             true,
+                             place_of_keep<Rule>(),
+                             {}};
   variant.coef_count = sizeof(typename Rule::template Coefs<double>) / sizeof(double);
   if constexpr (update::count_sums<Rule>() > 0) {
     variant.sums = Rule::sums;

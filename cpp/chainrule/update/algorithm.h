@@ -49,8 +49,8 @@ struct CHAINRULE_API Algorithm : RefCounted {
   };
   struct State {
     std::string name;
-    double initial;  // or update::kParameter
-    bool square;     // sums of squares: need twice the decades in 8 bits
+    double initial;       // or update::kParameter
+    bool square = false;  // sums of squares: need twice the decades in 8 bits
   };
 
   std::string name;

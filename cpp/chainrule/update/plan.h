@@ -77,17 +77,17 @@ struct Row {
   std::uint8_t grad_dtype;
   std::uint8_t state_dtype;
   std::uint8_t state_count;
-  bool write_grad;  // store the gradient as the programs left it
-  bool in_place;    // every array is of the type computed in
-  bool programmed;  // there are steps in the programs
-  bool fused;       // the programs come to `program`, and nobody wants to see the gradient
-  bool observed;    // statistics are wanted
-  bool clear_grad;  // the gradient is zero afterwards
-  bool skip;        // nothing happens
+  bool write_grad;         // store the gradient as the programs left it
+  bool in_place;           // every array is of the type computed in
+  bool programmed;         // there are steps in the programs
+  bool fused;              // the programs come to `program`, and nobody wants to see the gradient
+  bool observed;           // statistics are wanted
+  bool clear_grad;         // the gradient is zero afterwards
+  bool skip;               // nothing happens
   bool stochastic;         // a half-precision parameter is rounded stochastically
   bool stochastic_states;  // so are bfloat16 states; 8-bit ones always are
-  std::uint8_t squares;  // bit k: state k holds squares
-  std::uint32_t key[2];  // of this step's random bits
+  std::uint8_t squares;    // bit k: state k holds squares
+  std::uint32_t key[2];    // of this step's random bits
   FusedProgram program;
   const TracedProgram* traced;  // a user's rule (update/traced_program.h)
   double coefs[kMaxCoefs];

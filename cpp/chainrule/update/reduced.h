@@ -55,9 +55,10 @@ CR_INLINE BFloat16 rounded_stochastically<BFloat16>(float x, std::uint32_t word)
       functors::math::select(stays, kept, static_cast<std::uint16_t>(sum >> 16)));
 }
 
-// 8-bit states: a sign and the root of |x| relative to the largest of kStateBlock neighbours, in
-// steps of 1/127; the scale of a group with an infinity or NaN is NaN, and so is all it holds. Means keep the fourth root (8 decades), squares the eighth (16 decades), so that
-// the ratio of a small mean to the root of a small square stays right.
+// 8-bit states: a sign and the root of |x| relative to a scale for kStateBlock neighbours, in
+// steps of 1/127; the scale of a group with an infinity or NaN is NaN, and so is all it holds.
+// Means keep the fourth root (8 decades), squares the eighth (16 decades), so that the ratio of a
+// small mean to the root of a small square stays right.
 template <bool square, class T>
 CR_INLINE T powered(T root) {
   const T second = root * root;
@@ -70,6 +71,18 @@ CR_INLINE T decoded(std::int8_t code, T scale) {
   const T root = static_cast<T>(code) * T(1.0 / 127.0);
   const T value = powered<square>(root) * scale;
   return functors::math::select(code < 0, -value, value);
+}
+
+// The scale of a group whose largest element is `largest`, a power of two: while it stays, numbers
+// that were stored are codes exactly, and rounding adds noise only for what has changed. So it
+// stays until it is too small, or four times too large.
+CR_INLINE float scale_of(float largest, float before) {
+  constexpr float kGreatest = 0x1p127f;
+  if (!(largest <= 3.4028234e38f)) return largest - largest;  // NaN
+  if (before >= largest && before <= 4 * largest && before <= kGreatest) return before;
+  if (largest > kGreatest) return kGreatest;
+  const auto bits = half_bits::bit_cast<std::uint32_t>(largest);
+  return half_bits::bit_cast<float>((bits + 0x7fffffu) & 0x7f800000u);
 }
 
 // `inverse`: 1 / scale, or 0 where the scale is 0 or NaN.

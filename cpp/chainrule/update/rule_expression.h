@@ -53,6 +53,8 @@ struct CHAINRULE_API RuleExpression {
 };
 
 // The value of a node that is the same for all elements, `arguments` being those of its own.
-CHAINRULE_API double evaluate(RuleExpression::Op op, const double* arguments, const update::Step* step);
+CHAINRULE_API double evaluate(RuleExpression::Op op,
+                              const double* arguments,
+                              const update::Step* step);
 
 }  // namespace chainrule

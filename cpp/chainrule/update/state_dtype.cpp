@@ -37,7 +37,7 @@ void encode(const float* x, const StoredState& out) {
       scale = std::max(scale, std::abs(x[i]));
       bad += std::abs(x[i]) - std::abs(x[i]);
     }
-    scale += bad;
+    scale = update::scale_of(scale + bad, 0);
     scales[begin / kStateBlock] = scale;
     const float inverse = scale > 0 ? 1 / scale : 0.0f;
     for (std::int64_t i = begin; i < end; ++i) {

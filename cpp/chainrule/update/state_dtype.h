@@ -16,11 +16,8 @@ struct StoredState {
 };
 
 // A new state full of one number.
-CHAINRULE_API StoredState filled_state(const Shape& shape,
-                                       Dtype dtype,
-                                       Device device,
-                                       double value,
-                                       bool square);
+CHAINRULE_API StoredState
+filled_state(const Shape& shape, Dtype dtype, Device device, double value, bool square);
 
 // The same numbers, stored otherwise; those of 8 bits as floats first. `square` as in Algorithm.
 CHAINRULE_API Array decoded_state(const StoredState& state, bool square);

@@ -47,7 +47,10 @@ void append_chunks(std::vector<Chunk>& chunks,
   }
 }
 
-void Sweep::add(const Row& row) { rows_.push_back(row); }
+void Sweep::add(const Row& row) {
+  rows_.push_back(row);
+  rows_.back().observed = false;  // the last sweep is
+}
 
 void Sweep::add_stage(std::int16_t stage,
                       std::initializer_list<double> coefs,

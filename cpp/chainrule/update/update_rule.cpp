@@ -264,8 +264,8 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
   if (algorithm_->tensor) {
     if (chosen && dtype != Dtype::float32) {
       throw ValueError(cat("[update] ", label, ": ", algorithm_->name,
-                           ", a rule for whole tensors, keeps full states: got state_dtype ",
-                           dtype, ", expected None or float32"));
+                           ", a rule for whole tensors, keeps full states: got state_dtype ", dtype,
+                           ", expected None or float32"));
     }
     prepare_tensor_states(param, label);
   }
@@ -293,8 +293,8 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
     }
     if (values.dtype() != states_[variant.states[0]].values.dtype()) {
       throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' of another dtype than the others: got ", values.dtype(),
-                          ", expected ", states_[variant.states[0]].values.dtype()));
+                          "' of another dtype than the others: got ", values.dtype(), ", expected ",
+                          states_[variant.states[0]].values.dtype()));
     }
   }
 }
@@ -340,6 +340,30 @@ std::vector<std::string> UpdateRule::state_names(const Shape& shape) {
     }
   }
   return out;
+}
+
+std::int64_t UpdateRule::state_bytes(const Shape& shape, Dtype natural) {
+  const Algorithm::Variant& variant = *resolve("a rule").variant;
+  std::int64_t size = 1;
+  for (int i = 0; i < shape.size(); ++i) size *= shape[i];
+  const Dtype dtype = state_dtype(natural);
+  std::int64_t each = size * item_size(dtype);
+  if (dtype == Dtype::int8) {
+    each += (size + update::kStateBlock - 1) / update::kStateBlock * item_size(Dtype::float32);
+  }
+  std::int64_t sum = each * static_cast<std::int64_t>(variant.states.size());
+  if (!algorithm_->tensor) return sum;
+  const Dtype wide = natural == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+  const auto first = static_cast<std::size_t>(algorithm_->first_tensor_state);
+  for (std::size_t place = first; place < algorithm_->states.size(); ++place) {
+    const std::optional<Shape> own =
+        algorithm_->tensor->state_shape(resolved_.values, shape, static_cast<int>(place - first));
+    if (!own) continue;
+    std::int64_t count = 1;
+    for (int i = 0; i < own->size(); ++i) count *= (*own)[i];
+    sum += count * item_size(wide);
+  }
+  return sum;
 }
 
 const Array& UpdateRule::master(const Array& param) {

@@ -87,6 +87,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
     bool vanishing;  // a value that must not is zero in float32
   };
   const Resolved& resolve(const std::string& label);
+  const Resolved& resolved() const { return resolved_; }  // as last resolved
   // Grows when the numbers are others.
   std::int64_t version() const { return resolutions_; }
   // Throws where an expression has no finite number now; for rules without an algorithm, which
@@ -101,6 +102,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t revision() const { return revision_; }
   bool has_states() const;
   void clear_states();
+  // Size of the states that a parameter of this shape, computed on in `natural`, needs.
+  std::int64_t state_bytes(const Shape& shape, Dtype natural);
   // Names of the states that a parameter of this shape needs.
   std::vector<std::string> state_names(const Shape& shape);
   // Of a rule that is off: lets the states go, which start anew later, or keeps them in the

@@ -169,19 +169,18 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
 }
 
 // Undefined where there is none and the rule does without.
-Array UpdateTable::gradient_of(const Entry& entry, bool runs) {
+Array UpdateTable::gradient_of(Entry& entry, bool runs) {
   const Variable& grad = entry.param->grad();
   if (grad.defined()) return grad.array();
   const auto policy = entry.rule->policies().missing_grad;
   if (!runs || policy == Policies::MissingGrad::skip) return {};
   if (policy == Policies::MissingGrad::raise) {
-    throw ValueError(cat("[update] ", entry.path,
-                         " has no gradient, and its rule's missing_grad is 'raise'"));
+    throw ValueError(
+        cat("[update] ", entry.path, " has no gradient, and its rule's missing_grad is 'raise'"));
   }
   const Array& data = entry.param->data();
-  const Array zeros = filled(data.shape(), data.dtype(), data.device(), 0);
-  detours_.push_back({zeros, zeros, false});
-  return zeros;
+  entry.zeros = filled(data.shape(), data.dtype(), data.device(), 0);
+  return entry.zeros;
 }
 
 // Fills the row of a parameter that takes part in this step; returns whether it does.
@@ -340,6 +339,14 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   }
   if (!places.empty()) {
     row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
+  }
+  const bool reduced = rule.policies().state_dtype == Policies::StateDtype::int8 ||
+                       rule.policies().state_dtype == Policies::StateDtype::bfloat16;
+  if (data.device() != Device{} && (reduced || rule.policies().stochastic)) {
+    throw TypeError(cat("[update] ", entry.path,
+                        ": reduced states and stochastic rounding are only there for parameters "
+                        "on the CPU: got one on ",
+                        data.device()));
   }
   row.stochastic = rule.policies().stochastic && !mastered && is_half(data.dtype());
   row.stochastic_states = rule.policies().state_dtype == Policies::StateDtype::bfloat16;

@@ -87,6 +87,10 @@ class CHAINRULE_API UpdateTable {
     Ref<VariableImpl> param;
     Ref<UpdateRule> rule;
     std::string path;
+    Array zeros;  // the gradient of this step, where there was none
+    const Array& gradient() const {
+      return param->grad().defined() ? param->grad().array() : zeros;
+    }
     bool by_host;
     bool counts = false;        // this step is an update of the rule
     bool steps = false;         // the rule runs, and its scalars are kept
@@ -135,7 +139,7 @@ class CHAINRULE_API UpdateTable {
   };
 
   void plan(const UpdateOptions& options);
-  Array gradient_of(const Entry& entry, bool runs);
+  Array gradient_of(Entry& entry, bool runs);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
   void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -167,7 +171,7 @@ class CHAINRULE_API UpdateTable {
 
   Ref<Clock> clock_;
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
-  bool timed_ = false;  // some rule is or was switched by an expression
+  bool timed_ = false;    // some rule is or was switched by an expression
   bool freezes_ = true;
   std::vector<Entry> entries_;
   std::vector<update::Row> rows_;  // one per entry

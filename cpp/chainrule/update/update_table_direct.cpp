@@ -67,7 +67,7 @@ Row update_of(const Row& row, const Array& seen, const Array& update) {
 }  // namespace
 
 bool UpdateTable::needs_scratch(std::size_t i) const {
-  const Array& grad = entries_[i].param->grad().array();
+  const Array& grad = entries_[i].gradient();
   const Row& row = rows_[i];
   return row.programmed || row.half || grad.dtype() != computed_in(row) || !grad.is_contiguous();
 }
@@ -79,7 +79,7 @@ void UpdateTable::see_gradients(const std::vector<std::size_t>& places) {
   for (const std::size_t i : places) {
     Entry& entry = entries_[i];
     if (entry.seen.defined()) continue;
-    entry.seen = entry.param->grad().array();
+    entry.seen = entry.gradient();
     if (!needs_scratch(i)) continue;
     const Array scratch(entry.seen.shape(), computed_in(rows_[i]), entry.device);
     copy_into(scratch, entry.seen);
@@ -107,9 +107,9 @@ void UpdateTable::direct() {
       Entry& entry = entries_[i];
       Row& row = rows_[i];
       TensorJob job{};
-      job.values = entry.rule->resolve(entry.path).values;
+      job.values = entry.rule->resolved().values;
       job.step = {entry.rule->t + (entry.counts ? 1 : 0), entry.scalars, &powers_};
-      job.states = &entry.rule->state(group.algorithm->first_tensor_state);
+      job.states = &entry.rule->stored_state(group.algorithm->first_tensor_state);
       job.shape = entry.seen.shape();
       job.dtype = group.dtype;
       job.device = group.device;
@@ -162,7 +162,7 @@ void UpdateTable::restrain() {
       mask.coefs[0] = static_cast<double>(mask.size) / (kept[k] + 1);
       Row& row = rows_[here[k]];
       replaced_.emplace_back(here[k], row);
-      const int keep = entries_[here[k]].rule->resolve("").variant->keep;
+      const int keep = entries_[here[k]].rule->resolved().variant->keep;
       row.coefs[0] = keep < 0 ? 1 : row.coefs[keep];
       row.rule = update::place_of<update::ApplyStage>;
       row.direction = entries_[here[k]].update.raw();

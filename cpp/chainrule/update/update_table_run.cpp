@@ -84,13 +84,15 @@ void UpdateTable::check_finite() {
   using OnNonfinite = Policies::OnNonfinite;
   std::vector<bool> bad(entries_.size());
   for (const Part& part : parts_) {
-    std::vector<Chunk> chunks;
+    std::vector<update::Chunk> chunks;
     std::vector<std::int64_t> starts{0};
-    for (const Chunk& chunk : part.chunks) {
-      const UpdateRule& rule = *entries_[static_cast<std::size_t>(chunk.row)].rule;
-      if (rule.policies().on_nonfinite == OnNonfinite::ignore) continue;
-      chunks.push_back(chunk);
-      starts.push_back(starts.back() + chunk.count + kChunkCost);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      if (entry.planned <= 0 || !(entry.device == part.device) || entry.by_host != part.by_host ||
+          entry.rule->policies().on_nonfinite == OnNonfinite::ignore) {
+        continue;
+      }
+      append_chunks(chunks, starts, static_cast<std::int32_t>(i), entry.planned);
     }
     std::vector<double> partial(chunks.size());
     Batch looked_at = batch(part);
@@ -117,7 +119,7 @@ void UpdateTable::check_finite() {
     Entry& entry = entries_[i];
     if (entry.planned < 0 || !(bad[i] || skip_step) || rows_[i].rule == kNoRule) continue;
     rows_[i].skip = true;
-    if (entry.counts) ++entry.rule->skipped;
+    if (entry.counts && commits_) ++entry.rule->skipped;
     entry.counts = false;
   }
 }
@@ -193,7 +195,7 @@ void UpdateTable::refine(const std::vector<Measured>& measured) {
     if (measured[i].size < 0) continue;
     Entry& entry = entries_[i];
     Row& row = rows_[i];
-    const UpdateRule::Resolved& resolved = entry.rule->resolve(entry.path);
+    const UpdateRule::Resolved& resolved = entry.rule->resolved();
     const Measured& own = resolved.variant->shared_sums ? together[row.rule] : measured[i];
     const std::int64_t t = entry.rule->t + (entry.counts ? 1 : 0);
     resolved.variant->refine(resolved.values, {t, entry.scalars, &powers_}, own.size, own.sums,
@@ -232,8 +234,10 @@ void UpdateTable::run() {
   try {
     check_finite();
     find_norms();
-    direct();
-    restrain();
+    if (runs_now(false)) {
+      direct();
+      restrain();
+    }
     fuse_programs();
     if (runs_now(false)) measure();
     for (Part& part : parts_) {
@@ -248,7 +252,7 @@ void UpdateTable::run() {
     take_statistics();
   } catch (...) {
     put_rows_back();
-    for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = {};
+    for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = entry.zeros = {};
     running_ = false;
     throw;
   }
@@ -265,7 +269,7 @@ void UpdateTable::finish() {
   if (!commits_) return;
   fresh_.clear();
   for (Entry& entry : entries_) {
-    entry.seen = entry.direction = entry.update = {};
+    entry.seen = entry.direction = entry.update = entry.zeros = {};
     if (!entry.steps) continue;
     UpdateRule& rule = *entry.rule;
     if (entry.counts) rule.count();

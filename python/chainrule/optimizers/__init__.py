@@ -22,8 +22,8 @@ from chainrule.optimizers.lars import LARS
 from chainrule.optimizers.lion import Lion
 from chainrule.optimizers.momentum_sgd import MomentumSGD
 from chainrule.optimizers.msvag import MSVAG
-from chainrule.optimizers.nadam import NAdam
 from chainrule.optimizers.muon import Muon
+from chainrule.optimizers.nadam import NAdam
 from chainrule.optimizers.nesterov_ag import NesterovAG
 from chainrule.optimizers.prodigy import Prodigy
 from chainrule.optimizers.radam import RAdam
@@ -34,8 +34,8 @@ from chainrule.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from chainrule.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from chainrule.optimizers.sgd import SGD
 from chainrule.optimizers.smorms3 import SMORMS3
-from chainrule.optimizers.stable_adamw import StableAdamW
 from chainrule.optimizers.soap import SOAP
+from chainrule.optimizers.stable_adamw import StableAdamW
 
 __all__ = [
     "ADOPT",
@@ -59,8 +59,8 @@ __all__ = [
     "CorrectedMomentumSGD",
     "Lion",
     "MomentumSGD",
-    "NAdam",
     "Muon",
+    "NAdam",
     "NesterovAG",
     "Prodigy",
     "RAdam",

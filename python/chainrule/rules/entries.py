@@ -89,6 +89,6 @@ def algorithm_name(rule: UpdateRule) -> str:
         The name of a built-in algorithm, or module and name of a user's class.
     """
     cls = type(rule)
-    if cls._strict and cls._algorithm is not None:
+    if cls._strict and isinstance(cls._algorithm, str):
         return cls._algorithm
     return f"{cls.__module__}.{cls.__qualname__}"

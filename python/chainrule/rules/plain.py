@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._core import Expression
+from chainrule._core import Expression, Hyperparameter
 from chainrule.rules.patterns import suggestion
 from chainrule.update_rule import UpdateRule
 
@@ -111,6 +111,19 @@ def decode(data: Any) -> Any:
 
 
 @functools.cache
+def strict_name(hyperparam: Hyperparameter) -> str | None:
+    """Name the algorithm whose names alone can be set.
+
+    Args:
+        hyperparam: The values.
+
+    Returns:
+        Its name; None where any name can be set.
+    """
+    algorithm = hyperparam.__getstate__()[1]
+    return algorithm if algorithm is None or isinstance(algorithm, str) else algorithm.name
+
+
 def algorithms() -> Mapping[str, type[UpdateRule]]:
     """List the built-in rules by the names of their algorithms.
 
@@ -122,7 +135,7 @@ def algorithms() -> Mapping[str, type[UpdateRule]]:
     found: dict[str, type[UpdateRule]] = {}
     for name in optimizers.__all__:
         rule = getattr(getattr(optimizers, name), "_rule_class", None)
-        if rule is not None and rule._strict and rule._algorithm is not None:
+        if rule is not None and rule._strict and isinstance(rule._algorithm, str):
             found.setdefault(rule._algorithm, rule)
     return found
 

@@ -35,7 +35,7 @@ def optimizer_algorithm(optimizer: Optimizer) -> str:
         The name of a built-in algorithm, or module and name of a user's class of optimizers.
     """
     rule: type[UpdateRule] | None = getattr(optimizer, "_rule_class", None)
-    if rule is not None and rule._strict and rule._algorithm is not None:
+    if rule is not None and rule._strict and isinstance(rule._algorithm, str):
         return rule._algorithm
     return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
 
@@ -65,7 +65,7 @@ class _Describer:
             self._places[id(hyperparam)] = len(self.parents)
             self.parents.append(
                 {
-                    "algorithm": hyperparam.__getstate__()[1],
+                    "algorithm": plain.strict_name(hyperparam),
                     "parent": above,
                     "values": self.values(hyperparam),
                 }

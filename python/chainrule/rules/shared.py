@@ -169,7 +169,7 @@ class SharedValues:
             if parent is None or reference is None or id(parent) in taken:
                 continue
             saved = self._saved(reference, entry.path)
-            alike = parent.__getstate__()[1] == saved["algorithm"]
+            alike = plain.strict_name(parent) == saved["algorithm"]
             # Chains of more than one are made anew.
             alone = saved.get("parent") is None and parent.parent is None
             if reference not in self._present and alike and alone:

@@ -109,7 +109,9 @@ def state_bytes(rule: UpdateRule, param: Parameter) -> int | None:
         names = rule._state_names
     except (RuntimeError, AttributeError, TypeError, ValueError):
         return None  # a value is missing or not finite; the update says so
-    return master + len(names) * param.size * (4 if half else param.dtype.itemsize)
+    if not names:
+        return master
+    return master + rule._expected_state_bytes(param.shape, "float32" if half else str(param.dtype))
 
 
 def row_of(entry: Entry, rule: UpdateRule | None) -> Row:

@@ -66,8 +66,8 @@ void combine(const char* name, const Array& out, const Array& a, const Array& b)
 void direct_matrix(TensorJob& job, double rate) {
   const Values& h = values_of(job.values);
   const int ndim = job.shape.size();
-  const Array& row = job.states[kRow];
-  const Array& col = job.states[kCol];
+  const Array& row = job.states[kRow].values;
+  const Array& col = job.states[kCol].values;
   const auto empty = [&](const Shape& shape) { return Array(shape, job.dtype, job.device); };
   const Array square = empty(job.shape);
   Sweep sweep(job.device);
@@ -105,7 +105,7 @@ void direct(std::vector<TensorJob>& jobs) {
     } else {
       job.direction = Array(job.shape, job.dtype, job.device);
       vectors.add_stage(place_of<update::NormalizeStage>, {rate, h.eps1}, job.direction, job.grad,
-                        {&job.states[kFull]});
+                        {&job.states[kFull].values});
     }
     directions.push_back(row_of(job.direction.raw(), job.dtype, job.direction.size()));
   }

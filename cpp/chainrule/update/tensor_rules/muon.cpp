@@ -77,7 +77,7 @@ void direct_alike(const std::vector<TensorJob*>& jobs, Sides sides) {
     const Array mixture = place(batch, i, job.shape);
     momentum.add_stage(update::place_of<update::MomentumStage>,
                        {1 - h.momentum, h.nesterov != 0 ? h.momentum : 1.0}, mixture, job.grad,
-                       {&job.states[0]});
+                       {&job.states[0].values});
     rows.push_back(row_of(mixture.raw(), first.dtype, mixture.size()));
   }
   momentum.run();

@@ -71,17 +71,17 @@ class Soap {
         h_(values_of(job.values)),
         shape_({sides_of(job.shape).rows, sides_of(job.shape).cols}),
         grad_(matrix(job.grad)),
-        mean_(matrix(job.states[kMean])),
-        square_(matrix(job.states[kSquare])) {}
+        mean_(matrix(job.states[kMean].values)),
+        square_(matrix(job.states[kSquare].values)) {}
 
   // Decompositions, which may fail; no state is changed.
   void prepare() {
     const std::int64_t t = job_.step.t - 1;
     if (t >= 1 && t % static_cast<std::int64_t>(h_.precondition_frequency) != 0) return;
     for (const int side : {kLeft, kRight}) {
-      if (!job_.states[side].defined()) continue;
+      if (!job_.states[side].values.defined()) continue;
       Turn& turn = turns_[side - kLeft];
-      turn.statistics = copied(job_.states[side]);
+      turn.statistics = copied(job_.states[side].values);
       observe(side, turn.statistics);
       t < 1 ? begin(turn) : follow(side, turn);
     }
@@ -95,13 +95,13 @@ class Soap {
       step();
     }
     for (const int side : {kLeft, kRight}) {
-      if (!job_.states[side].defined()) continue;
+      if (!job_.states[side].values.defined()) continue;
       const Turn& turn = turns_[side - kLeft];
       if (!turn.basis.defined()) {
-        observe(side, job_.states[side]);
+        observe(side, job_.states[side].values);
         continue;
       }
-      copy_into(job_.states[side], turn.statistics);
+      copy_into(job_.states[side].values, turn.statistics);
       copy_into(basis(side), turn.basis);
       sort(side == kLeft ? 0 : 1, turn.order);
     }
@@ -112,7 +112,7 @@ class Soap {
     return x.view(shape_, contiguous_strides(shape_, item_size(job_.dtype)));
   }
   Array empty(const Shape& shape) const { return Array(shape, job_.dtype, job_.device); }
-  const Array& basis(int side) const { return job_.states[side + kLeftBasis - kLeft]; }
+  const Array& basis(int side) const { return job_.states[side + kLeftBasis - kLeft].values; }
 
   // x in the eigenbases, or back from there.
   Array rotated(const Array& x, bool back) const {

@@ -7,6 +7,7 @@
 #include "chainrule/core/api.h"
 #include "chainrule/core/array.h"
 #include "chainrule/update/rule.h"
+#include "chainrule/update/state_dtype.h"
 
 // A rule that looks at a tensor as a whole. Its host part makes a direction out of arrays with the
 // backend's operations; a rule of update/rules/ of the same name, which sees the direction in the
@@ -17,7 +18,7 @@ namespace chainrule {
 struct TensorJob {
   const double* values;  // hyperparameters
   update::Step step;
-  const Array* states;  // by place in TensorRule::states; undefined where there is none
+  const StoredState* states;  // by place in TensorRule::states; undefined where there is none
   Shape shape;
   Dtype dtype;  // the type computed in
   Device device;

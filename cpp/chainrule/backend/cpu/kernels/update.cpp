@@ -28,6 +28,10 @@ void count_lost(std::uint8_t dtype, const T* before, const T* after, std::int64_
   });
 }
 
+// In double, compilers fuse products and sums otherwise where statistics stand in the same loop.
+template <class T>
+constexpr bool observed_apart = sizeof(T) == 8;
+
 template <class T>
 void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
   const bool fused = row.fused && !row.direction;
@@ -35,18 +39,17 @@ void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n,
   if (row.rule == kNoRule) return;
   block.load_states(row);
   const bool half = row.observed && block.p == block.p_buffer;
-  if (half || (row.observed && row.direction)) copy_block(block.before, block.p, n);
+  const bool apart = row.observed && (row.direction || observed_apart<T>);
+  if (half || apart) copy_block(block.before, block.p, n);
   const auto& loops = loops_of<T>(row);
-  if (row.direction) {
-    const T* direction = static_cast<const T*>(row.direction) + at;
-    loops.step[0][0](row, n, block.p, direction, block.states, nullptr);
-    if (row.observed) {
-      for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-        lanes->see(k, block.g[i], block.before[i], block.p[i]);
-      });
-    }
-  } else {
-    loops.step[fused][row.observed](row, n, block.p, block.g, block.states, lanes);
+  const T* g = row.direction ? static_cast<const T*>(row.direction) + at : block.g;
+  loops.step[fused][row.observed && !apart](row, n, block.p, g, block.states, lanes);
+  if (apart) {
+    const auto program = Program<T>::of(row.program);
+    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+      const T seen = fused ? program(block.g[i], block.before[i]) : block.g[i];
+      lanes->see(k, seen, block.before[i], block.p[i]);
+    });
   }
   if (half && !row.stochastic) count_lost(row.param_dtype, block.before, block.p, n, lanes->lost);
   block.store_states(row);
@@ -64,7 +67,8 @@ CR_INLINE void for_blocks(const Chunk& chunk, const F& f) {
 
 template <class T>
 void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
-  if (row.in_place && !row.direction && (!row.programmed || row.fused)) {
+  const bool apart = row.observed && observed_apart<T>;
+  if (row.in_place && !row.direction && !apart && (!row.programmed || row.fused)) {
     T* states[kMaxStates];
     for (int k = 0; k < row.state_count; ++k) {
       states[k] = static_cast<T*>(row.state[k]) + chunk.begin;

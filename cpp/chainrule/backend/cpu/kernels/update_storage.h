@@ -54,15 +54,21 @@ constexpr bool is(std::uint8_t dtype) {
 
 // Stored with random bits from the array's own stream.
 template <class Half, class T>
-void store_stochastically(const Row& row, int slot, Half* out, std::int64_t at, const T* x,
+void store_stochastically(const Row& row,
+                          int slot,
+                          Half* out,
+                          std::int64_t at,
+                          const T* x,
                           std::int64_t n) {
   std::uint32_t words[kPhiloxGroup];
   for (std::int64_t i = 0; i < n; i += kPhiloxGroup) {
-    philox_group(static_cast<std::uint64_t>(at + i) / kPhiloxGroup, update::stream_of(row, slot), words);
+    philox_group(static_cast<std::uint64_t>(at + i) / kPhiloxGroup, update::stream_of(row, slot),
+                 words);
     const std::int64_t rest = n - i < kPhiloxGroup ? n - i : kPhiloxGroup;
 #pragma GCC ivdep
     for (std::int64_t k = 0; k < rest; ++k) {
-      out[at + i + k] = update::rounded_stochastically<Half>(static_cast<float>(x[i + k]), words[k]);
+      out[at + i + k] =
+          update::rounded_stochastically<Half>(static_cast<float>(x[i + k]), words[k]);
     }
   }
 }
@@ -100,7 +106,7 @@ void encode(const Row& row, int slot, std::int64_t at, const T* x, std::int64_t 
   for (std::int64_t i = 0; i < n; i += kStateBlock) {
     const std::int64_t count = n - i < kStateBlock ? n - i : kStateBlock;
     float& scale = row.scale[slot][(at + i) / kStateBlock];
-    scale = static_cast<float>(largest_of(x + i, count));
+    scale = update::scale_of(static_cast<float>(largest_of(x + i, count)), scale);
     const T inverse = scale > 0 ? T(1) / static_cast<T>(scale) : T(0);
     for (std::int64_t k = 0; k < count; k += kPhiloxGroup) {
       philox_group(static_cast<std::uint64_t>(at + i + k) / kPhiloxGroup,
