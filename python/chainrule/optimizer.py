@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
+from chainrule._hyperparameter_proxy import HyperparameterProxy
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
 from chainrule.configuration import config
@@ -443,31 +444,6 @@ class GradientMethod(Optimizer):
         made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused", "_walked"}
         made |= {"_in_python", "_changes", "_updating", "_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
-
-
-class HyperparameterProxy:
-    """Makes an entry of ``self.hyperparam`` an attribute of the optimizer.
-
-    Args:
-        attr_name: Name of the entry.
-
-    Example:
-        >>> from chainrule.optimizers import SGD
-        >>> optimizer = SGD(lr=0.1)
-        >>> optimizer.lr = 0.5
-        >>> optimizer.hyperparam.lr
-        0.5
-    """
-
-    def __init__(self, attr_name: str) -> None:
-        self._attr_name = attr_name
-        self.__doc__ = f"Alias to ``self.hyperparam.{attr_name}``"
-
-    def __get__(self, obj: Any, type: Any = None) -> Any:
-        return self if obj is None else getattr(obj.hyperparam, self._attr_name)
-
-    def __set__(self, obj: Any, value: Any) -> None:
-        setattr(obj.hyperparam, self._attr_name, value)
 
 
 def make_deprecation_message(module_name: str) -> str:

@@ -1,4 +1,4 @@
-"""Policies of rules: gradients that are missing or not finite, reduced states, rounding, parking."""
+"""Policies: gradients missing or not finite, reduced states, rounding, parking."""
 
 from __future__ import annotations
 

@@ -42,11 +42,16 @@ def test_raises_and_is_as_before(name, steps_before):
     for seed in range(steps_before):
         step(link, optimizer, seed)
     before, memory = contents(link, optimizer), link.w.array
-    with pytest.raises(ZeroDivisionError), optimizer.transaction():
-        step(link, optimizer, 10)
-        step(link, optimizer, 11)
-        assert contents(link, optimizer) != before
-        raise ZeroDivisionError
+
+    def fail():
+        with optimizer.transaction():
+            step(link, optimizer, 10)
+            step(link, optimizer, 11)
+            assert contents(link, optimizer) != before
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert contents(link, optimizer) == before
     assert link.w.array is memory
     # And it goes on as if nothing had happened.
@@ -87,10 +92,15 @@ def test_another_rule_and_a_late_array_go_too():
         link.w = chainrule.Parameter(0.5)
     optimizer = optimizers.SGD().setup(link)
     rule = link.w.update_rule
-    with pytest.raises(KeyError), optimizer.transaction():
-        link.w.initialize((2,))
-        link.w.update_rule = optimizers.Adam().create_update_rule()
-        step(link, optimizer, 0)
-        raise KeyError
+
+    def fail():
+        with optimizer.transaction():
+            link.w.initialize((2,))
+            link.w.update_rule = optimizers.Adam().create_update_rule()
+            step(link, optimizer, 0)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert link.w.array is None
     assert link.w.update_rule is rule
