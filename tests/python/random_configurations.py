@@ -11,7 +11,8 @@ import chainrule
 from chainrule import links as L
 from chainrule import optimizer_hooks, optimizers, schedules
 
-NAMES = sorted(optimizers.__all__)
+# Muon refuses vectors, of which the model has some.
+NAMES = sorted(set(optimizers.__all__) - {"Muon"})
 PATHS = ("/l1/W", "/l1/b", "/l2/W", "/l2/b")
 RATES = st.floats(1e-6, 0.5) | st.sampled_from([np.float32(0.1), 1])
 OWN = RATES | st.sampled_from(

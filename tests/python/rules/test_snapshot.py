@@ -45,6 +45,8 @@ def spoilt(file: io.BytesIO, **changes) -> io.BytesIO:
 
 
 @pytest.mark.slow
+# Some configurations diverge, alike on both sides.
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 @settings(max_examples=60, deadline=None)
 @given(configurations(), configurations(), configurations(), st.integers(0, 3), st.booleans())
 def test_an_interruption_changes_no_bit(first, second, present, steps, same_class):
