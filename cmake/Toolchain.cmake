@@ -26,6 +26,9 @@ target_include_directories(chainrule_flags INTERFACE "${PROJECT_SOURCE_DIR}/cpp"
 target_compile_definitions(chainrule_flags INTERFACE CHAINRULE_VERSION="${CHAINRULE_VERSION}")
 
 set(warnings -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND warnings -Wno-restrict)  # GCC 12 sees overlaps in "text" + string (GCC bug 105651)
+endif()
 list(JOIN warnings "," host_warnings)
 target_compile_options(chainrule_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>"
