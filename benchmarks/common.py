@@ -139,6 +139,28 @@ def compare(
     return timings
 
 
+def beyond(
+    title: str,
+    steps: Mapping[str, Callable[[], object]],
+    reach: float,
+    seconds: float = 1.0,
+) -> None:
+    """Time two callables in turns and print by how much the first takes longer.
+
+    Args:
+        title: What they do.
+        steps: What to time, by name; ours comes first, then what it cannot do without.
+        reach: The seconds that it may take beyond the other.
+        seconds: About how long to time each of them.
+    """
+    timings = compare(title, steps, seconds=seconds)
+    ours, other = timings.values()
+    extra = ours.median - other.median
+    verdict = "reached" if extra <= reach else "MISSED"
+    print(f"  beyond it: {1e3 * extra:.3f} ms (to reach: {1e3 * reach:.3g} ms, {verdict})")
+    results[-1] |= {"beyond": extra, "reach": reach}
+
+
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
     """Let chainrule, and PyTorch if it was imported, use a number of threads."""
@@ -172,7 +194,7 @@ def machine() -> str:
         cpu = found.group(1) if found else cpu
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = [f"chainrule {chainrule.__version__}", f"Python {platform.python_version()}"]
-    for name in ("numpy", "torch"):
+    for name in ("numpy", "torch", "jax", "optax"):
         if name in sys.modules:
             versions.append(f"{name} {sys.modules[name].__version__}")
     isa = chainrule._core.instruction_set()

@@ -44,7 +44,7 @@ struct Observed {
 template <class T, int width>
 CR_INLINE void run_programs(const Row& row, Values<T, width>& g, const Values<T, width>& p) {
   if (!row.programmed) return;
-  if (row.fused) {
+  if (row.fused != Fused::none) {
     const auto program = Program<T>::of(row.program);
     for (int i = 0; i < width; ++i) g.v[i] = program(g.v[i], p.v[i]);
   } else {

@@ -7,6 +7,13 @@
 namespace chainrule::update {
 inline namespace CHAINRULE_ISA {
 
+// min(max(x, low), high), in as few instructions as there are; NaN stays NaN.
+template <class T>
+CR_INLINE T bounded(T x, T low, T high) {
+  x = functors::math::select(low > x, low, x);
+  return functors::math::select(high < x, high, x);
+}
+
 // One step of a gradient's program.
 template <GradientOp op, class T>
 CR_INLINE T apply(T g, T p, T a, T b) {
@@ -19,11 +26,32 @@ CR_INLINE T apply(T g, T p, T a, T b) {
     // The sign of zero and of NaN is the number itself.
     return g + a * math::select(p > T(0), T(1), math::select(p < T(0), T(-1), p));
   } else {
-    return math::min(math::max(g, a), b);
+    return bounded(g, a, b);
   }
 }
 
-// A fused program in the type that elements are computed in.
+// What the rule sees of a gradient: the gradient itself,
+template <class T>
+struct Unchanged {
+  CR_INLINE static Unchanged of(const FusedProgram&) { return {}; }
+  CR_INLINE T operator()(T g, T) const { return g; }
+};
+
+// or a linear program of it,
+template <class T>
+struct LinearProgram {
+  T g_scale, p_scale;
+
+  CR_INLINE static LinearProgram of(const FusedProgram& f) {
+    return {static_cast<T>(f.g_scale), static_cast<T>(f.p_scale)};
+  }
+  CR_INLINE T operator()(T g, T p) const {
+    const T decay = p_scale * p;
+    return decay + g_scale * g;
+  }
+};
+
+// or any fused program.
 template <class T>
 struct Program {
   T g_scale, p_scale, sign_scale, low, high;
@@ -40,7 +68,7 @@ struct Program {
     T sum = sign_scale * sign;
     const T decay = p_scale * p;
     sum += decay + g_scale * g;
-    return math::min(math::max(sum, low), high);
+    return bounded(sum, low, high);
   }
 };
 

@@ -14,8 +14,12 @@ using update::GradientStep;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+bool is_bounded(const FusedProgram& program) {
+  return program.low != -kInfinity || program.high != kInfinity;
+}
+
 bool add(FusedProgram& program, const GradientStep& step) {
-  const bool bounded = program.low != -kInfinity || program.high != kInfinity;
+  const bool bounded = is_bounded(program);
   switch (step.op) {
     case GradientOp::scale:
       if (bounded && !(step.a > 0 && step.a < kInfinity)) return false;
@@ -50,6 +54,11 @@ GradientStep checked_step(const GradientHook& hook, double decay_scale) {
   GradientStep step = hook.step();
   if (step.op == GradientOp::weight_decay) step.a *= decay_scale;
   return step;
+}
+
+update::Fused form_of(const FusedProgram& program) {
+  return program.sign_scale == 0 && !is_bounded(program) ? update::Fused::linear
+                                                         : update::Fused::bounded;
 }
 
 FusedProgram no_program() { return {1, 0, 0, -kInfinity, kInfinity}; }

@@ -10,6 +10,9 @@ namespace chainrule {
 // Throws where a number is NaN.
 CHAINRULE_API update::GradientStep checked_step(const GradientHook& hook, double decay_scale);
 
+// Which form a program has.
+CHAINRULE_API update::Fused form_of(const update::FusedProgram& program);
+
 // The program that leaves gradients as they are.
 CHAINRULE_API update::FusedProgram no_program();
 

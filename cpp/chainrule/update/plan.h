@@ -30,6 +30,12 @@ struct GradientStep {
 // What most programs come to: g = min(max(g_scale g + p_scale p + sign_scale sign(p), low), high).
 // A program of this form costs nothing in a sweep that memory limits; others pass through a
 // buffer.
+enum class Fused : std::uint8_t {
+  none,     // not of this form, or no program at all
+  linear,   // g_scale g + p_scale p alone
+  bounded,  // all of it
+};
+
 struct FusedProgram {
   double g_scale;
   double p_scale;
@@ -80,7 +86,7 @@ struct Row {
   bool write_grad;         // store the gradient as the programs left it
   bool in_place;           // every array is of the type computed in
   bool programmed;         // there are steps in the programs
-  bool fused;              // the programs come to `program`, and nobody wants to see the gradient
+  Fused fused;             // how the programs come to `program`, where nobody wants to see g
   bool observed;           // statistics are wanted
   bool clear_grad;         // the gradient is zero afterwards
   bool skip;               // nothing happens

@@ -17,8 +17,6 @@ using update::Row;
 
 std::atomic<std::int64_t> structure{0};
 
-constexpr std::size_t kAhead = 4;
-
 void check_gradient(const Array& data, const Array& grad, const std::string& path) {
   if (grad.shape() != data.shape()) {
     throw ValueError(cat("[update] ", path, ": gradient of the wrong shape: got ", grad.shape(),
@@ -122,6 +120,7 @@ void* UpdateTable::memory_of(const Array& array, bool back) {
 void UpdateTable::plan_program(const UpdateOptions& options) {
   program_.clear();
   norms_.clear();
+  needs_ = {};
   const update::GradientStep unscale{update::GradientOp::scale, 1 / options.loss_scale, 0};
   const bool scaled = options.loss_scale != 1;
   if (scaled && !options.chainer_order) program_.push_back(unscale);
@@ -180,6 +179,7 @@ Array UpdateTable::gradient_of(Entry& entry, bool runs) {
   }
   const Array& data = entry.param->data();
   entry.zeros = filled(data.shape(), data.dtype(), data.device(), 0);
+  needs_.scratch = true;
   return entry.zeros;
 }
 
@@ -226,7 +226,8 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
   row.own_count = 0;
   row.rule = kNoRule;
   row.sums = 0;
-  row.skip = row.fused = false;
+  row.skip = false;
+  row.fused = update::Fused::none;
   row.observed = runs && rule.observed;
   entry.device = data.device();
   if (runs) {
@@ -289,6 +290,7 @@ void UpdateTable::plan_programs(UpdateRule& rule, Row& row, double decay_scale) 
   row.own_steps = rule.program.data();
   row.own_count = static_cast<std::int16_t>(rule.program.size());
   row.programmed = row.shared_count + row.own_count > 0;
+  row.fused = update::Fused::none;
 }
 
 void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options) {
@@ -394,6 +396,35 @@ void UpdateTable::abandon() {
   fresh_.clear();
 }
 
+// Thousands of rules, variables, gradients and their memory lie all over: what entry i needs is
+// asked for in time, one link of the chain after the other.
+void UpdateTable::prefetch(std::size_t i) const {
+  constexpr std::size_t kLink = 4;
+  const auto entry = [&](std::size_t links) -> const Entry* {
+    const std::size_t place = i + links * kLink;
+    return place < entries_.size() ? &entries_[place] : nullptr;
+  };
+  if (const Entry* far = entry(3)) {
+    __builtin_prefetch(far->rule.get());
+    __builtin_prefetch(far->param.get());
+  }
+  if (const Entry* middle = entry(2); middle && middle->param->grad().defined()) {
+    __builtin_prefetch(middle->param->grad().impl().get());
+  }
+  if (const Entry* near = entry(1); near && near->param->grad().defined()) {
+    __builtin_prefetch(near->param->grad().array().storage().get());
+  }
+}
+
+void UpdateTable::note_needs(const Entry& entry, const Row& row) {
+  needs_.programs |= row.programmed;
+  needs_.sums |= row.sums > 0;
+  needs_.statistics |= row.observed;
+  needs_.masks |= entry.rule->cautious;
+  needs_.directions |= entry.rule->algorithm() && entry.rule->algorithm()->tensor;
+  needs_.scratch |= needs_.masks || needs_.directions;
+}
+
 void UpdateTable::plan(const UpdateOptions& options) {
   detours_.clear();
   checked_ = false;
@@ -404,11 +435,7 @@ void UpdateTable::plan(const UpdateOptions& options) {
   if (shares_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
-    // Thousands of rules and variables lie all over memory.
-    if (i + kAhead < entries_.size()) {
-      __builtin_prefetch(entries_[i + kAhead].rule.get());
-      __builtin_prefetch(entries_[i + kAhead].param.get());
-    }
+    prefetch(i);
     if (entry.rule->enabled_when()) [[unlikely]] {
       entry.rule->require_enabled(entry.path);
       timed_ = true;
@@ -417,6 +444,7 @@ void UpdateTable::plan(const UpdateOptions& options) {
     const std::int64_t planned = plan_row(entry, rows_[i], options) ? rows_[i].size : -1;
     changed_ |= planned != entry.planned || !(before == entry.device);
     entry.planned = planned;
+    if (planned >= 0) note_needs(entry, rows_[i]);
     checked_ |= entry.counts && planned >= 0 &&
                 entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
   }

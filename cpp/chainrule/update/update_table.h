@@ -8,38 +8,10 @@
 
 #include "chainrule/autograd/variable.h"
 #include "chainrule/core/api.h"
+#include "chainrule/update/update_options.h"
 #include "chainrule/update/update_rule.h"
 
 namespace chainrule {
-
-// What holds for a whole update.
-struct UpdateOptions {
-  // Hooks on all parameters, in order.
-  std::vector<Ref<GradientHook>> hooks;
-  // What gradients were multiplied by; divided out before the hooks see them.
-  double loss_scale = 1;
-  // As Chainer had it: divided out after `hooks`, of which only the decay of weights allows for
-  // the scale (and still does on a rule, where it is divided out already); `hooks` see disabled
-  // parameters too.
-  bool chainer_order = false;
-  // Leaves the gradients in memory as the rules saw them.
-  bool write_gradients = false;
-  // Parameters without data are passed over, not refused.
-  bool allow_uninitialized = false;
-  // The rules' `t` already counts this update.
-  bool counted = false;
-  // Leaves gradients of zeros behind, written in the same sweep.
-  bool clear_gradients = false;
-  // No rule runs: the hooks change the gradients in memory.
-  bool gradients_only = false;
-  // A step in two halves, between which the host runs its own rules: the first checks every row and
-  // changes the gradients of rows that the host updates, the second updates the others, with the
-  // norms that the first found.
-  enum class Half : std::uint8_t { both, hosted, rest };
-  Half half = Half::both;
-  // Nothing runs at all: the rows are for looking at.
-  bool inspect = false;
-};
 
 // Every parameter of an optimizer with its rule, one row each. A step is three calls, so that
 // the work can be done without the host language's lock:
@@ -138,7 +110,21 @@ class CHAINRULE_API UpdateTable {
     bool back;
   };
 
+  // What some row of the prepared step needs beyond the sweep; where none does, nobody looks
+  // through thousands of rows for it.
+  struct Needs {
+    bool programs = false;    // a gradient's program
+    bool sums = false;        // a first sweep that measures
+    bool statistics = false;  // observation
+    bool directions = false;  // a rule for whole tensors
+    bool masks = false;       // a cautious rule
+    bool scratch = false;     // arrays of its own during the step
+  };
+
   void plan(const UpdateOptions& options);
+  void prefetch(std::size_t i) const;
+  void note_needs(const Entry& entry, const update::Row& row);
+  void let_scratch_go();
   Array gradient_of(Entry& entry, bool runs);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -173,6 +159,7 @@ class CHAINRULE_API UpdateTable {
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
   bool timed_ = false;    // some rule is or was switched by an expression
   bool freezes_ = true;
+  Needs needs_;
   std::vector<Entry> entries_;
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;

@@ -42,7 +42,8 @@ Row program_of(const Row& row, const Array& scratch) {
   out.state_count = 0;
   out.sums = 0;
   out.write_grad = true;
-  out.fused = out.observed = out.clear_grad = out.in_place = false;
+  out.observed = out.clear_grad = out.in_place = false;
+  out.fused = update::Fused::none;
   return out;
 }
 
@@ -59,7 +60,8 @@ Row update_of(const Row& row, const Array& seen, const Array& update) {
   out.param_dtype = out.grad_dtype = static_cast<std::uint8_t>(seen.dtype());
   out.half = nullptr;
   out.shared_count = out.own_count = 0;
-  out.write_grad = out.programmed = out.fused = out.observed = out.clear_grad = false;
+  out.write_grad = out.programmed = out.observed = out.clear_grad = false;
+  out.fused = update::Fused::none;
   out.in_place = out.state_count == 0 || out.state_dtype == out.param_dtype;
   return out;
 }

@@ -149,29 +149,28 @@ void UpdateTable::find_norms() {
 
 // Brings programs into the form that costs nothing, where they have it.
 void UpdateTable::fuse_programs() {
+  if (!needs_.programs) return;
   update::FusedProgram shared = no_program();
   const bool fuses = fuse(shared, program_.data(), static_cast<int>(program_.size()));
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Row& row = rows_[i];
-    row.fused = false;
+    row.fused = update::Fused::none;
     if (entries_[i].planned <= 0 || !row.programmed || row.write_grad || row.rule == kNoRule) {
       continue;
     }
     row.program = shared;
-    row.fused = fuses && fuse(row.program, row.own_steps, row.own_count);
+    if (fuses && fuse(row.program, row.own_steps, row.own_count)) row.fused = form_of(row.program);
   }
 }
 
 // First sweep of the rules that look at whole tensors.
 void UpdateTable::measure() {
+  if (!needs_.sums) return;
   std::vector<Measured> measured(entries_.size());
-  bool any = false;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (entries_[i].planned < 0 || rows_[i].sums == 0 || rows_[i].skip) continue;
     measured[i].size = rows_[i].size;
-    any = true;
   }
-  if (!any) return;
   for (Part& part : parts_) {
     part.partial.assign(part.chunks.size() * kMaxSums, 0);
     run_measure(part.device, batch(part), part.partial.data());
@@ -204,6 +203,7 @@ void UpdateTable::refine(const std::vector<Measured>& measured) {
 }
 
 void UpdateTable::take_statistics() {
+  if (!needs_.statistics) return;
   for (const Entry& entry : entries_) {
     const Row& row = rows_[static_cast<std::size_t>(&entry - entries_.data())];
     if (entry.planned < 0 || !row.observed || !runs_now(entry.by_host)) continue;
@@ -229,30 +229,37 @@ void UpdateTable::put_rows_back() {
   replaced_.clear();
 }
 
+void UpdateTable::let_scratch_go() {
+  if (!needs_.scratch) return;
+  for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = entry.zeros = {};
+}
+
 void UpdateTable::run() {
   running_ = true;
   try {
     check_finite();
     find_norms();
     if (runs_now(false)) {
-      direct();
-      restrain();
+      if (needs_.directions) direct();
+      if (needs_.masks) restrain();
     }
     fuse_programs();
     if (runs_now(false)) measure();
     for (Part& part : parts_) {
       part.statistics.clear();
       if (!runs_now(part.by_host)) continue;
-      const bool observed = std::any_of(part.chunks.begin(), part.chunks.end(), [&](const auto& c) {
+      const auto is_observed = [&](const update::Chunk& c) {
         return rows_[static_cast<std::size_t>(c.row)].observed;
-      });
+      };
+      const bool observed =
+          needs_.statistics && std::any_of(part.chunks.begin(), part.chunks.end(), is_observed);
       part.statistics.resize(observed ? part.chunks.size() * kStatistics : 0);
       run_update(part.device, batch(part));
     }
     take_statistics();
   } catch (...) {
     put_rows_back();
-    for (Entry& entry : entries_) entry.seen = entry.direction = entry.update = entry.zeros = {};
+    let_scratch_go();
     running_ = false;
     throw;
   }
@@ -268,8 +275,8 @@ void UpdateTable::finish() {
   pinned_.clear();
   if (!commits_) return;
   fresh_.clear();
+  let_scratch_go();
   for (Entry& entry : entries_) {
-    entry.seen = entry.direction = entry.update = entry.zeros = {};
     if (!entry.steps) continue;
     UpdateRule& rule = *entry.rule;
     if (entry.counts) rule.count();

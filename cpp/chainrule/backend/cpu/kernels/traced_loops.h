@@ -16,7 +16,6 @@ using update::kMaxRegisters;
 using update::Opcode;
 using update::Row;
 using update::TracedProgram;
-using update_loops::Lanes;
 
 // Bytes of a block: a register, and a piece of each array.
 inline constexpr std::int64_t kRegisterBytes = 2048;
@@ -105,17 +104,10 @@ class Evaluator {
   alignas(64) T registers_[kMaxRegisters][kBlock];
 };
 
-template <class T, bool programmed, bool observed>
-void traced_step(const Row& row,
-                 std::int64_t n,
-                 T* p,
-                 const T* g,
-                 T* const* states,
-                 Lanes<T>* lanes) {
+template <class T, bool programmed>
+void traced_step(const Row& row, std::int64_t n, T* p, const T* g, T* const* states) {
   constexpr std::int64_t kBlock = Evaluator<T>::kBlock;
-  static_assert(kBlock % update_loops::kLanes == 0);
   alignas(64) T gradient[kBlock];
-  alignas(64) T before[kBlock];
   Evaluator<T> evaluator(*row.traced, row.coefs, p, states);
   const auto program = update::Program<T>::of(row.program);
   // Buffers need not be asked for.
@@ -128,23 +120,14 @@ void traced_step(const Row& row,
       for (std::int64_t i = 0; i < count; ++i) gradient[i] = program(seen[i], at[i]);
       seen = gradient;
     }
-    if constexpr (observed) {
-      for (std::int64_t i = 0; i < count; ++i) before[i] = at[i];
-    }
     evaluator.run(count, seen, done + kBlock < left ? g + done + kBlock : nullptr);
-    if constexpr (observed) {
-      update_loops::for_lanes(count, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-        lanes->see(k, seen[i], before[i], at[i]);
-      });
-    }
   }
 }
 
 template <class T>
 struct TracedLoops {
   static constexpr update_loops::RuleLoops<T> of = {
-      {{traced_step<T, false, false>, traced_step<T, false, true>},
-       {traced_step<T, true, false>, traced_step<T, true, true>}},
+      {traced_step<T, false>, traced_step<T, true>, traced_step<T, true>},
       nullptr};
 };
 

@@ -1,6 +1,7 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/traced_loops.h"
 #include "chainrule/backend/cpu/kernels/update_blocks.h"
+#include "chainrule/backend/cpu/kernels/update_statistics.h"
 
 // The traversal over many tensors. Rows of one type are worked on where they lie, a fused program
 // and statistics included; everything else passes through buffers (update_blocks.h).
@@ -12,74 +13,60 @@ using namespace update;
 using namespace update_loops;
 using namespace update_storage;
 using namespace update_blocks;
+using namespace update_statistics;
 using traced_loops::loops_of;
 using namespace functors;
 
-// Changes that were rounded away where a half-precision parameter was stored.
-template <class T>
-void count_lost(std::uint8_t dtype, const T* before, const T* after, std::int64_t n, T* lost) {
-  visit(static_cast<Dtype>(dtype), [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    if constexpr (sizeof(S) == 2 && !__is_same(Compute<S>, S)) {
-      for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-        lost[k] += math::select(is_lost<S>(before[i], after[i]), T(1), T(0));
-      });
-    }
-  });
-}
-
-// In double, compilers fuse products and sums otherwise where statistics stand in the same loop.
-template <class T>
-constexpr bool observed_apart = sizeof(T) == 8;
-
 template <class T>
 void run_block(const Row& row, Block<T>& block, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
-  const bool fused = row.fused && !row.direction;
-  block.load(row, at, n, !fused, row.write_grad);
+  const Fused fused = row.direction ? Fused::none : row.fused;
+  block.load(row, at, n, fused == Fused::none, row.write_grad);
   if (row.rule == kNoRule) return;
   block.load_states(row);
-  const bool half = row.observed && block.p == block.p_buffer;
-  const bool apart = row.observed && (row.direction || observed_apart<T>);
-  if (half || apart) copy_block(block.before, block.p, n);
-  const auto& loops = loops_of<T>(row);
+  if (lanes) copy_block(block.before, block.p, n);
   const T* g = row.direction ? static_cast<const T*>(row.direction) + at : block.g;
-  loops.step[fused][row.observed && !apart](row, n, block.p, g, block.states, lanes);
-  if (apart) {
-    const auto program = Program<T>::of(row.program);
-    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-      const T seen = fused ? program(block.g[i], block.before[i]) : block.g[i];
-      lanes->see(k, seen, block.before[i], block.p[i]);
-    });
+  loops_of<T>(row).step[static_cast<int>(fused)](row, n, block.p, g, block.states);
+  if (lanes) {
+    observe(row, fused, n, block.before, block.g, block.p, *lanes);
+    if (block.p == block.p_buffer && !row.stochastic) {
+      count_lost(row.param_dtype, block.before, block.p, n, *lanes);
+    }
   }
-  if (half && !row.stochastic) count_lost(row.param_dtype, block.before, block.p, n, lanes->lost);
   block.store_states(row);
   block.store_param(row);
 }
 
 // Calls f(begin, count) for the blocks of a chunk.
-template <class F>
+template <std::int64_t block = kBlock, class F>
 CR_INLINE void for_blocks(const Chunk& chunk, const F& f) {
-  for (std::int64_t done = 0; done < chunk.count; done += kBlock) {
+  for (std::int64_t done = 0; done < chunk.count; done += block) {
     const std::int64_t rest = chunk.count - done;
-    f(chunk.begin + done, rest < kBlock ? rest : kBlock);
+    f(chunk.begin + done, rest < block ? rest : block);
   }
+}
+
+// A row that is worked on where it lies.
+template <class T>
+void run_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
+  T* p = static_cast<T*>(row.param) + at;
+  const T* g = static_cast<const T*>(row.grad) + at;
+  T* states[kMaxStates];
+  for (int k = 0; k < row.state_count; ++k) states[k] = static_cast<T*>(row.state[k]) + at;
+  alignas(64) T before[kObservedBlock];
+  if (lanes) copy_block(before, p, n);
+  loops_of<T>(row).step[static_cast<int>(row.fused)](row, n, p, g, states);
+  if (lanes) observe(row, row.fused, n, before, g, p, *lanes);
 }
 
 template <class T>
 void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
-  const bool apart = row.observed && observed_apart<T>;
-  if (row.in_place && !row.direction && !apart && (!row.programmed || row.fused)) {
-    T* states[kMaxStates];
-    for (int k = 0; k < row.state_count; ++k) {
-      states[k] = static_cast<T*>(row.state[k]) + chunk.begin;
-    }
-    loops_of<T>(row).step[row.fused][row.observed](
-        row, chunk.count, static_cast<T*>(row.param) + chunk.begin,
-        static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
+  if (row.in_place && !row.direction && (!row.programmed || row.fused != Fused::none)) {
+    if (!lanes) return run_in_place<T>(row, chunk.begin, chunk.count, nullptr);
+    for_blocks<kObservedBlock>(chunk, [&](auto at, auto n) { run_in_place(row, at, n, lanes); });
     return;
   }
   Block<T> block;
-  for_blocks(chunk, [&](std::int64_t at, std::int64_t n) { run_block(row, block, at, n, lanes); });
+  for_blocks(chunk, [&](auto at, auto n) { run_block(row, block, at, n, lanes); });
 }
 
 void clear_gradient(const Row& row, const Chunk& chunk) {
@@ -93,16 +80,7 @@ void update_chunk(const Row& row, const Chunk& chunk, double* statistics) {
   if (!row.observed) return run_chunk<T>(row, chunk, nullptr);
   Lanes<T> lanes;
   run_chunk(row, chunk, &lanes);
-  for (int k = 0; k < kStatistics; ++k) statistics[k] = 0;
-  for (int k = 0; k < kLanes; ++k) {
-    statistics[kGradSquares] += lanes.grad_squares[k];
-    statistics[kParamSquares] += lanes.param_squares[k];
-    statistics[kUpdateSquares] += lanes.update_squares[k];
-    const double size = static_cast<double>(lanes.max_abs[k]);
-    if (size > statistics[kMaxAbs]) statistics[kMaxAbs] = size;
-    statistics[kNonfinite] += static_cast<double>(lanes.nonfinite[k]);
-    statistics[kLost] += static_cast<double>(lanes.lost[k]);
-  }
+  join(lanes, statistics);
 }
 
 // Asks for the beginning of a row's arrays: the processor foresees steady streams by itself, but

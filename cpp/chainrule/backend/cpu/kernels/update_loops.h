@@ -5,87 +5,83 @@
 #include "chainrule/update/rule_list.h"
 
 // The rules' loops over a piece of memory: for each rule and type one that steps, also with a
-// fused program before it, also with statistics taken on the way, and one that measures.
+// fused program of either form before it, and one that measures.
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace update_loops {
 
 using functors::List;
+using update::Fused;
 using update::kMaxStates;
 using update::kMaxSums;
+using update::LinearProgram;
 using update::Program;
 using update::Row;
+using update::Unchanged;
 
 // Element i of a chunk is added to lane i % kLanes, so that the order of additions is the same
 // for every instruction set, thread count and block size.
 inline constexpr int kLanes = 16;
 
-template <class T>
-struct Lanes {
-  double grad_squares[kLanes] = {};
-  double param_squares[kLanes] = {};
-  double update_squares[kLanes] = {};
-  T max_abs[kLanes] = {};
-  T nonfinite[kLanes] = {};  // counts
-  T lost[kLanes] = {};
-
-  CR_INLINE void see(int k, T g, T before, T after) {
-    using functors::math::select;
-    const double wide_g = static_cast<double>(g);
-    const double wide_p = static_cast<double>(before);
-    const double wide_u = static_cast<double>(after - before);
-    grad_squares[k] += wide_g * wide_g;
-    param_squares[k] += wide_p * wide_p;
-    update_squares[k] += wide_u * wide_u;
-    const T size = functors::math::abs(g);
-    max_abs[k] = select(size > max_abs[k], size, max_abs[k]);
-    nonfinite[k] += select(size - size == T(0), T(0), T(1));
-  }
-};
-
 using LaneSums = double[kMaxSums][kLanes];
 
-// Calls f(i, lane) for the elements of a block, sixteen neighbours at a time.
-template <class F>
-CR_INLINE void for_lanes(std::int64_t n, const F& f) {
+// Asks for what lies some way ahead. The processor does so by itself, but not beyond a page, and
+// later the more instructions stand between two loads.
+template <class T>
+CR_INLINE void ask_ahead(const T* at) {
+  constexpr std::uintptr_t kAhead = 2048;
+  for (std::uintptr_t line = 0; line < kLanes * sizeof(T); line += 64) {
+    // Beyond the array's end there is no address to compute, but a number.
+    __builtin_prefetch(
+        reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at) + kAhead + line));
+  }
+}
+
+// Calls f(i, lane) for the elements of a block, sixteen neighbours at a time; before(i) for the
+// sixteen.
+template <class Before, class F>
+CR_INLINE void for_lanes(std::int64_t n, const Before& before, const F& f) {
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
+    before(i);
 #pragma GCC ivdep
     for (int k = 0; k < kLanes; ++k) f(i + k, k);
   }
   for (int k = 0; i + k < n; ++k) f(i + k, k);
 }
 
-template <class Rule, class T, bool programmed, bool observed>
+template <class F>
+CR_INLINE void for_lanes(std::int64_t n, const F& f) {
+  for_lanes(n, [](std::int64_t) {}, f);
+}
+
+template <class Rule, class T, class Seen>
 CR_INLINE void step_elements(const Row& row,
                              std::int64_t n,
                              T* __restrict p,
                              const T* g,
-                             Lanes<T>* lanes,
                              auto* __restrict... s) {
   const auto c = update::load_coefs<Rule, T>(row.coefs);
-  const auto program = Program<T>::of(row.program);
-  const auto seen = [&](std::int64_t i) __attribute__((always_inline)) {
-    return programmed ? program(g[i], p[i]) : g[i];
+  const auto seen = Seen::of(row.program);
+  const auto step = [&](std::int64_t i, int = 0) __attribute__((always_inline)) {
+    Rule::step(c, seen(g[i], p[i]), p[i], s[i]...);
   };
-  if constexpr (observed) {
-    Lanes<T> sums = *lanes;
-    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-      const T gradient = seen(i);
-      const T before = p[i];
-      Rule::step(c, gradient, p[i], s[i]...);
-      sums.see(k, gradient, before, p[i]);
-    });
-    *lanes = sums;
+  if constexpr (sizeof...(s) > 0) {
+    const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
+      ask_ahead(p + i);
+      ask_ahead(g + i);
+      (ask_ahead(s + i), ...);
+    };
+    for_lanes(n, ask, step);
   } else {
+    // Two streams are found without our help, which would cost more than it brings.
 #pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) Rule::step(c, seen(i), p[i], s[i]...);
+    for (std::int64_t i = 0; i < n; ++i) step(i);
   }
 }
 
 template <class T>
-using StepLoop =
-    void (*)(const Row& row, std::int64_t n, T* p, const T* g, T* const* states, Lanes<T>* lanes);
+using StepLoop = void (*)(const Row& row, std::int64_t n, T* p, const T* g, T* const* states);
 template <class T>
 using MeasureLoop = void (*)(const Row& row,
                              std::int64_t n,
@@ -105,14 +101,9 @@ struct MakeIndices<0, S...> {
 template <class Rule>
 using StateIndices = typename MakeIndices<Rule::states.count>::type;
 
-template <class Rule, class T, bool programmed, bool observed, int... S>
-void step_loop(const Row& row,
-               std::int64_t n,
-               T* p,
-               const T* g,
-               T* const* states,
-               Lanes<T>* lanes) {
-  step_elements<Rule, T, programmed, observed>(row, n, p, g, lanes, states[S]...);
+template <class Rule, class T, class Seen, int... S>
+void step_loop(const Row& row, std::int64_t n, T* p, const T* g, T* const* states) {
+  step_elements<Rule, T, Seen>(row, n, p, g, states[S]...);
 }
 
 template <class Rule, class T, int... S>
@@ -131,10 +122,10 @@ void measure_loop(const Row& row,
   }(states[S]...);
 }
 
-// A rule's loops, by [programmed][observed].
+// A rule's loops, by how a program is fused.
 template <class T>
 struct RuleLoops {
-  StepLoop<T> step[2][2];
+  StepLoop<T> step[3];
   MeasureLoop<T> measure;
 };
 
@@ -142,8 +133,8 @@ template <class Rule, class T, int... S>
 constexpr RuleLoops<T> loops_of(Indices<S...>) {
   static_assert(sizeof...(S) <= kMaxStates);
   RuleLoops<T> loops{
-      {{step_loop<Rule, T, false, false, S...>, step_loop<Rule, T, false, true, S...>},
-       {step_loop<Rule, T, true, false, S...>, step_loop<Rule, T, true, true, S...>}},
+      {step_loop<Rule, T, Unchanged<T>, S...>, step_loop<Rule, T, LinearProgram<T>, S...>,
+       step_loop<Rule, T, Program<T>, S...>},
       nullptr};
   if constexpr (update::count_sums<Rule>() > 0) {
     static_assert(Rule::sums <= kMaxSums);

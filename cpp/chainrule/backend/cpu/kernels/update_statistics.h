@@ -1,0 +1,120 @@
+#pragma once
+
+#include "chainrule/backend/cpu/kernels/update_loops.h"
+
+// What is summed up about a block after its step, while it lies in the first-level cache. The step
+// itself is the same machine code whether it is observed or not, and so are its bits.
+namespace chainrule::cpu {
+inline namespace CHAINRULE_ISA {
+namespace update_statistics {
+
+using update::Fused;
+using update::Row;
+using update_loops::for_lanes;
+using update_loops::kLanes;
+
+// Elements between two looks; with fewer, memory is asked for more evenly.
+inline constexpr std::int64_t kObservedBlock = 256;
+static_assert(update::kChunk % kObservedBlock == 0 && kObservedBlock % kLanes == 0);
+
+template <class T>
+inline constexpr T kGreatest = sizeof(T) == 8 ? T(__DBL_MAX__) : T(__FLT_MAX__);
+
+// Sums are of the type computed in, as a chunk is short: what is added to a lane of float32 has a
+// relative error of 1e-5 at the most, and magnitudes between 1e-19 and 1e17 have their share.
+// Conversion to double would cost more than the update itself.
+template <class T>
+struct Lanes {
+  T grad_squares[kLanes] = {};
+  T param_squares[kLanes] = {};
+  T update_squares[kLanes] = {};
+  T max_abs[kLanes] = {};
+  T nonfinite[kLanes] = {};  // counts
+  T lost[kLanes] = {};
+
+  CR_INLINE void see(int k, T g, T before, T after) {
+    using functors::math::select;
+    const T change = after - before;
+    grad_squares[k] += g * g;
+    param_squares[k] += before * before;
+    update_squares[k] += change * change;
+    const T size = functors::math::abs(g);
+    max_abs[k] = select(size > max_abs[k], size, max_abs[k]);
+    nonfinite[k] = select(size <= kGreatest<T>, nonfinite[k], nonfinite[k] + T(1));
+  }
+};
+
+template <class Seen, class T>
+void observe_as(const Row& row,
+                std::int64_t n,
+                const T* before,
+                const T* g,
+                const T* after,
+                Lanes<T>& lanes) {
+  const auto seen = Seen::of(row.program);
+  Lanes<T> sums = lanes;
+  // Here the processor has time to fetch what the next blocks need.
+  const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
+    update_loops::ask_ahead(after + i);
+    update_loops::ask_ahead(g + i);
+  };
+  for_lanes(n, ask, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+    sums.see(k, seen(g[i], before[i]), before[i], after[i]);
+  });
+  lanes = sums;
+}
+
+// `g` is the gradient as the step found it: a fused program is still to run.
+template <class T>
+CR_INLINE void observe(const Row& row,
+                       Fused fused,
+                       std::int64_t n,
+                       const T* before,
+                       const T* g,
+                       const T* after,
+                       Lanes<T>& lanes) {
+  if (fused == Fused::none) {
+    observe_as<update::Unchanged<T>>(row, n, before, g, after, lanes);
+  } else if (fused == Fused::linear) {
+    observe_as<update::LinearProgram<T>>(row, n, before, g, after, lanes);
+  } else {
+    observe_as<update::Program<T>>(row, n, before, g, after, lanes);
+  }
+}
+
+// Changes that were rounded away where a half-precision parameter was stored.
+template <class T>
+void count_lost(std::uint8_t dtype,
+                const T* before,
+                const T* after,
+                std::int64_t n,
+                Lanes<T>& lanes) {
+  visit(static_cast<Dtype>(dtype), [&](auto tag) {
+    using S = typename decltype(tag)::type;
+    if constexpr (sizeof(S) == 2 && !__is_same(Compute<S>, S)) {
+      for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+        const bool is_gone = update::is_lost<S>(before[i], after[i]);
+        lanes.lost[k] += functors::math::select(is_gone, T(1), T(0));
+      });
+    }
+  });
+}
+
+// A chunk's lanes, joined: kStatistics numbers.
+template <class T>
+void join(const Lanes<T>& lanes, double* statistics) {
+  for (int k = 0; k < update::kStatistics; ++k) statistics[k] = 0;
+  for (int k = 0; k < kLanes; ++k) {
+    statistics[update::kGradSquares] += static_cast<double>(lanes.grad_squares[k]);
+    statistics[update::kParamSquares] += static_cast<double>(lanes.param_squares[k]);
+    statistics[update::kUpdateSquares] += static_cast<double>(lanes.update_squares[k]);
+    const double size = static_cast<double>(lanes.max_abs[k]);
+    if (size > statistics[update::kMaxAbs]) statistics[update::kMaxAbs] = size;
+    statistics[update::kNonfinite] += static_cast<double>(lanes.nonfinite[k]);
+    statistics[update::kLost] += static_cast<double>(lanes.lost[k]);
+  }
+}
+
+}  // namespace update_statistics
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule::cpu
