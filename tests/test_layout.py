@@ -79,6 +79,7 @@ CROSS_TESTS: dict[str, str] = {
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
     "examples": "the programs in examples/",
+    "example_claims": "what those programs say of their rules",
     "chainer_semantics": "the switch between our behaviour and Chainer's",
     "golden_functions": "functions against values from Chainer 7.8.1",
     "golden_modern": "rules that Chainer does not have against other packages",

@@ -15,26 +15,22 @@ Loss, accuracy and what the first layer has learnt are drawn into DIR/digits.png
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 import time
 
-import matplotlib
 import numpy as np
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import chainrule
 import chainrule.functions as F
 import chainrule.links as L
 from chainrule import optimizer_hooks, optimizers
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+import common
 
 BATCH = 32
 EPOCHS = 40
@@ -59,43 +55,14 @@ class MLP(chainrule.Chain):
         return self.l3(h)
 
 
-def load(seed: int):
-    """Give images, scaled to 0..1, and labels: to learn from, to test with."""
-    digits = load_digits()
-    x = (digits.data / 16).astype(np.float32)
-    t = digits.target.astype(np.int32)
-    x, x_test, t, t_test = train_test_split(x, t, test_size=0.25, stratify=t, random_state=seed)
-    return (x, t), (x_test, t_test)
-
-
 def set_up(net: MLP):
     """Give every parameter its rule."""
     optimizer = optimizers.Adam(alpha=0.002)
     optimizer.setup(net)
     net.l1.disable_update()
-    for path, param in net.namedparams():
-        if path.startswith("/l3/"):
-            param.update_rule.hyperparam.alpha = 0.006
-        if path.endswith("/W"):
-            param.update_rule.add_hook(optimizer_hooks.WeightDecay(5e-4))
+    optimizer.rules["/l3/*"].hyperparam.alpha = chainrule.inherit * 3
+    optimizer.rules["/*/W"].add_hook(optimizer_hooks.WeightDecay(5e-4))
     return optimizer
-
-
-def rules_table(net: chainrule.Link, title: str) -> Table:
-    """Show what rule every parameter has."""
-    table = Table("path", "shape", "algorithm", "values", "hooks", "updated", title=title)
-    for path, param in sorted(net.namedparams()):
-        rule = param.update_rule
-        values = rule.hyperparam.get_dict()
-        table.add_row(
-            path,
-            str(param.shape),
-            type(rule).__name__.removesuffix("Rule"),
-            ", ".join(f"{k}={values[k]:g}" for k in ("alpha", "beta1", "beta2")),
-            ", ".join(rule.hooks),
-            "yes" if rule.enabled else "[red]no",
-        )
-    return table
 
 
 def train_epoch(net: MLP, optimizer, x: np.ndarray, t: np.ndarray) -> tuple[float, float]:
@@ -132,7 +99,6 @@ def mosaic(weights: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 def draw(history: np.ndarray, release: int, first: np.ndarray, last: np.ndarray, file) -> None:
     """Draw the curves, and the first layer's weights before and after."""
-    plt.rcParams.update({"font.size": 10, "axes.titleweight": "bold", "axes.titlesize": 11})
     figure = plt.figure(figsize=(11, 8), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.1, w_pad=0.1)
     grid = figure.add_gridspec(2, 2)
@@ -179,27 +145,19 @@ def draw(history: np.ndarray, release: int, first: np.ndarray, last: np.ndarray,
         axes.spines[:].set_visible(False)
         panels.append(axes)
     figure.colorbar(image, ax=panels, shrink=0.75, label="weight", pad=0.02)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
+    common.save(figure, file)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default="result", help="folder for the picture")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    args = parser.parse_args()
-    if args.epochs < 1:
-        parser.error(f"--epochs: got {args.epochs}, expected at least 1")
-
+    args = common.arguments(__doc__, epochs=EPOCHS)
     console = Console()
     np.random.seed(args.seed)
-    train, test = load(args.seed)
+    train, test = common.split(*common.digits(), args.seed)
     net = MLP()
     optimizer = set_up(net)
     first = net.l1.W.array.copy()
     release = args.epochs // 4
-    console.print(rules_table(net, "The rules at the start"))
+    print(f"The rules at the start\n{optimizer.rules}\n")
 
     history = []
     start = time.perf_counter()
@@ -217,13 +175,12 @@ def main() -> int:
                 net.l1.enable_update()
                 progress.print(f"epoch {epoch + 1}: the first layer is unfrozen")
             history.append((*train_epoch(net, optimizer, *train), *evaluate(net, *test)))
-            optimizer.alpha *= 0.95  # reaches all parameters that have no rate of their own
+            optimizer.alpha *= 0.95  # reaches all parameters, also those at a multiple of it
             loss, _, _, accuracy = history[-1]
             progress.update(task, advance=1, loss=loss, accuracy=accuracy)
     seconds = time.perf_counter() - start
 
-    console.print(rules_table(net, "The rules at the end"))
-    args.out.mkdir(parents=True, exist_ok=True)
+    print(f"\nThe rules at the end\n{optimizer.rules}\n")
     file = args.out / "digits.png"
     draw(np.array(history), release, first, net.l1.W.array, file)
     console.print(

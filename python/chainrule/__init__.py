@@ -17,7 +17,7 @@ from chainrule import (
     serializers,
     utils,
 )
-from chainrule._core import Variable
+from chainrule._core import Variable, num_threads, set_num_threads
 from chainrule.backend import (
     get_array_types,
     get_cpu_array_types,

@@ -107,3 +107,26 @@ def test_custom_update_rule_trains_beside_built_in(tmp_path):
         accuracy = float(re.search(rf"^{name}: .*test accuracy ([\d.]+)%", output, re.MULTILINE)[1])
         assert accuracy > 80
     assert (tmp_path / "custom_update_rule.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "row", "report"),
+    [
+        ("layerwise_decay", r"/l3/W .*alpha=0\.0009\* \(inherit \* 0\.3 \* 0\.3\)", "head only"),
+        ("gradual_unfreezing", r"/l2/b .*alpha=0\.003 .*no \(after\(\d+\)\)", "gradual"),
+        ("muon_and_adamw", r"/l1/W .*Muon .*lr=0\.02 ", "Muon, 0.02"),
+        ("lora_plus", r"/1/B/W .*alpha=0\.048\* \(inherit \* 16", "LoRA+, 0.003"),
+        ("mup", r"/h2/W .*inherit \* 0\.0625", "muP"),
+    ],
+)
+def test_ways_to_set_up_rules_are_compared_and_drawn(name, row, report, tmp_path):
+    pytest.importorskip("matplotlib", reason="the examples draw")
+    pytest.importorskip("sklearn", reason="the examples' data come with scikit-learn")
+    program = f"examples/{name}/train.py"
+    output = run(program, "--epochs", 1, "--runs", 1, "--out", tmp_path)
+    assert re.search(row, output), output
+    assert re.search(rf"^{re.escape(report)}.* \d+\.\d+", output, re.MULTILINE), output
+    picture = (tmp_path / f"{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000

@@ -24,6 +24,9 @@ __all__ = ["Row", "Tabular", "row_of", "state_bytes"]
 #: Rows of a printed table; longer ones are shown by their beginning and end.
 _MAX_ROWS = 60
 
+#: Hyperparameters that are shown also where they are the algorithm's defaults.
+_RATES = ("alpha", "lr")
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -37,7 +40,8 @@ class Row:
         algorithm: Name of the algorithm; None without a rule.
         values: Effective hyperparameters.
         own: Those set on the rule itself.
-        shown: Names of those that differ from the algorithm's defaults or are set on the rule.
+        shown: Names of the rate, and of those that differ from the algorithm's defaults or are set
+            on the rule.
         hooks: Names of the rule's hooks.
         enabled: Whether it is updated now.
         enabled_when: The expression that says so, if there is one.
@@ -137,7 +141,7 @@ def row_of(entry: Entry, rule: UpdateRule | None) -> Row:
     shown = [
         name
         for name, value in values.items()
-        if name in own or name not in defaults or not same(value, defaults[name])
+        if name in own or name in _RATES or name not in defaults or not same(value, defaults[name])
     ]
     policies = {
         policy.name: policy.get(rule)
@@ -203,7 +207,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str], bool], ...] = (
     ("path", lambda row: " = ".join((row.path, *row.tied)), True),
     ("shape", lambda row: "?" if row.shape is None else str(row.shape), True),
     ("dtype", lambda row: row.dtype, True),
-    ("algorithm", lambda row: row.algorithm or "no rule", True),
+    # Of a user's class the name, without its module.
+    ("algorithm", lambda row: (row.algorithm or "no rule").rpartition(".")[2], True),
     ("values", _format_values, False),
     ("hooks", lambda row: ", ".join(row.hooks), False),
     ("policies", lambda row: ", ".join(f"{k}={v}" for k, v in row.policies.items()), False),
@@ -257,7 +262,7 @@ class Tabular:
 
         Returns:
             Lines of aligned columns. A star marks a value that is set on the rule itself; values
-            that are the algorithm's defaults are not shown.
+            that are the algorithm's defaults are not shown, except rates.
         """
         headings, texts, head, summary = self._cells(max_rows)
         lines = [headings, *texts]

@@ -62,7 +62,7 @@ def test_tied_and_without_rule():
     assert plan.total_bytes == 8
     assert "tied: /a/w = /b/w\nwithout a rule: /b/v" in str(plan)
     assert [line.split() for line in str(plan).split("\n")[1:3]] == [
-        ["/a/w", "=", "/b/w", "(2,)", "float32", "MomentumSGD", "yes", "8", "B"],
+        ["/a/w", "=", "/b/w", "(2,)", "float32", "MomentumSGD", "lr=0.01", "yes", "8", "B"],
         ["/b/v", "(3,)", "float32", "no", "rule", "0", "B"],
     ]
     data = plan.to_dict()

@@ -36,7 +36,7 @@ path   shape   dtype    algorithm    values          hooks        policies      
 /l1/W  ?       float32  MomentumSGD  lr=0.2                                         yes      ?
 /l1/b  (3,)    float32  MomentumSGD  lr=0.2                                         yes      12 B
 /l2/W  (1, 3)  float32  Adam         alpha=0.00025*  WeightDecay                    yes      24 B
-/l2/b  (1,)    float32  Adam                         WeightDecay  fp32_update=True  no       8 B
+/l2/b  (1,)    float32  Adam         alpha=0.001     WeightDecay  fp32_update=True  no       8 B
 4 parameters, 7 elements, at least 44 B of state, 1 without an array yet
 * set on the rule itself"""
     )
@@ -113,8 +113,8 @@ def test_html_is_escaped():
     cells.feed(optimizer.rules._repr_html_())
     assert cells.tags == {"table", "thead", "tbody", "tr", "th", "td", "p"}
     assert cells.texts == [
-        *("path", "shape", "dtype", "algorithm", "hooks", "enabled", "state"),
-        *("/<script>&", "(2,)", "float32", "SGD", "<b>bold</b>", "yes", "0 B"),
+        *("path", "shape", "dtype", "algorithm", "values", "hooks", "enabled", "state"),
+        *("/<script>&", "(2,)", "float32", "SGD", "lr=0.01", "<b>bold</b>", "yes", "0 B"),
     ]
 
 
