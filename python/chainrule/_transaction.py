@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import _core
+
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
     from chainrule.update_rule import UpdateRule
@@ -29,6 +31,7 @@ class _Saved:
             self.numbers = (self.rule.t, self.rule.skipped, self.rule._scalars)
             self.state = None if self.rule.state is None else _copies(self.rule.state)
             self.master = _copy(self.rule._master_copy)
+            self.hook_states = _hook_copies(self.rule._hook_states)
 
     def restore(self) -> None:
         param, rule = self.param, self.rule
@@ -47,6 +50,11 @@ class _Saved:
             rule._set_scalar(name, value)
         rule._restore_state(self.state)
         rule._master_copy = self.master
+        rule._hook_states = _hook_copies(self.hook_states)
+
+
+def _hook_copies(states: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {hook: _copies(arrays) for hook, arrays in states.items()}
 
 
 def _copies(state: Any) -> dict[str, Any]:
@@ -60,8 +68,8 @@ def _copy(value: Any) -> Any:
 class Transaction:
     """A block whose updates are taken back if it raises or asks for it.
 
-    Restores the parameters, the states, counts and scalars of their rules, and the optimizer's
-    counts, bit for bit. Everything is copied when the block begins.
+    Restores the parameters, the states, counts and scalars of their rules, what hooks keep for
+    them, and the optimizer's counts, bit for bit. Everything is copied when the block begins.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -93,6 +101,7 @@ class Transaction:
             raise RuntimeError("[transaction] rollback outside the block")
         for saved in self._saved:
             saved.restore()
+        _core.structure_changed()  # hooks look for their arrays anew
         for name, value in self._counts.items():
             setattr(self._optimizer, name, value)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import _core, optimizers
+from chainrule import _core, optimizer_hooks, optimizers
 from small_links import make_link
 
 
@@ -104,3 +104,27 @@ def test_another_rule_and_a_late_array_go_too():
         fail()
     assert link.w.array is None
     assert link.w.update_rule is rule
+
+
+@pytest.mark.parametrize("hook", [optimizer_hooks.EMA(0.5), optimizer_hooks.Lookahead(0.5, 2)])
+@pytest.mark.parametrize("steps_before", [0, 3])
+@pytest.mark.parametrize("on_rule", [False, True])
+def test_what_hooks_keep_is_taken_back_too(hook, steps_before, on_rule):
+    ends = []
+    for detours in (0, 2):
+        link = make_link(w=3)
+        link.w.array[...] = 1
+        optimizer = optimizers.SGD(lr=0.5).setup(link)
+        (link.w.update_rule if on_rule else optimizer).add_hook(hook)
+        for seed in range(steps_before):
+            step(link, optimizer, seed)
+        with optimizer.transaction() as transaction:
+            for _ in range(detours):
+                for seed in range(5):
+                    step(link, optimizer, 100 + seed)
+                transaction.rollback()
+        for seed in range(3):
+            step(link, optimizer, 50 + seed)
+        kept = {n: a.tobytes() for n, a in link.w.update_rule._hook_states[hook.name].items()}
+        ends.append((contents(link, optimizer), kept))
+    assert ends[0] == ends[1]
