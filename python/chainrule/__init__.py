@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule import (
     _core,
+    arrays,
     backends,
     configuration,
     cuda,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
+from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
@@ -222,12 +223,15 @@ class GradientMethod(Optimizer):
         self._sharp = sharp
         return [hook for hook in pre if not isinstance(hook, (Cautious, SAM))]
 
-    def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
+    def update(
+        self, lossfun: Callable[..., Any] | Gradients | None = None, *args: Any, **kwds: Any
+    ) -> None:
         """Update all parameters that have a gradient and whose rule is on.
 
         Args:
             lossfun: Called with the other arguments; gives the loss, whose gradients are then
-                computed. Without it the gradients are there already.
+                computed. Without it the gradients are there already. Where the optimizer was given
+                arrays (:func:`chainrule.arrays.attach`), the gradients by name.
             *args: What ``lossfun`` is called with.
             **kwds: What ``lossfun`` is called with.
 
@@ -246,6 +250,10 @@ class GradientMethod(Optimizer):
             raise RuntimeError(
                 "[update] parameters hold their averages: leave the block of averaged() first"
             )
+        if lossfun is not None and not callable(lossfun):
+            with given(self, lossfun):
+                self.update()
+            return
         scale = 1.0
         if lossfun is not None:
             if self._loss_scale is not None:
