@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from chainrule import (
     _core,
     arrays,
@@ -61,3 +64,9 @@ from chainrule.traced import elementwise_rule
 from chainrule.variable import Parameter, as_array, as_variable
 
 __version__: str = _core.__version__
+
+
+def __getattr__(name: str) -> Any:
+    if name == "jax":  # imported when it is asked for
+        return importlib.import_module("chainrule.jax")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

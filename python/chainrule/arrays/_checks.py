@@ -14,31 +14,32 @@ _DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MAX_WORK = 100_000
 
 
-def check(path: str, array: object) -> None:
+def check(path: str, array: object, op: str) -> None:
     """Refuse what cannot be updated in place.
 
     Args:
         path: Its path, for errors.
         array: What was given.
+        op: Who asks, for errors.
 
     Raises:
         TypeError: If it is no plain array, or of a dtype that takes no gradient.
         ValueError: If it is read-only, its memory is not aligned, or its elements overlap.
     """
     if type(array) is not np.ndarray and not isinstance(array, np.memmap):
-        raise TypeError(f"[attach] {path}: got {type(array).__name__}, expected a numpy.ndarray")
+        raise TypeError(f"[{op}] {path}: got {type(array).__name__}, expected a numpy.ndarray")
     if array.dtype.name not in _DTYPES:
-        raise TypeError(f"[attach] {path}: got {array.dtype}, expected one of {', '.join(_DTYPES)}")
+        raise TypeError(f"[{op}] {path}: got {array.dtype}, expected one of {', '.join(_DTYPES)}")
     if not array.dtype.isnative:
         raise TypeError(
-            f"[attach] {path}: got byte order {array.dtype.str!r}, expected this machine's"
+            f"[{op}] {path}: got byte order {array.dtype.str!r}, expected this machine's"
         )
     if not array.flags.writeable:
-        raise ValueError(f"[attach] {path}: the array is read-only; give a copy, or set its flag")
+        raise ValueError(f"[{op}] {path}: the array is read-only; give a copy, or set its flag")
     if not array.flags.aligned:
-        raise ValueError(f"[attach] {path}: the array's memory is not aligned; give a copy")
+        raise ValueError(f"[{op}] {path}: the array's memory is not aligned; give a copy")
     if _overlaps_itself(array):
-        raise ValueError(f"[attach] {path}: elements share memory with each other; give a copy")
+        raise ValueError(f"[{op}] {path}: elements share memory with each other; give a copy")
 
 
 def _overlaps_itself(array: np.ndarray) -> bool:

@@ -24,6 +24,7 @@ class ArrayLink(link.Link):
 
     Args:
         arrays: Arrays in nested dicts, lists and tuples.
+        op: Who asks, for errors.
 
     Raises:
         TypeError: If one is no NumPy array of a floating-point dtype, or a name no string.
@@ -33,13 +34,13 @@ class ArrayLink(link.Link):
         arrays (dict): The arrays by path.
     """
 
-    def __init__(self, arrays: Any) -> None:
+    def __init__(self, arrays: Any, op: str = "attach") -> None:
         super().__init__()
-        found = flatten(arrays, "attach")
+        found = flatten(arrays, op)
         if not found:
-            raise ValueError("[attach] there are no arrays")
+            raise ValueError(f"[{op}] there are no arrays")
         for path, array in found.items():
-            check(path, array)
+            check(path, array, op)
         self._spans = Spans(found)
         self.arrays: dict[str, np.ndarray] = found
         self._by_path = {path: Parameter(found[path]) for path in sorted(found)}
