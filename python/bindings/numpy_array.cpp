@@ -123,8 +123,11 @@ py::object to_numpy(const Array& array) {
     throw TypeError(cat("[array] NumPy sees CPU memory only: got ", array.device()));
   }
   if (void* owner = array.storage()->owner()) {
-    const auto numpy = py::reinterpret_borrow<py::array>(static_cast<PyObject*>(owner));
-    if (same_view(array, numpy)) return numpy;
+    const py::handle object(static_cast<PyObject*>(owner));
+    if (py::isinstance<py::array>(object)) {  // tensors of other libraries own memory too
+      const auto numpy = py::reinterpret_borrow<py::array>(object);
+      if (same_view(array, numpy)) return numpy;
+    }
   }
   auto* storage = array.storage().get();
   storage->retain();

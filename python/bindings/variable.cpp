@@ -7,6 +7,7 @@
 #include "chainrule/ops/manipulation.h"
 #include "chainrule/ops/reduction.h"
 #include "dims.h"
+#include "dlpack.h"
 #include "errors.h"
 #include "function_node.h"
 #include "garbage.h"
@@ -325,18 +326,26 @@ void bind_variable(py::module_& m) {
       .def(
           "__array__",
           [](VariableImpl& self, py::object dtype, py::object copy) {
-            py::object array = array_of(self);
+            const py::object own = array_of(self);
+            if (own.is_none()) throw ValueError("[__array__] the variable has no array yet");
+            py::object array = own;
             if (!dtype.is_none()) array = array.attr("astype")(dtype, py::arg("copy") = false);
-            if (!copy.is_none() && copy.cast<bool>()) array = array.attr("copy")();
+            const bool wanted = !copy.is_none() && copy.cast<bool>();
+            if (!copy.is_none() && !wanted && !array.is(own)) {
+              throw ValueError("[__array__] another dtype needs a copy: got copy=False");
+            }
+            if (wanted && array.is(own)) array = array.attr("copy")();
             return array;
           },
-          py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+          py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+          "The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.")
       .def_property_readonly(
           "_identity",
           [](const VariableImpl& self) { return reinterpret_cast<std::uintptr_t>(&self); },
           "Address of the native object; equal for two Python objects of one variable.");
 
   bind_variable_methods(variable);
+  bind_dlpack(variable);
   bind_graph(m);
 }
 

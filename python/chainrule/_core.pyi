@@ -54,6 +54,41 @@ class Variable:
     """
     __array_priority__: typing.ClassVar[int] = 200
     __array_ufunc__ = None
+    @staticmethod
+    def _from_dlpack(x: typing.Any, copy: bool | None = None) -> Variable:
+        ...
+    @classmethod
+    def from_dlpack(cls: type[Variable], x: typing.Any, *, device: typing.Any = None, copy: bool | None = None) -> Variable:
+        """
+        Make a variable on the memory of another library's array or tensor.
+        
+            Nothing is copied: both see what either writes, and the memory lives until both let go of it.
+            What the other library calls read-only stays so. The other way, ``numpy.from_dlpack(variable)``
+            and ``torch.from_dlpack(variable)`` do the same.
+        
+            Args:
+                x: An object with ``__dlpack__`` and ``__dlpack_device__``, on the CPU: an array of NumPy,
+                    CuPy or JAX, a tensor of PyTorch, a Variable; or a capsule of DLPack's.
+                device: None or ``'cpu'``.
+                copy: Whether to copy; false and None never do.
+        
+            Returns:
+                A variable, or a parameter where it is asked of :class:`chainrule.Parameter`.
+        
+            Raises:
+                TypeError: If ``x`` is something else, or of a dtype that chainrule does not have.
+                ValueError: If it has more than 8 dimensions, or the capsule has been used.
+                BufferError: If the memory is not the CPU's, not aligned, or cannot be given.
+        
+            Example:
+                >>> import numpy, chainrule
+                >>> x = numpy.zeros(3, numpy.float32)
+                >>> v = chainrule.Variable.from_dlpack(x)
+                >>> v.array[0] = 1
+                >>> x
+                array([1., 0., 0.], dtype=float32)
+            
+        """
     def __abs__(self):
         """
         abs(self)
@@ -63,13 +98,37 @@ class Variable:
         Return self+value.
         """
     def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
-        ...
+        """
+        The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.
+        """
     def __bool__(self):
         """
         True if self else False
         """
     def __copy__(self) -> Variable:
         ...
+    def __dlpack__(self, *, stream: typing.Any = None, max_version: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, dl_device: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, copy: bool | None = None) -> typing.Any:
+        """
+        Gives the data to another library as DLPack's protocol says: without a copy, unless
+        ``copy`` is true. The memory lives as long as the other side needs it.
+        
+        Args:
+            stream: None; the CPU has no streams.
+            max_version: The newest version that the other side understands. Before ``(1, 0)``
+                nothing read-only can be given.
+            dl_device: None, or ``(1, 0)``, the CPU.
+            copy: Whether to copy.
+        
+        Returns:
+            A capsule.
+        
+        Raises:
+            BufferError: If it cannot be given so.
+        """
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """
+        The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU.
+        """
     def __eq__(self, value):
         """
         Return self==value.

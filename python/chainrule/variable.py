@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule import initializers
 from chainrule._core import Variable, structure_changed
+from chainrule._dlpack import from_dlpack
 from chainrule.backend import CpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
@@ -322,6 +323,7 @@ for _name, _member in {
     "creator_node": property(_creator_node),
     "debug_print": _debug_print,
     "device": property(_device),
+    "from_dlpack": classmethod(from_dlpack),
     "from_chx": _from_chx,
     "label": property(_label),
     "node": property(_node),
