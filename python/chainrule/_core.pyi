@@ -67,6 +67,7 @@ class Variable:
             and ``torch.from_dlpack(variable)`` do the same.
         
             Args:
+                cls: The class that it is asked of.
                 x: An object with ``__dlpack__`` and ``__dlpack_device__``, on the CPU: an array of NumPy,
                     CuPy or JAX, a tensor of PyTorch, a Variable; or a capsule of DLPack's.
                 device: None or ``'cpu'``.

@@ -1,5 +1,7 @@
 import io
 
+import pytest
+
 import chainrule
 from chainrule import _core
 from chainrule.info import runtime_info
@@ -24,3 +26,16 @@ def test_what_is_told(monkeypatch):
     assert runtime_info()["CUDA"] == "not available: no driver"
     monkeypatch.setattr(_core, "cuda_status", lambda: (True, "1 device"))
     assert runtime_info()["CUDA"] == "available"
+
+
+def test_number_of_threads():
+    before = chainrule.num_threads()
+    try:
+        chainrule.set_num_threads(1)
+        assert chainrule.num_threads() == 1
+        assert runtime_info()["threads"] == "1"
+        with pytest.raises(ValueError, match=r"\[set_num_threads\] got 0, expected 1 to 4096"):
+            chainrule.set_num_threads(0)
+        assert chainrule.num_threads() == 1
+    finally:
+        chainrule.set_num_threads(before)

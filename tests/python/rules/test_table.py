@@ -173,3 +173,15 @@ def test_the_state_of_a_rule_in_python_is_not_known_before():
 )  # fmt: skip
 def test_sizes_for_people(size, text):
     assert format_bytes(size) == text
+
+
+class Own(chainrule.UpdateRule):
+    pass
+
+
+def test_classes_of_users_are_shown_without_their_module():
+    optimizer = optimizers.SGD().setup(make_link(w=1))
+    optimizer.rules.use(Own)
+    row = optimizer.rules.table().split("\n")[1].split()
+    assert row[:4] == ["/w", "(1,)", "float32", "Own"]
+    assert optimizer.rules.to_dict()["/w"]["algorithm"] == f"{__name__}.Own"
