@@ -14,8 +14,6 @@ from chainrule.variable import Parameter
 
 __all__ = ["TransformationState", "allocate", "read", "write"]
 
-#: Counts and scalars of a rule, float64 as pairs of uint32: JAX has no float64 by default.
-_NUMBERS = "numbers"
 _MASTER = "master"
 
 Arrays = dict[str, np.ndarray]
@@ -26,11 +24,13 @@ class TransformationState(NamedTuple):
 
     Attributes:
         count: Number of updates so far, an int32.
-        rules: By the path of a parameter, what its rule keeps: states by their names, and counts
-            and other numbers under ``'numbers'``.
+        numbers: Counts and scalars of all rules: the bits of float64 as pairs of uint32, since JAX
+            has no float64 by default.
+        rules: By the path of a parameter, the arrays that its rule keeps, by name.
     """
 
     count: Any
+    numbers: Any
     rules: dict[str, dict[str, Any]]
 
 
@@ -91,55 +91,57 @@ def _arrays(rule: UpdateRule, param: Parameter) -> Arrays:
     return found
 
 
-def _numbers(rule: UpdateRule) -> np.ndarray:
-    return np.array([rule.t, rule.skipped, *rule._scalars.values()], np.float64).view(np.uint32)
-
-
-def read(optimizer: GradientMethod) -> tuple[np.ndarray, dict[str, Arrays]]:
+def read(optimizer: GradientMethod) -> TransformationState:
     """Copy what the rules of an optimizer go on from.
 
     Args:
         optimizer: The optimizer.
 
     Returns:
-        Its count, and arrays by path and name.
+        A state of new NumPy arrays.
     """
-    rules = {
-        path: {
-            **{name: np.array(array) for name, array in _arrays(rule, param).items()},
-            _NUMBERS: _numbers(rule),
-        }
-        for path, rule, param in _rows(optimizer)
-    }
-    return np.array(optimizer.t, np.int32), rules
+    numbers: list[float] = []
+    arrays: dict[str, Arrays] = {}
+    for path, rule, param in _rows(optimizer):
+        numbers += (rule.t, rule.skipped, *rule._scalars.values())
+        arrays[path] = {name: np.array(array) for name, array in _arrays(rule, param).items()}
+    bits = np.array(numbers, np.float64).view(np.uint32)
+    return TransformationState(np.array(optimizer.t, np.int32), bits, arrays)
 
 
-def write(optimizer: GradientMethod, count: Any, rules: dict[str, dict[str, Any]]) -> None:
+def write(optimizer: GradientMethod, state: TransformationState) -> None:
     """Let the rules of an optimizer go on from what was read.
 
     Args:
         optimizer: The optimizer.
-        count: What :func:`read` gave, or arrays of JAX's with the same contents.
-        rules: Likewise.
+        state: What :func:`read` gave, or arrays of JAX's with the same contents.
 
     Raises:
         ValueError: If it was read from rules of other algorithms.
     """
-    for path, rule, param in _rows(optimizer):
-        own, given = _arrays(rule, param), rules.get(path, {})
-        if set(own) | {_NUMBERS} != set(given):
+    rows = _rows(optimizer)
+    own = {path: _arrays(rule, param) for path, rule, param in rows}
+    for path, arrays in own.items():
+        given = state.rules.get(path, {})
+        if arrays.keys() != given.keys():
             raise ValueError(
                 f"[jax] {path}: the state is another algorithm's: got {_listed(given)}, expected "
-                f"{_listed(own)}; begin anew with init"
+                f"{_listed(arrays)}; begin anew with init"
             )
-        for name, array in own.items():
-            array[...] = np.asarray(given[name])
-        t, skipped, *scalars = np.array(given[_NUMBERS]).view(np.float64).tolist()
-        rule.t, rule.skipped = int(t), int(skipped)
-        for name, value in zip(rule._scalars, scalars, strict=True):
-            rule._set_scalar(name, value)
-    optimizer.t = int(count)
+    numbers = np.array(state.numbers).view(np.float64).tolist()
+    if len(numbers) != sum(2 + len(rule._scalars) for _, rule, _ in rows):
+        raise ValueError("[jax] the state is another algorithm's; begin anew with init")
+    place = 0
+    for path, rule, _ in rows:
+        for name, array in own[path].items():
+            array[...] = np.asarray(state.rules[path][name])
+        rule.t, rule.skipped = int(numbers[place]), int(numbers[place + 1])
+        place += 2
+        for name in rule._scalars:
+            rule._set_scalar(name, numbers[place])
+            place += 1
+    optimizer.t = int(state.count)
 
 
 def _listed(names: Any) -> str:
-    return ", ".join(sorted(set(names) - {_NUMBERS})) or "nothing"
+    return ", ".join(sorted(names)) or "nothing"
