@@ -2,6 +2,7 @@
 
 #include "chainrule/backend/cpu/kernels/update_loops.h"
 #include "chainrule/backend/cpu/kernels/update_storage.h"
+#include "chainrule/core/dtype.h"
 
 // What is summed up about a block after its step, while it lies in the first-level cache. The step
 // itself is the same machine code whether it is observed or not, and so are its bits.
