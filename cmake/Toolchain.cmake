@@ -30,6 +30,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND warnings -Wno-restrict)  # GCC 12 sees overlaps in "text" + string (GCC bug 105651)
 endif()
 list(JOIN warnings "," host_warnings)
+# Warnings are errors to the compiler that everything is checked with. Later ones know warnings of
+# which we do not, and which must not keep anybody from installing; `--preset dev` insists.
+set(checked OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  set(checked ON)
+endif()
+option(CMAKE_COMPILE_WARNING_AS_ERROR "Warnings are errors" ${checked})
 target_compile_options(chainrule_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>"
   "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_warnings}>")

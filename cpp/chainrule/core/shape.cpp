@@ -108,15 +108,15 @@ int normalize_axis(const char* op, std::int64_t axis, int ndim) {
 }
 
 Axes normalize_axes(const char* op, const Axes& axes, int ndim) {
-  Axes out;
-  if (axes.empty()) {
-    for (int i = 0; i < ndim; ++i) out.push_back(i);
-    return out;
+  bool named[kMaxDims] = {};
+  for (const std::int64_t axis : axes) {
+    bool& here = named[normalize_axis(op, axis, ndim)];
+    if (here) throw ValueError(cat("[", op, "] an axis is named twice: got ", axes));
+    here = true;
   }
-  for (std::int64_t axis : axes) out.push_back(normalize_axis(op, axis, ndim));
-  std::sort(out.begin(), out.end());
-  if (std::adjacent_find(out.begin(), out.end()) != out.end()) {
-    throw ValueError(cat("[", op, "] an axis is named twice: got ", axes));
+  Axes out;
+  for (int i = 0; i < ndim; ++i) {
+    if (axes.empty() || named[i]) out.push_back(i);
   }
   return out;
 }
