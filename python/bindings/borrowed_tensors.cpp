@@ -1,7 +1,7 @@
 #include "borrowed_tensors.h"
 
 #include <algorithm>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,6 +44,12 @@ bool overlaps(const dlpack::Tensor& tensor) {
   return false;
 }
 
+std::byte* memory_of(const dlpack::Tensor& tensor) {
+  return static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
+}
+
+constexpr std::size_t kAhead = 4;
+
 HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); }
 
 // An array on a tensor's memory; undefined where there is none that rules could work on.
@@ -53,42 +59,45 @@ Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
   const Shape shape(tensor.shape, tensor.ndim);
   Strides strides(tensor.strides, tensor.ndim);
   for (std::int64_t& stride : strides) stride *= item_size(*dtype);
-  auto* data = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
+  auto* data = memory_of(tensor);
   const std::int64_t bytes = element_count(shape) * item_size(*dtype);
   return Array(Storage::adopt(data, bytes, Device{}, true, kept(owner)), data, shape, strides,
                *dtype);
 }
 
+// All but where the memory is; tensors that are alike share one.
 struct Layout {
-  void* data = nullptr;
-  std::uint64_t offset = 0;
-  std::int32_t device_type = 0;
-  std::int32_t ndim = -1;
-  std::uint8_t code = 0;
-  std::uint8_t bits = 0;
+  std::int32_t device_type;
+  std::int32_t ndim;
+  std::uint8_t code;
+  std::uint8_t bits;
   std::int64_t shape[kMaxDims];
   std::int64_t strides[kMaxDims];
 
-  explicit Layout(const dlpack::Tensor& tensor) { *this = tensor; }
-  Layout& operator=(const dlpack::Tensor& tensor) {
-    data = tensor.data;
-    offset = tensor.byte_offset;
-    device_type = tensor.device_type;
-    ndim = tensor.ndim;
-    code = tensor.code;
-    bits = tensor.bits;
+  explicit Layout(const dlpack::Tensor& tensor)
+      : device_type(tensor.device_type),
+        ndim(tensor.ndim),
+        code(tensor.code),
+        bits(tensor.bits) {
     std::copy_n(tensor.shape, ndim, shape);
     std::copy_n(tensor.strides, ndim, strides);
-    return *this;
   }
-  // All but where the memory is.
   bool fits(const dlpack::Tensor& other) const {
-    return device_type == other.device_type && ndim == other.ndim && code == other.code &&
-           bits == other.bits && std::equal(shape, shape + ndim, other.shape);
+    if (device_type != other.device_type || ndim != other.ndim || code != other.code ||
+        bits != other.bits) {
+      return false;
+    }
+    for (int i = 0; i < ndim; ++i) {
+      if (shape[i] != other.shape[i]) return false;
+    }
+    return true;
   }
   bool is(const dlpack::Tensor& other) const {
-    return fits(other) && data == other.data && offset == other.byte_offset &&
-           std::equal(strides, strides + ndim, other.strides);
+    if (!fits(other)) return false;
+    for (int i = 0; i < ndim; ++i) {
+      if (strides[i] != other.strides[i]) return false;
+    }
+    return true;
   }
 };
 
@@ -119,7 +128,15 @@ class BorrowedTensors {
     if (reader_.read(tensor.ptr(), &seen)) array = array_on(seen, detach_(tensor));
     if (!array.defined()) refuse(path, tensor, py::none());
     impl->set_data(std::move(array));
-    entries_.emplace_back(Ref<VariableImpl>(impl), tensor, place, name, path, seen);
+    Entry entry;
+    entry.param = Ref<VariableImpl>(impl);
+    entry.tensor = tensor;
+    entry.place = place.is_none() ? py::object() : place;
+    entry.name = name;
+    entry.data = memory_of(seen);
+    entry.layout = entry.gradient_layout = shared(seen);
+    entries_.push_back(std::move(entry));
+    paths_.push_back(path);
   }
 
   // A part of the library's model that has to stay where it is, with the tensors below it.
@@ -138,34 +155,48 @@ class BorrowedTensors {
 
   // Follows tensors whose memory is elsewhere now; throws where one is replaced or does not fit.
   void look_at_all() {
-    for (const Part& part : parts_) check_place(part.place, part.name, part.object, part.path);
+    look_at_parts();
     for (Entry& entry : entries_) look(entry);
   }
 
   void begin() {
     if (begun_) throw Error("[update] this optimizer is updating in another thread at this moment");
-    for (const Part& part : parts_) check_place(part.place, part.name, part.object, part.path);
+    look_at_parts();
     try {
-      for (Entry& entry : entries_) {
-        look(entry);
-        lend(entry);
+      for (std::size_t i = 0; i < entries_.size(); ++i) {
+        // Thousands of tensors lie all over memory.
+        if (i + kAhead < entries_.size()) __builtin_prefetch(entries_[i + kAhead].tensor.ptr());
+        look(entries_[i]);
+        lend(entries_[i]);
       }
     } catch (...) {
-      for (Entry& entry : entries_) give_back(entry);
+      for (Entry& entry : entries_) give_back(entry, true);
       throw;
     }
     begun_ = true;
   }
 
-  // Takes the gradients away; what the step has updated gets a new version.
-  void end() {
+  // Takes the gradients away; what the step has updated gets a new version. Gradients that
+  // `somebody` in the step may have kept stay alive.
+  void end(bool somebody) {
     if (!std::exchange(begun_, false)) return;
-    py::list updated;
+    bool changed = false;
+    std::size_t count = 0;
     for (Entry& entry : entries_) {
-      give_back(entry);
-      if (entry.rule && entry.rule->t != entry.t) updated.append(entry.tensor);
+      give_back(entry, somebody);
+      const bool updated = entry.rule && entry.rule->t != entry.t;
+      changed |= updated != entry.updated;
+      entry.updated = updated;
+      count += updated;
     }
-    if (updated.size()) grow_version_(updated);
+    if (changed) {
+      py::list updated;
+      for (const Entry& entry : entries_) {
+        if (entry.updated) updated.append(entry.tensor);
+      }
+      updated_ = updated;
+    }
+    if (count > 0) grow_version_(updated_);
   }
 
   std::size_t size() const { return entries_.size(); }
@@ -181,11 +212,13 @@ class BorrowedTensors {
       Py_VISIT(entry.tensor.ptr());
       Py_VISIT(entry.place.ptr());
     }
+    Py_VISIT(updated_.ptr());
     return 0;
   }
   void clear() {
     parts_.clear();
     entries_.clear();
+    updated_ = py::list();
     refuse_ = detach_ = grow_version_ = py::none();
   }
 
@@ -199,31 +232,20 @@ class BorrowedTensors {
     std::string path;
   };
   struct Entry {
-    Entry(Ref<VariableImpl> given,
-          py::object owner,
-          py::object where,
-          py::object label,
-          std::string full_name,
-          const dlpack::Tensor& seen)
-        : param(std::move(given)),
-          tensor(std::move(owner)),
-          place(std::move(where)),
-          name(std::move(label)),
-          path(std::move(full_name)),
-          layout(seen) {}
-
-    Ref<VariableImpl> param;
-    Ref<UpdateRule> rule = nullptr;
     py::object tensor;
-    py::object place;
+    std::byte* data = nullptr;
+    const Layout* layout = nullptr;
+    py::object place;  // null where nobody has to keep it
     py::object name;
-    std::string path;
-    Layout layout;
-    std::int64_t t = 0;
-    // The gradient, an object that is used again as long as nobody else has seen it.
+    Ref<VariableImpl> param = nullptr;
+    Ref<UpdateRule> rule = nullptr;
+    std::int64_t t = 0;  // the rule's, when the step began
+    // An object that is used again as long as nobody else has seen it, and whose memory it is on
+    // during a step.
     Ref<VariableImpl> gradient = nullptr;
-    Layout gradient_layout = layout;
-    bool lent = false;
+    const Layout* gradient_layout = nullptr;
+    py::object lent;
+    bool updated = false;  // by the last step
   };
 
   [[noreturn]] void refuse(const std::string& path, py::handle tensor, py::handle gradient) {
@@ -240,23 +262,37 @@ class BorrowedTensors {
     refuse(path, object, py::none());
   }
 
-  void look(Entry& entry) {
-    if (!entry.place.is_none()) {
-      check_place(entry.place, entry.name, entry.tensor, entry.path);
+  void look_at_parts() {
+    for (const Part& part : parts_) check_place(part.place, part.name, part.object, part.path);
+  }
+
+  const std::string& path_of(const Entry& entry) const {
+    return paths_[static_cast<std::size_t>(&entry - entries_.data())];
+  }
+
+  const Layout* shared(const dlpack::Tensor& tensor) {
+    for (const Layout& layout : layouts_) {
+      if (layout.is(tensor)) return &layout;
     }
+    return &layouts_.emplace_back(tensor);
+  }
+
+  void look(Entry& entry) {
+    if (entry.place) check_place(entry.place, entry.name, entry.tensor, path_of(entry));
     dlpack::Tensor now;
-    if (!reader_.read(entry.tensor.ptr(), &now)) refuse(entry.path, entry.tensor, py::none());
-    if (entry.layout.is(now)) [[likely]] return;
-    if (!entry.layout.fits(now)) refuse(entry.path, entry.tensor, py::none());
+    if (!reader_.read(entry.tensor.ptr(), &now)) refuse(path_of(entry), entry.tensor, py::none());
+    if (memory_of(now) == entry.data && entry.layout->is(now)) [[likely]] return;
+    if (!entry.layout->fits(now)) refuse(path_of(entry), entry.tensor, py::none());
     Array array = array_on(now, detach_(entry.tensor));
-    if (!array.defined()) refuse(entry.path, entry.tensor, py::none());
+    if (!array.defined()) refuse(path_of(entry), entry.tensor, py::none());
     entry.param->set_data(std::move(array));
-    entry.layout = now;
+    entry.data = memory_of(now);
+    entry.layout = shared(now);
   }
 
   void lend(Entry& entry) {
     if (entry.rule) entry.t = entry.rule->t;
-    const auto object = py::reinterpret_steal<py::object>(
+    auto object = py::reinterpret_steal<py::object>(
         PyObject_GetAttr(entry.tensor.ptr(), gradient_name()));
     if (!object) throw py::error_already_set();
     if (object.is_none()) {
@@ -264,40 +300,39 @@ class BorrowedTensors {
       return;
     }
     dlpack::Tensor now;
-    if (!reader_.read(object.ptr(), &now) || !entry.layout.fits(now)) {
-      refuse(entry.path, entry.tensor, object);
+    if (!reader_.read(object.ptr(), &now) || !entry.layout->fits(now)) {
+      refuse(path_of(entry), entry.tensor, object);
     }
-    auto* data = static_cast<std::byte*>(now.data) + now.byte_offset;
-    if (entry.gradient && entry.gradient_layout.is(now)) {
-      entry.gradient->data().storage()->point_to(data, kept(object));
-    } else {
-      Array array = array_on(now, object);
-      if (!array.defined()) refuse(entry.path, entry.tensor, object);
-      if (entry.gradient) {
-        entry.gradient->set_data(std::move(array));
-      } else {
-        entry.gradient = make_ref<VariableImpl>(std::move(array));
+    std::byte* data = memory_of(now);
+    if (entry.gradient && entry.gradient_layout->is(now)) {
+      const Array& before = entry.gradient->data();
+      if (before.raw() != data) {
+        entry.gradient->set_data(
+            before.view(before.shape(), before.strides(), data - before.raw()));
       }
-      entry.gradient_layout = now;
+    } else {
+      // Nobody but this table keeps the memory alive, and it only during a step.
+      Array array = array_on(now, py::none());
+      if (!array.defined()) refuse(path_of(entry), entry.tensor, object);
+      entry.gradient = make_ref<VariableImpl>(std::move(array));
+      entry.gradient_layout = shared(now);
     }
-    entry.lent = true;
-    entry.param->set_grad(Variable(entry.gradient));
+    entry.lent = std::move(object);
+    entry.param->put_grad(Variable(entry.gradient));
   }
 
-  void give_back(Entry& entry) {
-    if (!std::exchange(entry.lent, false)) {
-      entry.param->clear_grad();
-      return;
-    }
+  void give_back(Entry& entry, bool somebody) {
     entry.param->clear_grad();
-    const bool seen = entry.gradient->use_count() > 1 || entry.gradient->host_array() ||
-                      entry.gradient->data().storage()->use_count() > 1;
-    if (seen) {
-      entry.gradient = {};  // its memory lives as long as whoever looks at it
-    } else {
+    if (!entry.lent) return;
+    if (somebody) {
       const Ref<Storage>& storage = entry.gradient->data().storage();
-      storage->point_to(storage->data(), kept(py::none()));
+      if (entry.gradient->use_count() > 1 || entry.gradient->host_array() ||
+          storage->use_count() > 1) {
+        storage->point_to(storage->data(), kept(entry.lent));
+        entry.gradient = {};
+      }
     }
+    entry.lent = {};
   }
 
   static PyObject* gradient_name() {
@@ -310,7 +345,10 @@ class BorrowedTensors {
   py::object detach_;
   py::object grow_version_;
   std::vector<Entry> entries_;
+  std::vector<std::string> paths_;  // of the entries
   std::vector<Part> parts_;
+  std::deque<Layout> layouts_;
+  py::list updated_;
   bool begun_ = false;
 };
 
@@ -353,7 +391,7 @@ void bind_borrowed_tensors(py::module_& m) {
            "Says which rule updates which tensor.")
       .def("look", &BorrowedTensors::look_at_all, "Checks the tensors and follows moved memory.")
       .def("begin", &BorrowedTensors::begin, "Lends the tensors' gradients for one step.")
-      .def("end", &BorrowedTensors::end,
+      .def("end", &BorrowedTensors::end, py::arg("somebody"),
            "Takes gradients away again and grows the versions of tensors that were updated.")
       .def("__len__", &BorrowedTensors::size)
       .def_property_readonly("is_direct", &BorrowedTensors::is_direct,

@@ -128,7 +128,7 @@ class Optimizer(torch.optim.Optimizer):
         try:
             self.native.update()
         finally:
-            tensors.end()
+            tensors.end(not self.native._plain)
         for param in self._timed:
             param._follow_rule()
         return loss
@@ -157,7 +157,7 @@ class Optimizer(torch.optim.Optimizer):
         losses = []
 
         def backward(lossfun: Any, args: Any, kwds: Any) -> None:
-            self._tensors.end()
+            self._tensors.end(True)
             with torch.enable_grad():
                 losses.append(closure())
             self._tensors.begin()
@@ -168,7 +168,7 @@ class Optimizer(torch.optim.Optimizer):
             self.native.update(closure)
         finally:
             del vars(self.native)["_backward"]
-            self._tensors.end()
+            self._tensors.end(True)
         for param in self._timed:
             param._follow_rule()
         return losses[0]

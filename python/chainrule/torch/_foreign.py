@@ -235,7 +235,7 @@ def load(
     for group in saved["param_groups"]:
         params = [order.get(number) for number in group["params"]]
         states = [saved["state"].get(number, {}) for number in group["params"]]
-        if not any(params):
+        if all(param is None for param in params):
             continue
         found = identify(group, states)
         report.source = f"torch.optim.{found.name}"

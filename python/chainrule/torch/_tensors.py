@@ -121,7 +121,7 @@ def bind(
         describe,
         functools.partial(_refuse, known),
         torch.Tensor.detach,
-        torch.autograd.graph.increment_version,
+        torch._C._increment_version,
     )
     places = {} if module is None else _places(module)
     for param in made.values():
