@@ -21,7 +21,7 @@ from chainrule.rules.selection import Selection
 from chainrule.torch import _files
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._names import native_values, torch_values
-from chainrule.torch._parameter import TensorParameter, attached
+from chainrule.torch._parameter import TensorParameter, attached, layout_of
 from chainrule.torch._state import StateView
 from chainrule.torch._tensors import bind
 from chainrule.update_rule import UpdateRule
@@ -73,9 +73,7 @@ class Optimizer(torch.optim.Optimizer):
         native.setup(link)
         for param in self._params:
             param._register()
-            if not param.tensor.requires_grad:
-                param._begin_frozen()
-                param.update_rule.enabled = False
+            param._begin(param.update_rule)
         self._groups = Groups(native)
         self.state = StateView(self)
         self.defaults = {"lr": None, **torch_values(native.hyperparam.get_dict())}
@@ -312,25 +310,21 @@ class Optimizer(torch.optim.Optimizer):
     def _rebind(self, source: Any) -> None:
         before = {param.name: param for param in self._params}
         link, tensors = bind(source, {id(p.tensor): p for p in self._params})
-        fresh = [p for p in dict.fromkeys(link.named.values()) if p.update_rule is None]
+        now = list(dict.fromkeys(link.named.values()))
         for param in self._params:
             param._unregister()
-        for param in fresh:
+        for param in now:
             old = before.get(param.name)
-            rule: UpdateRule | None = None if old is None else old.update_rule
-            if rule is None:
-                rule = self.native._new_rule()
-            elif old is not None and old._layout != param._layout:
+            kept = param if param.update_rule is not None or old is None else old
+            rule = kept.update_rule or self.native._new_rule()
+            if kept._layout != layout_of(param.tensor):
                 rule._clear_states()
                 rule._state = None
-            if old is not None:
-                old.update_rule = None
-            if not param.tensor.requires_grad:
-                param._begin_frozen()
-                param.update_rule = rule
-                rule.enabled = False
-            else:
-                param.update_rule = rule
+            param._layout = layout_of(param.tensor)
+            if kept is not param:
+                kept.update_rule = None
+            if param.update_rule is None:
+                param._begin(rule)
         self._take(link, tensors)
         for param in self._params:
             param._register()

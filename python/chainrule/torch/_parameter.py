@@ -13,13 +13,25 @@ from chainrule.variable import Parameter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TensorParameter", "attached"]
+__all__ = ["TensorParameter", "attached", "layout_of"]
 
 _frozen = Variable.frozen
 _array = Variable.array
 
 #: Parameters by the id of their tensor, which they keep alive.
 _attached: weakref.WeakValueDictionary[int, TensorParameter] = weakref.WeakValueDictionary()
+
+
+def layout_of(tensor: torch.Tensor) -> dict[str, Any]:
+    """Tell what must stay as it is for a state to fit.
+
+    Args:
+        tensor: The tensor.
+
+    Returns:
+        Device, dtype and shape.
+    """
+    return {name: getattr(tensor, name) for name in ("device", "dtype", "shape")}
 
 
 def attached(tensor: torch.Tensor) -> TensorParameter | None:
@@ -57,7 +69,7 @@ class TensorParameter(Parameter):
         self.tensor = tensor
         self._required = True  # what `requires_grad` is when the rule is on
         self._was_frozen = False
-        self._layout = {name: getattr(tensor, name) for name in ("device", "dtype", "shape")}
+        self._layout = layout_of(tensor)
 
     def _register(self) -> None:
         _attached[id(self.tensor)] = self
@@ -113,11 +125,15 @@ class TensorParameter(Parameter):
         elif self._required:
             tensor.requires_grad_(True)
 
-    def _begin_frozen(self) -> None:
-        """Take a tensor that takes no gradient for one whose rule is off."""
-        self._was_frozen = True
-        self._required = True
-        _frozen.__set__(self, True)
+    def _begin(self, rule: Any) -> None:
+        """Have a rule from now on; it is off where the tensor takes no gradient."""
+        if not self.tensor.requires_grad:
+            self._was_frozen = True
+            _frozen.__set__(self, True)
+        if self.update_rule is not rule:
+            self.update_rule = rule
+        if not self.tensor.requires_grad:
+            rule.enabled = False
 
 
 def _get_rule(self: torch.nn.Parameter) -> Any:
