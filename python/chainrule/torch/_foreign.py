@@ -155,7 +155,7 @@ def _sgd(group: _Group) -> Correspondence:
     states, values = {"momentum_buffer": "v"}, _pick("lr", "momentum")
     needs = {"dampening": 0}
     if group["nesterov"]:
-        own = "chainrule.torch._nesterov.NesterovSGDRule"
+        own = "chainrule.torch._nesterov.NesterovSGD.NesterovSGDRule"
         return Correspondence("SGD", (own,), values, states, needs=needs)
     return Correspondence("SGD", ("CorrectedMomentumSGD",), values, states, -1.0, needs=needs)
 
@@ -197,6 +197,7 @@ class _Work:
     decay: float
     t: int
     state: dict[str, np.ndarray]
+    fresh: bool  # there is no state for it
 
 
 def _set_decay(journal: Journal, rule: UpdateRule, rate: float) -> None:
@@ -251,8 +252,7 @@ def load(
     deserializer.load(_Loading(optimizer, work))
     optimizer._version = -1
     for each in work:
-        fresh = not set(each.state) - {"t"}
-        (report.fresh if fresh and each.t == 0 else report.loaded).append(each.param.name or "")
+        (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
     return report
 
 
@@ -326,7 +326,8 @@ def _work(
     )
     if decoupled:
         values["weight_decay"], decay = decay, 0.0
-    t = int(_number(state.get("step", rule.t if not state else 0)))
+    # SGD does not count.
+    t = int(_number(state.get("step", rule.t if found.name == "SGD" else 0)))
     arrays: dict[str, np.ndarray] = {"t": np.asarray(t)}
     for theirs, ours in found.states.items():
         value = state.get(theirs)
@@ -343,4 +344,4 @@ def _work(
     for theirs, ours in found.scalars.items():
         if theirs in state:
             arrays[ours] = np.asarray(float(_number(state[theirs])))
-    return _Work(param, values, decay, t, arrays)
+    return _Work(param, values, decay, t, arrays, bool(found.states) and not state)

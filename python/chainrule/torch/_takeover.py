@@ -28,7 +28,7 @@ _MAKERS: dict[str, Callable[[], GradientMethod]] = {
     "Rprop": optimizers.Rprop,
     "SGD": optimizers.SGD,
     "CorrectedMomentumSGD": optimizers.CorrectedMomentumSGD,
-    "chainrule.torch._nesterov.NesterovSGDRule": NesterovSGD,
+    "chainrule.torch._nesterov.NesterovSGD.NesterovSGDRule": NesterovSGD,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
@@ -104,7 +106,7 @@ def test_state_dicts_load_by_order_and_by_name():
     for p in a.parameters():
         named.state[p] = theirs.state[p]
     weights = {name: p.clone() for name, p in a.state_dict().items()}
-    state, by_name = theirs.state_dict(), named.state_dict()
+    state, by_name = copy.deepcopy(theirs.state_dict()), copy.deepcopy(named.state_dict())
     train(a, theirs, range(4, 8))
     for saved, how in ((state, "order"), (by_name, "name")):
         b = Net()
