@@ -17,7 +17,7 @@ namespace py = pybind11;
 namespace chainrule::python {
 namespace {
 
-constexpr std::int32_t kCpu = 1;    // DLPack's numbers
+constexpr std::int32_t kCpu = 1;  // DLPack's numbers
 constexpr std::uint8_t kFloat = 2;
 constexpr std::uint8_t kBfloat = 4;
 
@@ -48,7 +48,7 @@ std::byte* memory_of(const dlpack::Tensor& tensor) {
   return static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
 }
 
-constexpr std::size_t kAhead = 4;
+constexpr std::size_t kAhead = 8;
 
 HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); }
 
@@ -75,10 +75,7 @@ struct Layout {
   std::int64_t strides[kMaxDims];
 
   explicit Layout(const dlpack::Tensor& tensor)
-      : device_type(tensor.device_type),
-        ndim(tensor.ndim),
-        code(tensor.code),
-        bits(tensor.bits) {
+      : device_type(tensor.device_type), ndim(tensor.ndim), code(tensor.code), bits(tensor.bits) {
     std::copy_n(tensor.shape, ndim, shape);
     std::copy_n(tensor.strides, ndim, strides);
   }
@@ -257,7 +254,8 @@ class BorrowedTensors {
                    const py::object& name,
                    const py::object& object,
                    const std::string& path) {
-    if (PyDict_GetItemWithError(place.ptr(), name.ptr()) == object.ptr()) [[likely]] return;
+    if (PyDict_GetItemWithError(place.ptr(), name.ptr()) == object.ptr()) [[likely]]
+      return;
     PyErr_Clear();
     refuse(path, object, py::none());
   }
@@ -281,7 +279,8 @@ class BorrowedTensors {
     if (entry.place) check_place(entry.place, entry.name, entry.tensor, path_of(entry));
     dlpack::Tensor now;
     if (!reader_.read(entry.tensor.ptr(), &now)) refuse(path_of(entry), entry.tensor, py::none());
-    if (memory_of(now) == entry.data && entry.layout->is(now)) [[likely]] return;
+    if (memory_of(now) == entry.data && entry.layout->is(now)) [[likely]]
+      return;
     if (!entry.layout->fits(now)) refuse(path_of(entry), entry.tensor, py::none());
     Array array = array_on(now, detach_(entry.tensor));
     if (!array.defined()) refuse(path_of(entry), entry.tensor, py::none());
@@ -292,8 +291,8 @@ class BorrowedTensors {
 
   void lend(Entry& entry) {
     if (entry.rule) entry.t = entry.rule->t;
-    auto object = py::reinterpret_steal<py::object>(
-        PyObject_GetAttr(entry.tensor.ptr(), gradient_name()));
+    auto object =
+        py::reinterpret_steal<py::object>(PyObject_GetAttr(entry.tensor.ptr(), gradient_name()));
     if (!object) throw py::error_already_set();
     if (object.is_none()) {
       entry.param->clear_grad();
@@ -372,7 +371,8 @@ int clear(PyObject* self) {
 }  // namespace
 
 void bind_borrowed_tensors(py::module_& m) {
-  py::class_<BorrowedTensors>(m, "BorrowedTensors", py::custom_type_setup([](PyHeapTypeObject* heap_type) {
+  py::class_<BorrowedTensors>(m, "BorrowedTensors",
+                              py::custom_type_setup([](PyHeapTypeObject* heap_type) {
                                 auto* type = &heap_type->ht_type;
                                 type->tp_flags |= Py_TPFLAGS_HAVE_GC;
                                 type->tp_traverse = &traverse;
@@ -383,8 +383,7 @@ void bind_borrowed_tensors(py::module_& m) {
            py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("detach"),
            py::arg("grow_version"))
       .def("add", &BorrowedTensors::add, py::arg("param"), py::arg("tensor"), py::arg("path"),
-           py::arg("place"), py::arg("name"),
-           "Lets a parameter have a tensor's memory.")
+           py::arg("place"), py::arg("name"), "Lets a parameter have a tensor's memory.")
       .def("watch", &BorrowedTensors::watch, py::arg("part"), py::arg("path"), py::arg("place"),
            py::arg("name"), "Refuses steps once a part of the model is another one.")
       .def("set_rules", &BorrowedTensors::set_rules, py::arg("rules"),

@@ -259,13 +259,10 @@ class Selection(table.Tabular):
         """
         base = self._target()._part_class
         kind = "links" if base is Link else "modules"
-        for cls in classes:
+        for cls in classes or ("nothing",):
             if not (isinstance(cls, type) and issubclass(cls, base)):
-                raise TypeError(f"[rules] of: got {cls!r}, expected classes of {kind}")
-        if not classes:
-            raise TypeError(f"[rules] of: got nothing, expected classes of {kind}")
-        optimizer = self._optimizer
-
+                got = cls if cls == "nothing" else repr(cls)
+                raise TypeError(f"[rules] of: got {got}, expected classes of {kind}")
         names = ", ".join(cls.__name__ for cls in classes)
 
         def complaint() -> str:
@@ -276,7 +273,7 @@ class Selection(table.Tabular):
             )
 
         return self._narrowed(
-            f"{self._label}.of({names})", questions.below(optimizer, classes), complaint
+            f"{self._label}.of({names})", questions.below(self._optimizer, classes), complaint
         )
 
     def where(self, condition: Callable[[str, Parameter], Any]) -> Selection:

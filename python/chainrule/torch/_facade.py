@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-
 from chainrule import _core
 from chainrule._transaction import Transaction
 from chainrule.optimizer import GradientMethod
@@ -16,7 +15,6 @@ from chainrule.rules.all_rules import Rules
 from chainrule.rules.apply import PlanReport
 from chainrule.rules.journal import Journal
 from chainrule.rules.plan import Plan
-from chainrule.rules.replace import keep
 from chainrule.rules.selection import Selection
 from chainrule.torch import _files
 from chainrule.torch._groups import Groups, ParamGroup
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from chainrule.torch._link import TensorLink
     from chainrule.torch._report import StateReport
 
-__all__ = ["Optimizer", "attach"]
+__all__ = ["Optimizer"]
 
 _Closure = Callable[[], Any]
 
@@ -38,7 +36,7 @@ _Closure = Callable[[], Any]
 class Optimizer(torch.optim.Optimizer):
     """A ``torch.optim.Optimizer`` whose every parameter has an update rule of chainrule.
 
-    Made by :func:`attach`. To PyTorch's schedulers, scalers, clipping and trainers it is an
+    Made by :func:`chainrule.torch.attach`. To PyTorch's schedulers, scalers, clipping and trainers it is an
     optimizer like any other; beside that it has what an optimizer of chainrule has.
 
     Attributes:
@@ -134,7 +132,9 @@ class Optimizer(torch.optim.Optimizer):
     def _follow_rules(self) -> None:
         """Look at the rules anew: some are others than at the last step."""
         version = _core.structure_version()
-        rules = [p.update_rule if isinstance(p.update_rule, UpdateRule) else None for p in self._params]
+        rules = [
+            p.update_rule if isinstance(p.update_rule, UpdateRule) else None for p in self._params
+        ]
         self._tensors.set_rules(rules)
         self._timed = [
             param
@@ -261,7 +261,9 @@ class Optimizer(torch.optim.Optimizer):
         """
         params = param_group["params"]
         params = [params] if isinstance(params, torch.Tensor) else list(params)
-        pairs = [each if isinstance(each, tuple) else (self._name_of(each), each) for each in params]
+        pairs = [
+            each if isinstance(each, tuple) else (self._name_of(each), each) for each in params
+        ]
         for name, tensor in pairs:
             if attached(tensor) is not None:
                 raise ValueError(
@@ -470,61 +472,3 @@ def _drop_state(param: TensorParameter) -> None:
     rule = param.update_rule
     if isinstance(rule, UpdateRule) and not rule.enabled:
         rule.park("drop")
-
-
-def attach(model: Any, optimizer: Any, *, disabled_state: str = "keep") -> Optimizer:
-    """Give every parameter of a PyTorch model an update rule.
-
-    Afterwards ``p.update_rule`` is the rule of a parameter, and ``optimizer.rules`` selects rules
-    by PyTorch's names. Parameters are updated in place, in their own memory, all in one native
-    pass. A parameter with ``requires_grad=False`` gets a rule that is off; switching rules on and
-    off switches ``requires_grad``.
-
-    Args:
-        model: A ``torch.nn.Module``; or pairs of names and parameters, or a dict of them. What
-            ``torch.compile`` or ``DistributedDataParallel`` have wrapped may be given as it is.
-        optimizer: An optimizer of :mod:`chainrule.optimizers` that is not set up yet; or one of
-            ``torch.optim`` with the model's parameters, whose groups, values and states are then
-            taken over, with PyTorch's definition of the algorithm.
-        disabled_state: ``'keep'`` keeps the state of a rule that is switched off, ``'drop'`` frees
-            its memory; it starts anew then.
-
-    Returns:
-        A ``torch.optim.Optimizer``: step, zero_grad, param_groups, state_dict, schedulers, scalers
-        and hooks as usual.
-
-    Raises:
-        TypeError: If a parameter that takes a gradient is complex, sparse, on the meta device or
-            on a device that chainrule has no kernels for.
-        ValueError: If the optimizer is in use.
-        RuntimeError: If a parameter is attached to another optimizer.
-
-    Whatever is raised, nothing is changed then.
-
-    Example:
-        >>> import torch, chainrule.torch
-        >>> from chainrule import optimizers
-        >>> _ = torch.manual_seed(0)
-        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(),
-        ...                             torch.nn.Linear(8, 1))
-        >>> optimizer = chainrule.torch.attach(model, optimizers.AdamW(alpha=1e-3))
-        >>> optimizer.rules["*.bias"].hyperparam.alpha = chainrule.inherit * 2
-        >>> model[0].weight.update_rule.enabled = False
-        >>> model[0].weight.requires_grad
-        False
-        >>> model(torch.ones(2, 4)).sum().backward()
-        >>> optimizer.step()
-        >>> optimizer.zero_grad()
-        >>> print(optimizer.rules)
-        path      shape   dtype    algorithm  values       enabled  state
-        0.weight  (8, 4)  float32  Adam       alpha=0.001  no       256 B
-        0.bias    (8,)    float32  Adam       alpha=0.002  yes      64 B
-        2.weight  (1, 8)  float32  Adam       alpha=0.001  yes      64 B
-        2.bias    (1,)    float32  Adam       alpha=0.002  yes      8 B
-        4 parameters, 49 elements, 392 B of state
-    """
-    if isinstance(optimizer, torch.optim.Optimizer) and not isinstance(optimizer, Optimizer):
-        from chainrule.torch._takeover import take_over
-
-        return take_over(model, optimizer, disabled_state)
-    return Optimizer(model, optimizer, disabled_state)

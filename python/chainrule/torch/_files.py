@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+import torch
 from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
 from chainrule.torch._report import StateReport
 from chainrule.torch._state import from_tensor, to_tensor

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+import torch
 from chainrule.optimizer_hooks import WeightDecay
 from chainrule.rules.entries import algorithm_name
 from chainrule.rules.journal import Journal
@@ -131,7 +131,9 @@ def _identify(group: _Group, keys: set[str]) -> Correspondence:
         return Correspondence("RAdam", ("RAdam",), _adam_like, _MV, decoupled=decoupled)
     if "lr_decay" in group:
         needs = {"lr_decay": 0}
-        return Correspondence("Adagrad", ("AdaGrad",), _pick("lr", "eps"), {"sum": "h"}, needs=needs)
+        return Correspondence(
+            "Adagrad", ("AdaGrad",), _pick("lr", "eps"), {"sum": "h"}, needs=needs
+        )
     if "centered" in group:
         values, needs = _pick("lr", "alpha", "eps"), {"centered": False, "momentum": 0}
         return Correspondence("RMSprop", ("RMSprop",), values, {"square_avg": "ms"}, needs=needs)
@@ -181,7 +183,9 @@ class _Loading:
             kept = rule.state_dtype
             if kept == "int8":  # full states are coded at the next update
                 rule.state_dtype = None
-                serializer.on_failure(lambda rule=rule, kept=kept: setattr(rule, "state_dtype", kept))
+                serializer.on_failure(
+                    lambda rule=rule, kept=kept: setattr(rule, "state_dtype", kept)
+                )
             rule.serialize(serializer[each.param.name or ""])
             if kept == "int8":
                 rule.state_dtype = kept
@@ -313,9 +317,9 @@ def _work(
         raise ValueError(f"[load_state_dict] {path} has no update rule")
     if algorithm_name(rule) not in found.algorithms:
         raise ValueError(
-            f"[load_state_dict] {path}: the state is that of torch.optim.{found.name}, the rule of "
-            f"{algorithm_name(rule)}: got a state for {' or '.join(found.algorithms)}; give it such "
-            f"a rule first: optimizer.rules[{path!r}].use(...)"
+            f"[load_state_dict] {path}: the state is that of torch.optim.{found.name}, the rule "
+            f"that of {algorithm_name(rule)}: expected {' or '.join(found.algorithms)}; give it "
+            f"such a rule first: optimizer.rules[{path!r}].use(...)"
         )
     values = found.values(group)
     decay = float(_number(group.get("weight_decay", 0)) or 0)

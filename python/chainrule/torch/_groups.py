@@ -77,7 +77,8 @@ class ParamGroup(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Read a value, or a default where there is none."""
-        return self[name] if name in self else default
+        self._groups.bring_up_to_date()
+        return super().get(name, default)
 
     def items(self) -> Any:
         """Give pairs of name and value."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-
 from chainrule.link import Link
 from chainrule.rules import entries
 from chainrule.torch._parameter import TensorParameter

@@ -6,7 +6,6 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
-
 from chainrule._core import Variable
 from chainrule.variable import Parameter
 

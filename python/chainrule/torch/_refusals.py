@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import torch
-
 from chainrule.torch._parameter import TensorParameter
 
 __all__ = ["check", "describe", "refuse"]

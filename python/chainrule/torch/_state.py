@@ -6,8 +6,8 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+import torch
 from chainrule.torch._parameter import TensorParameter
 from chainrule.update_rule import UpdateRule
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-
 from chainrule import optimizers
 from chainrule.optimizer import GradientMethod
 from chainrule.torch._facade import Optimizer

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-
 from chainrule import _core
 from chainrule.torch._link import TensorLink, unwrapped
 from chainrule.torch._parameter import TensorParameter, attached

@@ -8,12 +8,11 @@ import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
-import torch
-from torch_models import Net, assert_same, backward, make_net, values
-
 import chainrule
 import chainrule.torch
+import torch
 from chainrule import optimizer_hooks, optimizers, schedules
+from torch_models import Net, assert_same, backward, make_net, values
 
 attach = chainrule.torch.attach
 

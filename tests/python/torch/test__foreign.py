@@ -8,11 +8,10 @@ import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
-import torch
-from torch_models import Net, assert_same, backward, make_net, values
-
 import chainrule.torch
+import torch
 from chainrule import optimizers
+from torch_models import Net, assert_same, backward, make_net, values
 
 attach = chainrule.torch.attach
 

@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
-import torch
 from torch.optim import lr_scheduler
-from torch_models import assert_same, backward, make_net
 
 import chainrule
 import chainrule.torch
+import torch
 from chainrule import optimizers, schedules
+from torch_models import assert_same, backward, make_net
 
 attach = chainrule.torch.attach
 

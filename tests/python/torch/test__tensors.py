@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_models import Net, backward, make_net, values
 
 import chainrule.torch
+import torch
 from chainrule import optimizers
+from torch_models import Net, backward, make_net, values
 
 attach = chainrule.torch.attach
 

@@ -8,11 +8,10 @@ import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
-import torch
-from torch_models import assert_same, backward, make_net, values
-
 import chainrule.torch
+import torch
 from chainrule import optimizers
+from torch_models import assert_same, backward, make_net, values
 
 attach = chainrule.torch.attach
 
@@ -95,8 +94,8 @@ def test_data_parallel_models(tmp_path):
             wrapped = [torch.nn.parallel.DistributedDataParallel(m) for m in (a, b)]
         ours = attach(wrapped[0], optimizers.AdamW(0.01, weight_decay=0.01, eps_hat=False))
         assert ours.rules.paths == tuple(name for name, _ in a.named_parameters())
+        theirs = torch.optim.AdamW(wrapped[1].parameters(), lr=0.01)
         for step in range(3):
-            theirs = theirs if step else torch.optim.AdamW(wrapped[1].parameters(), lr=0.01)
             for model, optimizer in zip(wrapped, (ours, theirs), strict=True):
                 optimizer.zero_grad()
                 backward(model, step)
