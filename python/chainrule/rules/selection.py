@@ -82,12 +82,10 @@ class Selection(table.Tabular):
         return [entry for entry in walk(self._target(), self._optimizer) if entry.rule is not None]
 
     def _target(self) -> Link:
-        target = self._optimizer.target
-        if target is None:
-            raise RuntimeError(
-                f"[rules] {type(self._optimizer).__name__} is not set up: call setup(link) first"
-            )
-        return target
+        if self._optimizer.target is None:
+            name = type(self._optimizer).__name__
+            raise RuntimeError(f"[rules] {name} is not set up: call setup(link) first")
+        return self._optimizer.target
 
     def _answer(self) -> tuple[list[Entry], list[Entry]]:
         entries = self._all()

@@ -36,8 +36,8 @@ _Closure = Callable[[], Any]
 class Optimizer(torch.optim.Optimizer):
     """A ``torch.optim.Optimizer`` whose every parameter has an update rule of chainrule.
 
-    Made by :func:`chainrule.torch.attach`. To PyTorch's schedulers, scalers, clipping and trainers it is an
-    optimizer like any other; beside that it has what an optimizer of chainrule has.
+    Made by :func:`chainrule.torch.attach`. To PyTorch's schedulers, scalers, clipping and trainers
+    it is an optimizer like any other; beside that it has what an optimizer of chainrule has.
 
     Attributes:
         native: The optimizer of chainrule that does the work; its ``target`` holds the parameters.

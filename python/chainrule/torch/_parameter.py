@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorParameter", "attached", "layout_of"]
 
-_frozen = Variable.frozen
-_array = Variable.array
+_frozen: Any = Variable.frozen
+_array: Any = Variable.array
 
 #: Parameters by the id of their tensor, which they keep alive.
 _attached: weakref.WeakValueDictionary[int, TensorParameter] = weakref.WeakValueDictionary()
