@@ -46,7 +46,7 @@ class Optimizer(torch.optim.Optimizer):
 
     native: GradientMethod
 
-    def __init__(self, model: Any, native: GradientMethod, disabled_state: str = "keep") -> None:
+    def __init__(self, model: Any, native: Any, disabled_state: str = "keep") -> None:
         if not isinstance(native, GradientMethod):
             kind = native.__name__ if isinstance(native, type) else type(native).__name__
             raise TypeError(
@@ -92,7 +92,7 @@ class Optimizer(torch.optim.Optimizer):
     # A step
 
     @torch._disable_dynamo
-    def step(self, closure: _Closure | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: _Closure | None = None) -> Any:
         """Update all parameters that have a gradient and whose rule is on, in one native pass.
 
         Args:
@@ -193,7 +193,7 @@ class Optimizer(torch.optim.Optimizer):
     # What PyTorch's surroundings ask for
 
     @property
-    def param_groups(self) -> list[ParamGroup]:  # type: ignore[override]
+    def param_groups(self) -> list[ParamGroup]:
         """One group for each distinct set of values; see :class:`ParamGroup`."""
         return self._groups.current()
 
@@ -214,7 +214,7 @@ class Optimizer(torch.optim.Optimizer):
                 made = result
         return made
 
-    def load_state_dict(  # type: ignore[override]
+    def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, names: Iterable[str] | None = None
     ) -> StateReport:
         """Load states and configuration, or leave everything as it was.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -183,9 +184,7 @@ class _Loading:
             kept = rule.state_dtype
             if kept == "int8":  # full states are coded at the next update
                 rule.state_dtype = None
-                serializer.on_failure(
-                    lambda rule=rule, kept=kept: setattr(rule, "state_dtype", kept)
-                )
+                serializer.on_failure(functools.partial(setattr, rule, "state_dtype", kept))
             rule.serialize(serializer[each.param.name or ""])
             if kept == "int8":
                 rule.state_dtype = kept
