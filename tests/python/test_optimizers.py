@@ -300,3 +300,21 @@ def test_adam_tells_its_rate():
     assert rule.initial_alpha == 0.01
     optimizer.alpha = 0.02
     assert rule.bounds[0] == pytest.approx(2 * lower)
+
+
+@pytest.mark.parametrize("eps_hat", [True, False])
+def test_where_adams_eps_stands_and_its_decay_with_the_rate(eps_hat):
+    rng = np.random.default_rng(0)
+    link = chainrule.Link(w=((3,), np.float64))
+    link.w.array[...] = w = rng.normal(size=3)
+    optimizer = optimizers.AdamW(0.1, 0.9, 0.99, eps=0.5, weight_decay=0.2, eps_hat=eps_hat)
+    optimizer.setup(link)
+    m = v = np.zeros(3)
+    for t in range(1, 6):
+        link.w.grad = g = rng.normal(size=3)
+        optimizer.update()
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+        unbiased = np.sqrt(v / (1 - 0.99**t))  # Kingma and Ba, Algorithm 1
+        root = unbiased + 0.5 if not eps_hat else (np.sqrt(v) + 0.5) / np.sqrt(1 - 0.99**t)
+        w = w - 0.1 * (m / (1 - 0.9**t) / root + 0.2 * w)
+        np.testing.assert_allclose(link.w.array, w, rtol=1e-12)
