@@ -55,7 +55,7 @@ def test_levels_between_dots(pattern, path, fits):
 
 @pytest.mark.parametrize("pattern", ["", ".weight", "a..b", "a**.b"])
 def test_patterns_with_dots_that_are_none(pattern):
-    with pytest.raises(ValueError, match="level|alone between dots"):
+    with pytest.raises(ValueError, match=r"level|alone between dots"):
         compile_pattern(pattern, ".")
 
 
