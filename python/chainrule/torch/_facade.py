@@ -66,7 +66,7 @@ class Optimizer(torch.optim.Optimizer):
         link, tensors = bind(model)
         self.native = native
         self._disabled_state = disabled_state
-        self._source = model
+        self._more: dict[str, torch.nn.Parameter] = {}
         self._take(link, tensors)
         native.setup(link)
         for param in self._params:
@@ -283,7 +283,7 @@ class Optimizer(torch.optim.Optimizer):
                     f"[chainrule.torch] {type(self.native).__name__} has no value {name!r}"
                 )
             values.update(changed)
-        self._rebind({**{n: p.tensor for n, p in self._link.named.items()}, **dict(pairs)})
+        self._rebind(self._more | dict(pairs))
         for _, tensor in pairs:
             for name, value in values.items():
                 tensor.update_rule.hyperparam._set(name, value, "add_param_group")
@@ -307,11 +307,15 @@ class Optimizer(torch.optim.Optimizer):
         Raises:
             TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
         """
-        self._rebind(self._source)
+        self._rebind(self._more)
 
-    def _rebind(self, source: Any) -> None:
+    def _rebind(self, more: dict[str, torch.nn.Parameter]) -> None:
         before = {param.name: param for param in self._params}
-        link, tensors = bind(source, {id(p.tensor): p for p in self._params})
+        model: Any = self._link.model
+        if model is None:
+            model = {name: param.tensor for name, param in self._link.named.items()}
+        link, tensors = bind(model, {id(p.tensor): p for p in self._params}, more)
+        self._more = more
         now = list(dict.fromkeys(link.named.values()))
         for param in self._params:
             param._unregister()

@@ -77,7 +77,9 @@ def _refuse(
 
 
 def bind(
-    model: Any, taken: Mapping[int, TensorParameter] | None = None
+    model: Any,
+    taken: Mapping[int, TensorParameter] | None = None,
+    more: Mapping[str, torch.nn.Parameter] | None = None,
 ) -> tuple[TensorLink, _core.BorrowedTensors]:
     """Make a parameter of chainrule for each parameter of a model.
 
@@ -86,6 +88,7 @@ def bind(
     Args:
         model: What :func:`named_tensors` takes.
         taken: Parameters, by the id of their tensor, that may stay attached.
+        more: Parameters beside those of the model, by name.
 
     Returns:
         The parameters as a link, and what lends them their memory.
@@ -96,6 +99,8 @@ def bind(
         RuntimeError: If one is attached to another optimizer.
     """
     named, module = named_tensors(model)
+    known_names = {name for name, _ in named}
+    named += [pair for pair in (more or {}).items() if pair[0] not in known_names]
     taken = taken or {}
     made: dict[int, TensorParameter] = {}
     params: dict[str, TensorParameter] = {}

@@ -160,6 +160,21 @@ def test_parameters_can_be_added_as_a_group():
         optimizer.add_param_group({"params": [], "speed": 1})
 
 
+def test_a_model_keeps_its_modules_when_parameters_are_added():
+    model, extra = make_net(), torch.nn.Parameter(torch.zeros(2))
+    optimizer = attach(model, optimizers.SGD(lr=0.1))
+    optimizer.add_param_group({"params": [("extra", extra)], "lr": 0.5})
+    assert optimizer.rules.paths[-1] == "extra"
+    assert len(optimizer.rules[model.head]) == 2
+    model.head = torch.nn.Linear(4, 1)
+    extra.grad = torch.ones(2)
+    with pytest.raises(RuntimeError, match="head: the module was replaced"):
+        optimizer.step()
+    optimizer.reattach()
+    optimizer.step()
+    assert extra.tolist() == [-0.5, -0.5]
+
+
 def test_names_of_the_optimizer_itself():
     optimizer = attach(make_net(), optimizers.Adam(alpha=0.1))
     assert (optimizer.lr, optimizer.alpha, optimizer.betas) == (0.1, 0.1, (0.9, 0.999))
