@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 import chainrule
 import chainrule.functions as F
 import chainrule.links as L
 import common
+import torch
 from chainrule import optimizers
 
 RNG = np.random.default_rng(0)

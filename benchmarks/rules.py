@@ -19,12 +19,12 @@ import subprocess
 import sys
 
 import numpy as np
-import torch
 
 import chainrule
 import chainrule.functions as F
 import chainrule.links as L
 import common
+import torch
 from chainrule import optimizer_hooks, optimizers
 from update import c_adam, compiled, ours
 

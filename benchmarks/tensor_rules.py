@@ -7,10 +7,10 @@ faster than float32; the second line makes it use float32, as ours does.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 import chainrule
 import common
+import torch
 from chainrule import optimizer_hooks, optimizers
 
 MATRICES = [(768, 768)] * 8 + [(3072, 768)] * 2 + [(768, 3072)] * 2

@@ -6,12 +6,12 @@ The arithmetic takes nanoseconds; what is timed is everything around it.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 import chainrule
 import chainrule.functions as F
 import chainrule.links as L
 import common
+import torch
 from chainrule import optimizers
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)

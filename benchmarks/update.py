@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 
 import numpy as np
-import torch
 
 import chainrule
 import common
+import torch
 from chainrule import optimizers
 from chainrule.schedules import cosine, warmup
 

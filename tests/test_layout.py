@@ -78,6 +78,7 @@ CROSS_TESTS: dict[str, str] = {
     "op_table": "one row per op",
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
+    "surroundings": "what else works on optimizers of PyTorch",
     "examples": "the programs in examples/",
     "example_claims": "what those programs say of their rules",
     "chainer_semantics": "the switch between our behaviour and Chainer's",

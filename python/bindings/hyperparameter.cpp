@@ -204,6 +204,7 @@ void bind_hyperparameter(py::module_& m) {
       .def("__repr__", &repr)
       .def(py::pickle(&save, &restore));
 
+  m.def("values_version", &values_version, "Grows when any hyperparameter is set or deleted.");
   m.def(
       "update_rules",
       [] {

@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include "borrowed_tensors.h"
 #include "chainrule/backend/cpu/gemm.h"
 #include "chainrule/backend/cpu/register.h"
 #include "chainrule/backend/kernel.h"
@@ -34,6 +35,7 @@ PYBIND11_MODULE(_core, m) {
   bind_update(m);
   bind_nn_ops(m);
   bind_array_ops(m);
+  bind_borrowed_tensors(m);
   bind_cuda(m);
 
   m.def(

@@ -67,6 +67,6 @@ __version__: str = _core.__version__
 
 
 def __getattr__(name: str) -> Any:
-    if name == "jax":  # imported when it is asked for
-        return importlib.import_module("chainrule.jax")
+    if name in ("jax", "torch"):  # imported when they are asked for
+        return importlib.import_module(f"chainrule.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

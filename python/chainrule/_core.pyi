@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Algorithm', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'where']
+__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -988,6 +988,43 @@ class Undo:
         """
         Puts everything back into the arrays that were there.
         """
+class BorrowedTensors:
+    """
+    Parameters on the memory of another library's tensors.
+    """
+    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, detach: typing.Any, grow_version: typing.Any) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
+    def add(self, param: typing.Any, tensor: typing.Any, path: str, place: typing.Any, name: str) -> None:
+        """
+        Lets a parameter have a tensor's memory.
+        """
+    def begin(self) -> None:
+        """
+        Lends the tensors' gradients for one step.
+        """
+    def end(self, somebody: bool) -> None:
+        """
+        Takes gradients away again and grows the versions of tensors that were updated.
+        """
+    def look(self) -> None:
+        """
+        Checks the tensors and follows moved memory.
+        """
+    def set_rules(self, rules: collections.abc.Sequence[UpdateRule | None]) -> None:
+        """
+        Says which rule updates which tensor.
+        """
+    def watch(self, part: typing.Any, path: str, place: typing.Any, name: str) -> None:
+        """
+        Refuses steps once a part of the model is another one.
+        """
+    @property
+    def is_direct(self) -> bool:
+        """
+        Whether tensors are seen through DLPack's C interface.
+        """
 def absolute(x: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
 def accuracy(y: Variable | numpy.ndarray | numpy.generic | float | None, t: typing.Any, ignore_label: typing.SupportsInt | typing.SupportsIndex | None) -> Variable:
@@ -1232,6 +1269,10 @@ def transpose(x: Variable | numpy.ndarray | numpy.generic | float | None, axes: 
 def update_rules() -> dict:
     """
     The built-in update rules: name -> (hyperparameters with defaults, names of states).
+    """
+def values_version() -> int:
+    """
+    Grows when any hyperparameter is set or deleted.
     """
 def where(condition: Variable | numpy.ndarray | numpy.generic | float | None, x: Variable | numpy.ndarray | numpy.generic | float | None, y: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...

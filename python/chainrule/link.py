@@ -11,7 +11,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -63,6 +63,10 @@ class Link(HookedCalls, DeviceResident):
     """
 
     name: str | None = None
+    #: What stands between the levels of paths.
+    _separator: ClassVar[str] = "/"
+    #: The class of its parts: what ``rules.of`` takes subclasses of.
+    _part_class: ClassVar[type] = DeviceResident  # Link, which does not exist yet
     _within_init_scope = False
     # Replaced by `__init__`; here for attributes that are set before it runs.
     _params: Any = frozenset()
@@ -256,6 +260,15 @@ class Link(HookedCalls, DeviceResident):
             Links.
         """
         return iter(())
+
+    def _parts(self) -> Iterator[tuple[Any, Iterator[Parameter]]]:
+        """Walk over the link and those below it, with the parameters below each."""
+        for link in self.links():
+            yield link, link.params()
+
+    def _own(self, key: Any) -> Any:
+        """Give what a key of a selection stands for: a link, a parameter, or the key itself."""
+        return key
 
     @property
     def printable_specs(self) -> Iterator[tuple[str, Any]]:
@@ -459,6 +472,8 @@ class Link(HookedCalls, DeviceResident):
             if isinstance(attributes[name], np.ndarray):
                 attributes[name] = visitor.visit_array(attributes[name])
 
+
+Link._part_class = Link
 
 #: Ways of walking over parameters that tell when the structure changes.
 _OUR_WALKS: set[Any] = {Link.params}

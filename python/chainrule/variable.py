@@ -396,6 +396,10 @@ class Parameter(Variable):
             shape = (int(shape),)
         super().__init__(initializers.generate_array(initializer, tuple(shape)), name=name)
 
+    def _shown(self) -> Any:
+        """Give what conditions of selections see; another library's parameter where it is one."""
+        return self
+
     @property
     def is_initialized(self) -> bool:
         """Whether it has an array."""

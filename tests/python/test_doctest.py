@@ -16,7 +16,7 @@ MODULES = sorted(
 
 
 # What the examples of these packages need.
-NEEDED = {"chainrule.jax": "jax"}
+NEEDED = {"chainrule.jax": "jax", "chainrule.torch": "torch.nn"}
 
 
 @pytest.mark.parametrize("name", MODULES)

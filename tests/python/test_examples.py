@@ -74,6 +74,21 @@ def test_readme_program_learns():
 
 
 @pytest.mark.slow
+def test_fine_tuning_a_transformer(tmp_path):
+    pytest.importorskip("torch.nn", reason="PyTorch is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    script = "examples/torch_finetune/finetune.py"
+    output = run(script, "--steps", 16, "--pretrain", 20, "--out", tmp_path)
+    before, rules, groups = (float(x) for x in re.findall(r"loss ([\d.]+)", output))
+    assert rules < before
+    assert groups < before
+    lines = [int(x) for x in re.findall(r"(\d+) lines", output)]
+    assert 2 * lines[0] <= lines[1]
+    assert re.search(r"layers\.0\.qkv\.weight .*Muon .*inherit", output)
+    assert (tmp_path / "finetune.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_digits_are_the_same_for_the_same_seed(tmp_path):
     pictures = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

@@ -48,6 +48,8 @@ class CHAINRULE_API VariableImpl : public RefCounted {
   const Variable& grad() const { return grad_; }
   // Throws where shape, dtype or device differ from the data's.
   void set_grad(Variable grad);
+  // One that is known to fit.
+  void put_grad(Variable grad) { grad_ = std::move(grad); }
   void clear_grad() { grad_ = {}; }
 
   bool requires_grad() const { return requires_grad_; }

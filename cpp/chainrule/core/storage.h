@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "chainrule/core/api.h"
 #include "chainrule/core/device.h"
@@ -48,6 +49,12 @@ class CHAINRULE_API Storage : public RefCounted {
                             bool writeable,
                             HostObject owner);
   static void destroy(Storage* storage);
+  // Adopted memory only: another block of the same size, with its owner. Arrays on this storage
+  // keep their addresses; whoever holds them all sees to that.
+  void point_to(void* data, HostObject owner) {
+    data_ = static_cast<std::byte*>(data);
+    owner_ = std::move(owner);
+  }
 
   std::byte* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }

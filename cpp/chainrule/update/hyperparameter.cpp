@@ -1,10 +1,18 @@
 #include "chainrule/update/hyperparameter.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "chainrule/core/error.h"
 
 namespace chainrule {
+namespace {
+
+std::atomic<std::int64_t> changes{0};
+
+}  // namespace
+
+std::int64_t values_version() { return changes.load(std::memory_order_relaxed); }
 
 Value Value::of_field(const update::Field& field) {
   Kind kind = Kind::real;
@@ -42,6 +50,7 @@ void Hyperparameter::set(Name name, Value value) {
                          value.expression->text(), "'"));
   }
   ++version_;
+  changes.fetch_add(1, std::memory_order_relaxed);
   for (auto& [own, held] : values_) {
     if (own == name) {
       held = std::move(value);
@@ -96,6 +105,7 @@ bool Hyperparameter::erase(Name name) {
                                   [&](const auto& entry) { return entry.first == name; });
   if (found == values_.end()) return false;
   ++version_;
+  changes.fetch_add(1, std::memory_order_relaxed);
   values_.erase(found);
   return true;
 }

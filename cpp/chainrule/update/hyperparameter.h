@@ -89,6 +89,9 @@ class CHAINRULE_API Hyperparameter : public RefCounted {
   std::vector<std::pair<Name, Value>> values_;
 };
 
+// Counts changes of any hyperparameters; whoever keeps what was made of them compares.
+CHAINRULE_API std::int64_t values_version();
+
 // The defaults of an algorithm, for a rule without an optimizer.
 CHAINRULE_API Ref<Hyperparameter> default_hyperparameter(const Algorithm& algorithm);
 

@@ -5,7 +5,8 @@ All of them run in C++, in one table; see :mod:`chainrule.optimizer`.
 Chainer's have its arguments. The others, too, call the rate ``alpha`` where they are relatives
 of Adam (NAdam, RAdam, AdEMAMix, ADOPT, AdaBelief, Adamax, Schedule-Free AdamW, LAMB, StableAdamW,
 Prodigy), and ``lr`` where not (Lion, Rprop, Schedule-Free SGD, LARS). Their ``weight_decay`` is
-multiplied by the rate, as in the papers; ``weight_decay_rate`` of Chainer's Adam is not.
+multiplied by the rate, as in the papers; ``weight_decay_rate`` of Chainer's Adam is not (beside
+it, Adam has a ``weight_decay`` that is).
 """
 
 from chainrule.optimizers.ada_belief import AdaBelief

@@ -47,6 +47,11 @@ class AdamRule(UpdateRule, algorithm="Adam"):
         adabound: Keep the rate of each element between bounds that close.
         final_lr: Where the bounds meet.
         gamma: How fast they close.
+        weight_decay: Rate of the decay of the parameter itself, multiplied by ``alpha`` as in
+            PyTorch's AdamW; the two decays add up.
+        eps_hat: Whether ``eps`` stands beside ``sqrt(v)``, as in Chainer (the paper's epsilon-hat);
+            if false it stands beside ``sqrt(v / (1 - beta2 ** t))``, as in the paper's Algorithm 1
+            and in PyTorch.
     """
 
     is_elementwise = True
@@ -65,6 +70,8 @@ class AdamRule(UpdateRule, algorithm="Adam"):
         adabound: bool | None = None,
         final_lr: float | None = None,
         gamma: float | None = None,
+        weight_decay: float | None = None,
+        eps_hat: bool | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -78,6 +85,8 @@ class AdamRule(UpdateRule, algorithm="Adam"):
             adabound=adabound,
             final_lr=final_lr,
             gamma=gamma,
+            weight_decay=weight_decay,
+            eps_hat=eps_hat,
         )
 
     @property
@@ -119,8 +128,8 @@ class Adam(GradientMethod, rule=AdamRule):
     """Adam, with decoupled weight decay, AMSGrad and AdaBound as options.
 
     ``m += (1 - beta1) * (g - m)`` and ``v += (1 - beta2) * (g ** 2 - v)``, then
-    ``p -= eta * (alpha_t * m / (sqrt(v) + eps) + weight_decay_rate * p)`` where
-    ``alpha_t = alpha * sqrt(1 - beta2 ** t) / (1 - beta1 ** t)``.
+    ``p -= eta * (alpha_t * m / (sqrt(v) + eps) + (weight_decay_rate + alpha * weight_decay) * p)``
+    where ``alpha_t = alpha * sqrt(1 - beta2 ** t) / (1 - beta1 ** t)``.
 
     Args:
         alpha: Learning rate.
@@ -133,6 +142,14 @@ class Adam(GradientMethod, rule=AdamRule):
         adabound: Keep the rate of each element between bounds that close.
         final_lr: Where the bounds meet.
         gamma: How fast they close.
+        weight_decay: Rate of the decay of the parameter itself, multiplied by ``alpha`` as in
+            PyTorch's AdamW; the two decays add up.
+        eps_hat: Whether ``eps`` stands beside ``sqrt(v)``, as in Chainer (the paper's epsilon-hat);
+            if false it stands beside ``sqrt(v / (1 - beta2 ** t))``, as in the paper's Algorithm 1
+            and in PyTorch.
+
+    With ``eps_hat=False`` the numbers are those of ``torch.optim.Adam``; its ``weight_decay`` is
+    the hook :class:`chainrule.optimizer_hooks.WeightDecay`.
 
     Source:
         Kingma, Ba, `Adam: A Method for Stochastic Optimization
@@ -162,6 +179,8 @@ class Adam(GradientMethod, rule=AdamRule):
         adabound: bool = False,
         final_lr: float = 0.1,
         gamma: float = 1e-3,
+        weight_decay: float = 0.0,
+        eps_hat: bool = True,
     ) -> None:
         super().__init__()
         self.hyperparam.alpha = alpha
@@ -174,6 +193,8 @@ class Adam(GradientMethod, rule=AdamRule):
         self.hyperparam.adabound = adabound
         self.hyperparam.final_lr = final_lr
         self.hyperparam.gamma = gamma
+        self.hyperparam.weight_decay = weight_decay
+        self.hyperparam.eps_hat = eps_hat
 
     alpha = HyperparameterProxy("alpha")
     beta1 = HyperparameterProxy("beta1")
@@ -185,6 +206,8 @@ class Adam(GradientMethod, rule=AdamRule):
     adabound = HyperparameterProxy("adabound")
     final_lr = HyperparameterProxy("final_lr")
     gamma = HyperparameterProxy("gamma")
+    weight_decay = HyperparameterProxy("weight_decay")
+    eps_hat = HyperparameterProxy("eps_hat")
 
     @property
     def alpha_t(self) -> float:
@@ -209,6 +232,13 @@ class AdamW(Adam, rule=AdamRule):
         eta: Multiplier of the whole step, for schedules.
         weight_decay_rate: Rate of the decay of the parameter itself; it is not multiplied by
             ``alpha``.
+        weight_decay: Rate of the decay of the parameter itself, multiplied by ``alpha`` as in
+            PyTorch's AdamW; the two decays add up.
+        eps_hat: Whether ``eps`` stands beside ``sqrt(v)``, as in Chainer (the paper's epsilon-hat);
+            if false it stands beside ``sqrt(v / (1 - beta2 ** t))``, as in the paper's Algorithm 1
+            and in PyTorch.
+
+    With ``weight_decay`` and ``eps_hat=False`` the numbers are those of ``torch.optim.AdamW``.
 
     Source:
         Loshchilov, Hutter, `Decoupled Weight Decay Regularization
@@ -223,6 +253,8 @@ class AdamW(Adam, rule=AdamRule):
         eps: float = 1e-8,
         eta: float = 1.0,
         weight_decay_rate: float = 0,
+        weight_decay: float = 0.0,
+        eps_hat: bool = True,
     ) -> None:
         super().__init__(
             alpha=alpha,
@@ -231,6 +263,8 @@ class AdamW(Adam, rule=AdamRule):
             eps=eps,
             eta=eta,
             weight_decay_rate=weight_decay_rate,
+            weight_decay=weight_decay,
+            eps_hat=eps_hat,
         )
 
 

@@ -40,6 +40,10 @@ class NesterovAG(GradientMethod, rule=NesterovAGRule):
         lr: Learning rate.
         momentum: Share of the velocity that is kept at each step.
 
+    PyTorch's ``SGD(nesterov=True)`` differs: it looks one step ahead,
+    ``p -= lr * (g + momentum * v)`` after ``v = momentum * v + g``;
+    :func:`chainrule.torch.attach` takes such an optimizer over.
+
     Source:
         Bengio et al., `Advances in Optimizing Recurrent Networks
         <https://arxiv.org/abs/1212.0901>`_.

@@ -9,6 +9,9 @@ A path such as ``/encoder/l3/W`` has one name per level. In a pattern
 
 A pattern describes whole paths, from the first slash to the end. So does a compiled regular
 expression, which is matched with ``fullmatch``.
+
+Parameters of PyTorch's modules have names such as ``encoder.layers.3.weight``: levels are separated
+by dots, and nothing stands before the first. All else is the same.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ __all__ = ["compile_pattern", "listing", "nearest_paths", "suggestion", "transla
 Matcher = Callable[[str], bool]
 
 
-def translate(pattern: str) -> str:
+def translate(pattern: str, separator: str = "/") -> str:
     """Write a pattern as a regular expression for ``fullmatch``.
 
     Args:
         pattern: The pattern.
+        separator: What stands between levels. A slash begins a path, too.
 
     Returns:
         The text of the expression.
@@ -39,45 +43,50 @@ def translate(pattern: str) -> str:
         >>> translate("/encoder/**/l?/W")
         '/encoder/(?:[^/]+/)*l[^/]/W'
     """
-    if not pattern.startswith("/"):
+    rooted = separator == "/"
+    if rooted and not pattern.startswith("/"):
         raise ValueError(
             f"[rules] a pattern begins with '/': got {pattern!r}, expected {'/' + pattern!r}"
         )
-    levels = pattern[1:].split("/")
-    out = "/"
+    between = re.escape(separator)
+    one = f"[^{between}]"
+    levels = pattern[rooted:].split(separator)
+    out = "/" if rooted else ""
     for place, level in enumerate(levels):
         last = place == len(levels) - 1
         if level == "**":
             # An earlier ** takes whatever this one could take as well.
             repeated = place > 0 and levels[place - 1] == "**"
             if last:
-                out += "[^/]+" if repeated else "(?:[^/]+/)*[^/]+"
+                out += f"{one}+" if repeated else f"(?:{one}+{between})*{one}+"
             elif not repeated:
-                out += "(?:[^/]+/)*"
+                out += f"(?:{one}+{between})*"
             continue
         if not level:
             raise ValueError(f"[rules] an empty level in a pattern: got {pattern!r}")
         if "**" in level:
             raise ValueError(
-                f"[rules] '**' stands alone between slashes: got {pattern!r}, expected "
-                f"{pattern.replace(level, level.replace('**', '*'))!r} or a level of its own"
+                f"[rules] '**' stands alone between {'slashes' if rooted else 'dots'}: got "
+                f"{pattern!r}, expected {pattern.replace(level, level.replace('**', '*'))!r} or a "
+                "level of its own"
             )
         # A level is never empty, so that a star alone takes at least one character.
-        out += "[^/]+" if level == "*" else _translate_level(level)
-        out += "" if last else "/"
+        out += f"{one}+" if level == "*" else _translate_level(level, one)
+        out += "" if last else between
     return out
 
 
-def _translate_level(level: str) -> str:
-    signs = {"*": "[^/]*", "?": "[^/]"}
+def _translate_level(level: str, one: str) -> str:
+    signs = {"*": f"{one}*", "?": one}
     return "".join(signs.get(sign, re.escape(sign)) for sign in level)
 
 
-def compile_pattern(pattern: str | re.Pattern[str]) -> Matcher:
+def compile_pattern(pattern: str | re.Pattern[str], separator: str = "/") -> Matcher:
     """Make a function that tells whether a path fits.
 
     Args:
         pattern: A pattern, or a compiled regular expression.
+        separator: What stands between the levels of paths.
 
     Returns:
         A function of a path.
@@ -95,7 +104,7 @@ def compile_pattern(pattern: str | re.Pattern[str]) -> Matcher:
             f"[rules] got {type(pattern).__name__}, expected a path, a pattern, a compiled regular "
             "expression, a Parameter, a Link, a Selection or a list of these"
         )
-    expression = re.compile(translate(pattern), re.DOTALL)
+    expression = re.compile(translate(pattern, separator), re.DOTALL)
     # A name may hold a star itself: a path always describes itself.
     return lambda path: path == pattern or expression.fullmatch(path) is not None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule.link import Link
 from chainrule.rules.entries import Entry
 from chainrule.variable import Parameter
 
@@ -81,7 +80,7 @@ def fitting(matcher: Callable[[str], bool]) -> Find:
     return find
 
 
-def below(optimizer: Optimizer, classes: tuple[type[Link], ...]) -> Find:
+def below(optimizer: Optimizer, classes: tuple[type, ...]) -> Find:
     """Ask for parameters below links of some classes.
 
     Args:
@@ -95,9 +94,9 @@ def below(optimizer: Optimizer, classes: tuple[type[Link], ...]) -> Find:
     def find(entries: Sequence[Entry]) -> Found:
         assert optimizer.target is not None
         found: set[int] = set()
-        for link in optimizer.target.links():
-            if isinstance(link, classes):
-                found.update(id(param) for param in link.params())
+        for part, params in optimizer.target._parts():
+            if isinstance(part, classes):
+                found.update(id(param) for param in params)
         return found, set()
 
     return find
@@ -119,7 +118,7 @@ def where(condition: Callable[[str, Parameter], Any]) -> Find:
         open_: set[int] = set()
         for entry in entries:
             try:
-                if condition(entry.path, entry.param):
+                if condition(entry.path, entry.param._shown()):
                     found.add(id(entry.param))
             except Exception:
                 if entry.param.is_initialized:

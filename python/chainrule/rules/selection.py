@@ -79,12 +79,13 @@ class Selection(table.Tabular):
 
     def _all(self) -> list[Entry]:
         """All parameters of the optimizer's link that have a rule."""
-        target = self._optimizer.target
-        if target is None:
-            raise RuntimeError(
-                f"[rules] {type(self._optimizer).__name__} is not set up: call setup(link) first"
-            )
-        return [entry for entry in walk(target, self._optimizer) if entry.rule is not None]
+        return [entry for entry in walk(self._target(), self._optimizer) if entry.rule is not None]
+
+    def _target(self) -> Link:
+        if self._optimizer.target is None:
+            name = type(self._optimizer).__name__
+            raise RuntimeError(f"[rules] {name} is not set up: call setup(link) first")
+        return self._optimizer.target
 
     def _answer(self) -> tuple[list[Entry], list[Entry]]:
         entries = self._all()
@@ -195,12 +196,14 @@ class Selection(table.Tabular):
                 label,
                 lambda entries: questions.union(*(part._find(entries) for part in parts)),
             )
+        target = self._target()
+        key = target._own(key)
         label = f"{self._label}[{_shown(key)}]"
         if isinstance(key, Selection):
             return self & key
         if isinstance(key, (Variable, Link)):
             return self._below(key, label)
-        matcher = compile_pattern(key)
+        matcher = compile_pattern(key, target._separator)
 
         return self._narrowed(
             label, questions.fitting(matcher), lambda: self._no_match(key, matcher)
@@ -216,11 +219,9 @@ class Selection(table.Tabular):
 
     def _no_match(self, key: str | re.Pattern[str], matcher: Callable[[str], bool]) -> str:
         text = key if isinstance(key, str) else key.pattern
-        target = self._optimizer.target
-        assert target is not None
         without = [
             path
-            for entry in walk(target, self._optimizer)
+            for entry in walk(self._target(), self._optimizer)
             if entry.rule is None
             for path in entry.paths
             if matcher(path)
@@ -233,7 +234,7 @@ class Selection(table.Tabular):
         paths = [path for entry in self._entries() for path in entry.paths]
         return f"[rules] no rule fits {text!r} in {self._label}{nearest_paths(text, paths)}"
 
-    def of(self, *classes: type[Link]) -> Selection:
+    def of(self, *classes: type) -> Selection:
         """Select all parameters below links of a class.
 
         Args:
@@ -254,24 +255,23 @@ class Selection(table.Tabular):
             >>> rules.of(L.Linear)
             <rules.of(Linear): 2 rules, /head/W /head/b>
         """
-        for cls in classes:
-            if not (isinstance(cls, type) and issubclass(cls, Link)):
-                raise TypeError(f"[rules] of: got {cls!r}, expected classes of links")
-        if not classes:
-            raise TypeError("[rules] of: got nothing, expected classes of links")
-        optimizer = self._optimizer
-
+        base = self._target()._part_class
+        kind = "links" if base is Link else "modules"
+        for cls in classes or ("nothing",):
+            if not (isinstance(cls, type) and issubclass(cls, base)):
+                got = cls if cls == "nothing" else repr(cls)
+                raise TypeError(f"[rules] of: got {got}, expected classes of {kind}")
         names = ", ".join(cls.__name__ for cls in classes)
 
         def complaint() -> str:
-            assert optimizer.target is not None
-            there = dict.fromkeys(type(link).__name__ for link in optimizer.target.links())
-            return f"[rules] {self._label} has no rule below a link of class {names}" + suggestion(
-                names, there
+            there = dict.fromkeys(type(part).__name__ for part, _ in self._target()._parts())
+            return (
+                f"[rules] {self._label} has no rule below a {kind[:-1]} of class {names}"
+                + suggestion(names, there)
             )
 
         return self._narrowed(
-            f"{self._label}.of({names})", questions.below(optimizer, classes), complaint
+            f"{self._label}.of({names})", questions.below(self._optimizer, classes), complaint
         )
 
     def where(self, condition: Callable[[str, Parameter], Any]) -> Selection:

@@ -36,6 +36,17 @@ TEST(Hyperparameter, VersionGrowsWithEveryChangeAboveAndHere) {
   EXPECT_GT(child.version(), after + 1);
 }
 
+TEST(Hyperparameter, AnyChangeIsCounted) {
+  Hyperparameter values;
+  const std::int64_t before = values_version();
+  values.set(intern("lr"), Value::real(1));
+  EXPECT_EQ(values_version(), before + 1);
+  EXPECT_FALSE(values.erase(intern("momentum")));
+  EXPECT_EQ(values_version(), before + 1);
+  EXPECT_TRUE(values.erase(intern("lr")));
+  EXPECT_EQ(values_version(), before + 2);
+}
+
 TEST(Hyperparameter, StrictNames) {
   auto strict = default_hyperparameter(find_algorithm("SGD"));
   try {

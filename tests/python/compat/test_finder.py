@@ -28,6 +28,8 @@ NAMES = sorted({*submodules(), "chainrule", "chainrule.cuda", "chainrule.backend
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_module_is_the_same_object(installed, name):
+    if name.startswith("chainrule.torch"):
+        pytest.importorskip("torch.nn", reason="PyTorch is not installed")
     alias = importlib.import_module(name.replace("chainrule", "chainer", 1))
     real = importlib.import_module(name)
     assert alias is real

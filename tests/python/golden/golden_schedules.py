@@ -41,8 +41,9 @@ def load() -> dict[str, np.ndarray]:
 
 
 def from_torch() -> dict[str, np.ndarray]:
-    import torch
     from torch.optim import lr_scheduler as lrs
+
+    import torch
 
     makers = {
         "CosineAnnealingLR": lambda o: lrs.CosineAnnealingLR(o, 100, eta_min=0.01),

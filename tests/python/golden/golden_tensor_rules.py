@@ -173,6 +173,7 @@ def other_adafactor(params: list, theirs: dict[str, Any]) -> Any:
 
 def other_soap(params: list, theirs: dict[str, Any]) -> Any:
     import pytorch_optimizer
+
     import torch
 
     # QR runs in the parameter's own type rather than in float32.

@@ -66,6 +66,7 @@ def ema(out: dict[str, np.ndarray], dtype: str) -> None:
 
 def lookahead(out: dict[str, np.ndarray], dtype: str) -> None:
     import pytorch_optimizer
+
     import torch
 
     params = {k: torch.tensor(v, requires_grad=True) for k, v in start(dtype).items()}
@@ -89,6 +90,7 @@ def train(
 
 def sam(out: dict[str, np.ndarray], dtype: str) -> None:
     import pytorch_optimizer
+
     import torch
 
     params = {k: torch.tensor(v, requires_grad=True) for k, v in start(dtype).items()}
@@ -111,8 +113,8 @@ def sam(out: dict[str, np.ndarray], dtype: str) -> None:
 
 def cautious(out: dict[str, np.ndarray], dtype: str) -> None:
     import pytorch_optimizer
-    import torch
 
+    import torch
     from golden import golden_tensor_rules
 
     params = {k: torch.tensor(v) for k, v in start(dtype).items()}

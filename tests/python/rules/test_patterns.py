@@ -121,3 +121,26 @@ def test_hints():
     assert suggestion("lrr", ["lr", "momentum"]) == "; did you mean 'lr'? Known: lr, momentum"
     assert suggestion("zzz", ["lr"]) == "; known: lr"
     assert suggestion("zzz", []) == "; known: none"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("encoder.*.weight", "encoder.0.weight", True),
+        ("encoder.*.weight", "encoder.0.norm.weight", False),
+        ("encoder.**", "encoder.0.norm.weight", True),
+        ("encoder.**", "encoder", False),
+        ("**.weight", "weight", True),
+        ("**.weight", "a.b/c.weight", True),
+        ("l?.bias", "l1.bias", True),
+        ("l?.bias", "l.bias", False),
+    ],
+)
+def test_levels_between_dots(pattern, path, fits):
+    assert compile_pattern(pattern, ".")(path) == fits
+
+
+@pytest.mark.parametrize("pattern", ["", ".weight", "a..b", "a**.b"])
+def test_patterns_with_dots_that_are_none(pattern):
+    with pytest.raises(ValueError, match=r"level|alone between dots"):
+        compile_pattern(pattern, ".")

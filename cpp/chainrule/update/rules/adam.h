@@ -19,9 +19,12 @@ struct AdamBase {
                                      {"amsgrad", 0, FieldKind::boolean},
                                      {"adabound", 0, FieldKind::boolean},
                                      {"final_lr", 0.1},
-                                     {"gamma", 1e-3}};
+                                     {"gamma", 1e-3},
+                                     {"weight_decay", 0.0},
+                                     {"eps_hat", 1, FieldKind::boolean}};
   struct Values {
-    double alpha, beta1, beta2, eps, eta, weight_decay_rate, amsgrad, adabound, final_lr, gamma;
+    double alpha, beta1, beta2, eps, eta, weight_decay_rate, amsgrad, adabound, final_lr, gamma,
+        weight_decay, eps_hat;
   };
 
   // The bounds follow later changes of alpha in proportion.
@@ -34,10 +37,12 @@ struct AdamBase {
   };
 
   static Coefs<double> prepare(const Values& h, const Step& step) {
-    const double alpha_t =
-        h.alpha * __builtin_sqrt(1 - step.power(h.beta2)) / (1 - step.power(h.beta1));
-    const double keep = 1 - h.eta * h.weight_decay_rate;
-    Coefs<double> c{alpha_t, 1 - h.beta1, 1 - h.beta2, h.eps, h.eta, keep, 0, 0};
+    const double unbias = __builtin_sqrt(1 - step.power(h.beta2));
+    const double alpha_t = h.alpha * unbias / (1 - step.power(h.beta1));
+    const double keep = 1 - h.eta * (h.weight_decay_rate + h.alpha * h.weight_decay);
+    // The paper's epsilon is that of the corrected second moment.
+    const double eps = h.eps_hat != 0 ? h.eps : h.eps * unbias;
+    Coefs<double> c{alpha_t, 1 - h.beta1, 1 - h.beta2, eps, h.eta, keep, 0, 0};
     if (h.adabound != 0) {
       const double final_lr = h.final_lr * h.alpha / step.scalars[0];
       const double gt = h.gamma * static_cast<double>(step.t);

@@ -1,0 +1,400 @@
+#include "borrowed_tensors.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chainrule/core/error.h"
+#include "chainrule/update/update_rule.h"
+#include "tensor_exchange.h"
+#include "variable.h"
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+constexpr std::int32_t kCpu = 1;  // DLPack's numbers
+constexpr std::uint8_t kFloat = 2;
+constexpr std::uint8_t kBfloat = 4;
+
+std::optional<Dtype> dtype_of(const dlpack::Tensor& tensor) {
+  if (tensor.lanes != 1) return std::nullopt;
+  if (tensor.code == kBfloat && tensor.bits == 16) return Dtype::bfloat16;
+  if (tensor.code != kFloat) return std::nullopt;
+  switch (tensor.bits) {
+    case 16:
+      return Dtype::float16;
+    case 32:
+      return Dtype::float32;
+    case 64:
+      return Dtype::float64;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool overlaps(const dlpack::Tensor& tensor) {
+  for (int i = 0; i < tensor.ndim; ++i) {
+    if (tensor.strides[i] == 0 && tensor.shape[i] > 1) return true;
+  }
+  return false;
+}
+
+std::byte* memory_of(const dlpack::Tensor& tensor) {
+  return static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
+}
+
+constexpr std::size_t kAhead = 8;
+
+HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); }
+
+// An array on a tensor's memory; undefined where there is none that rules could work on.
+Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
+  const auto dtype = dtype_of(tensor);
+  if (!dtype || tensor.device_type != kCpu || overlaps(tensor)) return {};
+  const Shape shape(tensor.shape, tensor.ndim);
+  Strides strides(tensor.strides, tensor.ndim);
+  for (std::int64_t& stride : strides) stride *= item_size(*dtype);
+  auto* data = memory_of(tensor);
+  const std::int64_t bytes = element_count(shape) * item_size(*dtype);
+  return Array(Storage::adopt(data, bytes, Device{}, true, kept(owner)), data, shape, strides,
+               *dtype);
+}
+
+// All but where the memory is; tensors that are alike share one.
+struct Layout {
+  std::int32_t device_type;
+  std::int32_t ndim;
+  std::uint8_t code;
+  std::uint8_t bits;
+  std::int64_t shape[kMaxDims];
+  std::int64_t strides[kMaxDims];
+
+  explicit Layout(const dlpack::Tensor& tensor)
+      : device_type(tensor.device_type), ndim(tensor.ndim), code(tensor.code), bits(tensor.bits) {
+    std::copy_n(tensor.shape, ndim, shape);
+    std::copy_n(tensor.strides, ndim, strides);
+  }
+  bool fits(const dlpack::Tensor& other) const {
+    if (device_type != other.device_type || ndim != other.ndim || code != other.code ||
+        bits != other.bits) {
+      return false;
+    }
+    for (int i = 0; i < ndim; ++i) {
+      if (shape[i] != other.shape[i]) return false;
+    }
+    return true;
+  }
+  bool is(const dlpack::Tensor& other) const {
+    if (!fits(other)) return false;
+    for (int i = 0; i < ndim; ++i) {
+      if (strides[i] != other.strides[i]) return false;
+    }
+    return true;
+  }
+};
+
+// Parameters whose memory belongs to tensors of another library. Between `begin` and `end` each
+// has its tensor's gradient; at other times it has none, so that nothing is kept alive.
+class BorrowedTensors {
+ public:
+  BorrowedTensors(const py::object& type,
+                  py::object describe,
+                  py::object refuse,
+                  py::object detach,
+                  py::object grow_version)
+      : reader_(type, std::move(describe)),
+        refuse_(std::move(refuse)),
+        detach_(std::move(detach)),
+        grow_version_(std::move(grow_version)) {}
+
+  // `place[name]` is where the library's module keeps the tensor: another one there is refused.
+  void add(py::handle param,
+           const py::object& tensor,
+           const std::string& path,
+           const py::object& place,
+           const py::str& name) {
+    VariableImpl* impl = variable_or_null(param);
+    if (!impl) throw TypeError(cat("[torch] ", path, ": not a parameter"));
+    dlpack::Tensor seen;
+    Array array;
+    if (reader_.read(tensor.ptr(), &seen)) array = array_on(seen, detach_(tensor));
+    if (!array.defined()) refuse(path, tensor, py::none());
+    impl->set_data(std::move(array));
+    Entry entry;
+    entry.param = Ref<VariableImpl>(impl);
+    entry.tensor = tensor;
+    entry.place = place.is_none() ? py::object() : place;
+    entry.name = name;
+    entry.data = memory_of(seen);
+    entry.layout = entry.gradient_layout = shared(seen);
+    entries_.push_back(std::move(entry));
+    paths_.push_back(path);
+  }
+
+  // A part of the library's model that has to stay where it is, with the tensors below it.
+  void watch(const py::object& part,
+             const std::string& path,
+             const py::object& place,
+             const py::str& name) {
+    parts_.push_back({part, place, name, path});
+  }
+
+  // In the order in which tensors were added; None for what has none.
+  void set_rules(const std::vector<std::optional<Ref<UpdateRule>>>& rules) {
+    if (rules.size() != entries_.size()) throw ValueError("[torch] one rule for each tensor");
+    for (std::size_t i = 0; i < rules.size(); ++i) entries_[i].rule = rules[i].value_or(nullptr);
+  }
+
+  // Follows tensors whose memory is elsewhere now; throws where one is replaced or does not fit.
+  void look_at_all() {
+    look_at_parts();
+    for (Entry& entry : entries_) look(entry);
+  }
+
+  void begin() {
+    if (begun_) throw Error("[update] this optimizer is updating in another thread at this moment");
+    look_at_parts();
+    try {
+      for (std::size_t i = 0; i < entries_.size(); ++i) {
+        // Thousands of tensors lie all over memory.
+        if (i + kAhead < entries_.size()) __builtin_prefetch(entries_[i + kAhead].tensor.ptr());
+        look(entries_[i]);
+        lend(entries_[i]);
+      }
+    } catch (...) {
+      for (Entry& entry : entries_) give_back(entry, true);
+      throw;
+    }
+    begun_ = true;
+  }
+
+  // Takes the gradients away; what the step has updated gets a new version. Gradients that
+  // `somebody` in the step may have kept stay alive.
+  void end(bool somebody) {
+    if (!std::exchange(begun_, false)) return;
+    bool changed = false;
+    std::size_t count = 0;
+    for (Entry& entry : entries_) {
+      give_back(entry, somebody);
+      const bool updated = entry.rule && entry.rule->t != entry.t;
+      changed |= updated != entry.updated;
+      entry.updated = updated;
+      count += updated;
+    }
+    if (changed) {
+      py::list updated;
+      for (const Entry& entry : entries_) {
+        if (entry.updated) updated.append(entry.tensor);
+      }
+      updated_ = updated;
+    }
+    if (count > 0) grow_version_(updated_);
+  }
+
+  std::size_t size() const { return entries_.size(); }
+
+  // For Python's garbage collector.
+  int traverse(visitproc visit, void* arg) const {
+    for (const py::object* object : {&refuse_, &detach_, &grow_version_}) Py_VISIT(object->ptr());
+    for (const Part& part : parts_) {
+      Py_VISIT(part.object.ptr());
+      Py_VISIT(part.place.ptr());
+    }
+    for (const Entry& entry : entries_) {
+      Py_VISIT(entry.tensor.ptr());
+      Py_VISIT(entry.place.ptr());
+    }
+    Py_VISIT(updated_.ptr());
+    return 0;
+  }
+  void clear() {
+    parts_.clear();
+    entries_.clear();
+    updated_ = py::list();
+    refuse_ = detach_ = grow_version_ = py::none();
+  }
+
+  bool is_direct() const { return reader_.is_direct(); }
+
+ private:
+  struct Part {
+    py::object object;
+    py::object place;
+    py::object name;
+    std::string path;
+  };
+  struct Entry {
+    py::object tensor;
+    std::byte* data = nullptr;
+    const Layout* layout = nullptr;
+    py::object place;  // null where nobody has to keep it
+    py::object name;
+    Ref<VariableImpl> param = nullptr;
+    Ref<UpdateRule> rule = nullptr;
+    std::int64_t t = 0;  // the rule's, when the step began
+    // An object that is used again as long as nobody else has seen it, and whose memory it is on
+    // during a step.
+    Ref<VariableImpl> gradient = nullptr;
+    const Layout* gradient_layout = nullptr;
+    py::object lent;
+    bool updated = false;  // by the last step
+  };
+
+  [[noreturn]] void refuse(const std::string& path, py::handle tensor, py::handle gradient) {
+    refuse_(path, tensor, gradient);
+    throw Error(cat("[torch] ", path, " cannot be updated"));
+  }
+
+  void check_place(const py::object& place,
+                   const py::object& name,
+                   const py::object& object,
+                   const std::string& path) {
+    if (PyDict_GetItemWithError(place.ptr(), name.ptr()) == object.ptr()) [[likely]]
+      return;
+    PyErr_Clear();
+    refuse(path, object, py::none());
+  }
+
+  void look_at_parts() {
+    for (const Part& part : parts_) check_place(part.place, part.name, part.object, part.path);
+  }
+
+  const std::string& path_of(const Entry& entry) const {
+    return paths_[static_cast<std::size_t>(&entry - entries_.data())];
+  }
+
+  const Layout* shared(const dlpack::Tensor& tensor) {
+    for (const Layout& layout : layouts_) {
+      if (layout.is(tensor)) return &layout;
+    }
+    return &layouts_.emplace_back(tensor);
+  }
+
+  void look(Entry& entry) {
+    if (entry.place) check_place(entry.place, entry.name, entry.tensor, path_of(entry));
+    dlpack::Tensor now;
+    if (!reader_.read(entry.tensor.ptr(), &now)) refuse(path_of(entry), entry.tensor, py::none());
+    if (memory_of(now) == entry.data && entry.layout->is(now)) [[likely]]
+      return;
+    if (!entry.layout->fits(now)) refuse(path_of(entry), entry.tensor, py::none());
+    Array array = array_on(now, detach_(entry.tensor));
+    if (!array.defined()) refuse(path_of(entry), entry.tensor, py::none());
+    entry.param->set_data(std::move(array));
+    entry.data = memory_of(now);
+    entry.layout = shared(now);
+  }
+
+  void lend(Entry& entry) {
+    if (entry.rule) entry.t = entry.rule->t;
+    auto object =
+        py::reinterpret_steal<py::object>(PyObject_GetAttr(entry.tensor.ptr(), gradient_name()));
+    if (!object) throw py::error_already_set();
+    if (object.is_none()) {
+      entry.param->clear_grad();
+      return;
+    }
+    dlpack::Tensor now;
+    if (!reader_.read(object.ptr(), &now) || !entry.layout->fits(now)) {
+      refuse(path_of(entry), entry.tensor, object);
+    }
+    std::byte* data = memory_of(now);
+    if (entry.gradient && entry.gradient_layout->is(now)) {
+      const Array& before = entry.gradient->data();
+      if (before.raw() != data) {
+        entry.gradient->set_data(
+            before.view(before.shape(), before.strides(), data - before.raw()));
+      }
+    } else {
+      // Nobody but this table keeps the memory alive, and it only during a step.
+      Array array = array_on(now, py::none());
+      if (!array.defined()) refuse(path_of(entry), entry.tensor, object);
+      entry.gradient = make_ref<VariableImpl>(std::move(array));
+      entry.gradient_layout = shared(now);
+    }
+    entry.lent = std::move(object);
+    entry.param->put_grad(Variable(entry.gradient));
+  }
+
+  void give_back(Entry& entry, bool somebody) {
+    entry.param->clear_grad();
+    if (!entry.lent) return;
+    if (somebody) {
+      const Ref<Storage>& storage = entry.gradient->data().storage();
+      if (entry.gradient->use_count() > 1 || entry.gradient->host_array() ||
+          storage->use_count() > 1) {
+        storage->point_to(storage->data(), kept(entry.lent));
+        entry.gradient = {};
+      }
+    }
+    entry.lent = {};
+  }
+
+  static PyObject* gradient_name() {
+    static PyObject* name = PyUnicode_InternFromString("grad");
+    return name;
+  }
+
+  TensorReader reader_;
+  py::object refuse_;
+  py::object detach_;
+  py::object grow_version_;
+  std::vector<Entry> entries_;
+  std::vector<std::string> paths_;  // of the entries
+  std::vector<Part> parts_;
+  std::deque<Layout> layouts_;
+  py::list updated_;
+  bool begun_ = false;
+};
+
+BorrowedTensors* held(PyObject* self) {
+  auto* instance = reinterpret_cast<py::detail::instance*>(self);
+  if (!instance->simple_layout || !instance->simple_holder_constructed) return nullptr;
+  return static_cast<BorrowedTensors*>(instance->simple_value_holder[0]);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  const BorrowedTensors* tensors = held(self);
+  return tensors ? tensors->traverse(visit, arg) : 0;
+}
+
+int clear(PyObject* self) {
+  if (BorrowedTensors* tensors = held(self)) tensors->clear();
+  return 0;
+}
+
+}  // namespace
+
+void bind_borrowed_tensors(py::module_& m) {
+  py::class_<BorrowedTensors>(m, "BorrowedTensors",
+                              py::custom_type_setup([](PyHeapTypeObject* heap_type) {
+                                auto* type = &heap_type->ht_type;
+                                type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+                                type->tp_traverse = &traverse;
+                                type->tp_clear = &clear;
+                              }),
+                              "Parameters on the memory of another library's tensors.")
+      .def(py::init<const py::object&, py::object, py::object, py::object, py::object>(),
+           py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("detach"),
+           py::arg("grow_version"))
+      .def("add", &BorrowedTensors::add, py::arg("param"), py::arg("tensor"), py::arg("path"),
+           py::arg("place"), py::arg("name"), "Lets a parameter have a tensor's memory.")
+      .def("watch", &BorrowedTensors::watch, py::arg("part"), py::arg("path"), py::arg("place"),
+           py::arg("name"), "Refuses steps once a part of the model is another one.")
+      .def("set_rules", &BorrowedTensors::set_rules, py::arg("rules"),
+           "Says which rule updates which tensor.")
+      .def("look", &BorrowedTensors::look_at_all, "Checks the tensors and follows moved memory.")
+      .def("begin", &BorrowedTensors::begin, "Lends the tensors' gradients for one step.")
+      .def("end", &BorrowedTensors::end, py::arg("somebody"),
+           "Takes gradients away again and grows the versions of tensors that were updated.")
+      .def("__len__", &BorrowedTensors::size)
+      .def_property_readonly("is_direct", &BorrowedTensors::is_direct,
+                             "Whether tensors are seen through DLPack's C interface.");
+}
+
+}  // namespace chainrule::python

@@ -1,0 +1,56 @@
+#include "tensor_exchange.h"
+
+#include <tuple>
+#include <vector>
+
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+
+namespace chainrule::python {
+namespace {
+
+constexpr std::uint32_t kMajor = 1;
+
+const dlpack::Exchange* find_exchange(const py::object& type) {
+  if (!py::hasattr(type, "__dlpack_c_exchange_api__")) return nullptr;
+  const py::object capsule = type.attr("__dlpack_c_exchange_api__");
+  const auto* found = static_cast<const dlpack::Exchange*>(
+      PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+  if (!found) PyErr_Clear();
+  while (found && found->version.major > kMajor) found = found->previous;
+  return found && found->version.major == kMajor && found->tensor_from_object ? found : nullptr;
+}
+
+}  // namespace
+
+TensorReader::TensorReader(const py::object& type, py::object describe)
+    : exchange_(find_exchange(type)), describe_(std::move(describe)) {}
+
+bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
+  if (exchange_) {
+    if (exchange_->tensor_from_object(tensor, out) == 0) return out->ndim <= kMaxDims;
+    PyErr_Clear();
+    return false;
+  }
+  const py::object found = describe_(py::handle(tensor));
+  if (found.is_none()) return false;
+  using Lengths = std::vector<std::int64_t>;
+  const auto [address, shape, strides, device, code, bits] =
+      found.cast<std::tuple<std::uintptr_t, Lengths, Lengths, int, int, int>>();
+  if (shape.size() > kMaxDims || strides.size() != shape.size()) return false;
+  shape_ = Dims(shape.data(), static_cast<int>(shape.size()));
+  strides_ = Dims(strides.data(), static_cast<int>(strides.size()));
+  *out = {};
+  out->data = reinterpret_cast<void*>(address);
+  out->device_type = device;
+  out->ndim = shape_.size();
+  out->code = static_cast<std::uint8_t>(code);
+  out->bits = static_cast<std::uint8_t>(bits);
+  out->lanes = 1;
+  out->shape = shape_.begin();
+  out->strides = strides_.begin();
+  return true;
+}
+
+}  // namespace chainrule::python

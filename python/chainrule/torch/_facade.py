@@ -1,0 +1,478 @@
+"""The optimizer that a PyTorch model gets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from chainrule import _core
+from chainrule._transaction import Transaction
+from chainrule.optimizer import GradientMethod
+from chainrule.optimizer_hooks import SAM
+from chainrule.rules.all_rules import Rules
+from chainrule.rules.apply import PlanReport
+from chainrule.rules.journal import Journal
+from chainrule.rules.plan import Plan
+from chainrule.rules.selection import Selection
+from chainrule.torch import _files
+from chainrule.torch._groups import Groups, ParamGroup
+from chainrule.torch._names import native_values, torch_values
+from chainrule.torch._parameter import TensorParameter, attached, layout_of
+from chainrule.torch._state import StateView
+from chainrule.torch._tensors import bind
+from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule.torch._link import TensorLink
+    from chainrule.torch._report import StateReport
+
+__all__ = ["Optimizer"]
+
+_Closure = Callable[[], Any]
+
+
+class Optimizer(torch.optim.Optimizer):
+    """A ``torch.optim.Optimizer`` whose every parameter has an update rule of chainrule.
+
+    Made by :func:`chainrule.torch.attach`. To PyTorch's schedulers, scalers, clipping and trainers
+    it is an optimizer like any other; beside that it has what an optimizer of chainrule has.
+
+    Attributes:
+        native: The optimizer of chainrule that does the work; its ``target`` holds the parameters.
+        defaults: Values that rules fall back to, under PyTorch's names and chainrule's.
+    """
+
+    native: GradientMethod
+
+    def __init__(self, model: Any, native: Any, disabled_state: str = "keep") -> None:
+        if not isinstance(native, GradientMethod):
+            kind = native.__name__ if isinstance(native, type) else type(native).__name__
+            raise TypeError(
+                f"[chainrule.torch] attach: got {kind}, expected an optimizer such as "
+                "chainrule.optimizers.AdamW(alpha=1e-3)"
+            )
+        if native.target is not None:
+            raise ValueError(
+                f"[chainrule.torch] attach: this {type(native).__name__} is set up for another "
+                "model already: make one for each"
+            )
+        if disabled_state not in ("keep", "drop"):
+            raise ValueError(
+                f"[chainrule.torch] disabled_state: got {disabled_state!r}, expected 'keep' or "
+                "'drop'"
+            )
+        link, tensors = bind(model)
+        self.native = native
+        self._disabled_state = disabled_state
+        self._more: dict[str, torch.nn.Parameter] = {}
+        self._take(link, tensors)
+        native.setup(link)
+        for param in self._params:
+            param._register()
+            param._begin(param.update_rule)
+        self._groups = Groups(native)
+        self.state = StateView(self)
+        self.defaults = {"lr": None, **torch_values(native.hyperparam.get_dict())}
+        # What torch.optim.Optimizer.__init__ makes, without its groups.
+        torch.optim.Optimizer.__setstate__(self, {})
+        self._warned_capturable_if_run_uncaptured = True
+        self.load_report: StateReport | None = None
+
+    def _take(self, link: TensorLink, tensors: _core.BorrowedTensors) -> None:
+        self._link, self._tensors = link, tensors
+        self._params: list[TensorParameter] = list(dict.fromkeys(link.named.values()))
+        for param in self._params:
+            param._on_freeze = _drop_state if self._disabled_state == "drop" else None
+        self._version = -1
+        self._timed: list[TensorParameter] = []
+        self._sharp = False
+
+    # A step
+
+    @torch._disable_dynamo
+    def step(self, closure: _Closure | None = None) -> Any:
+        """Update all parameters that have a gradient and whose rule is on, in one native pass.
+
+        Args:
+            closure: Clears gradients, computes the loss and its gradients, and returns the loss.
+                Needed where the hook :class:`~chainrule.optimizer_hooks.SAM` is used, which calls
+                it twice.
+
+        Returns:
+            What the closure returned; None without one.
+
+        Raises:
+            RuntimeError: If a parameter or module was replaced after :func:`attach`.
+            TypeError: If a parameter was moved to another device or dtype, or its gradient is
+                sparse or does not fit.
+            ValueError: If a hyperparameter is not finite.
+
+        Whatever is raised, also by the closure, parameters and states stay as they were.
+        """
+        if self._version != _core.structure_version():
+            self._follow_rules()
+        if self._sharp:
+            return self._sharp_step(closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        tensors = self._tensors
+        tensors.begin()
+        try:
+            self.native.update()
+        finally:
+            tensors.end(not self.native._plain)
+        for param in self._timed:
+            param._follow_rule()
+        return loss
+
+    def _follow_rules(self) -> None:
+        """Look at the rules anew: some are others than at the last step."""
+        version = _core.structure_version()
+        rules = [
+            p.update_rule if isinstance(p.update_rule, UpdateRule) else None for p in self._params
+        ]
+        self._tensors.set_rules(rules)
+        self._timed = [
+            param
+            for param, rule in zip(self._params, rules, strict=True)
+            if rule is not None and rule._enabled_when is not None
+        ]
+        hooks = self.native._hooks()
+        every = [*hooks.of("pre"), *(h for rule in rules if rule for h in rule._hookable.of("pre"))]
+        self._sharp = any(isinstance(hook, SAM) for hook in every)
+        self._version = version
+
+    def _sharp_step(self, closure: _Closure | None) -> Any:
+        if closure is None:
+            raise RuntimeError(
+                "[SAM] gradients are needed twice: call optimizer.step(closure) with a closure "
+                "that clears gradients, computes the loss and calls backward"
+            )
+        losses = []
+
+        def backward(lossfun: Any, args: Any, kwds: Any) -> None:
+            self._tensors.end(True)
+            with torch.enable_grad():
+                losses.append(closure())
+            self._tensors.begin()
+
+        self._tensors.begin()
+        vars(self.native)["_backward"] = backward
+        try:
+            self.native.update(closure)
+        finally:
+            del vars(self.native)["_backward"]
+            self._tensors.end(True)
+        for param in self._timed:
+            param._follow_rule()
+        return losses[0]
+
+    @torch._disable_dynamo
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to zeros.
+
+        Args:
+            set_to_none: Whether to forget them.
+        """
+        grads = []
+        for param in self._params:
+            tensor = param.tensor
+            if set_to_none:
+                tensor.grad = None
+            elif tensor.grad is not None:
+                grad = tensor.grad
+                grad.detach_() if grad.grad_fn is not None else grad.requires_grad_(False)
+                grads.append(grad)
+        if grads:
+            torch._foreach_zero_(grads)
+
+    # What PyTorch's surroundings ask for
+
+    @property
+    def param_groups(self) -> list[ParamGroup]:
+        """One group for each distinct set of values; see :class:`ParamGroup`."""
+        return self._groups.current()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give states, counts and configuration as plain data and tensors.
+
+        Returns:
+            A dict with ``state`` by parameter name, ``param_groups``, and ``chainrule``: the
+            configuration of all rules. ``torch.save`` and ``torch.load(weights_only=True)`` take
+            it.
+        """
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
+            pre_hook(self)
+        made = _files.write(self)
+        for post_hook in self._optimizer_state_dict_post_hooks.values():
+            result = post_hook(self, made)
+            if result is not None:
+                made = result
+        return made
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, names: Iterable[str] | None = None
+    ) -> StateReport:
+        """Load states and configuration, or leave everything as it was.
+
+        A state dict of ``torch.optim.AdamW``, ``Adam``, ``SGD`` and others loads too, where the
+        rules are of the corresponding algorithm: states, counts and the groups' values are taken
+        over, and rules compute by PyTorch's definition afterwards.
+
+        Args:
+            state_dict: What :meth:`state_dict` gave, or that of an optimizer of ``torch.optim``.
+            strict: Whether all parameters must be in it; otherwise what does not fit is left out
+                and reported.
+            names: Names of the parameters in the order in which the other optimizer had them;
+                without it the names in the state dict are used if it has some, otherwise the
+                order of this model's parameters.
+
+        Returns:
+            What was loaded and what was not; also kept as ``load_report``.
+
+        Raises:
+            KeyError: If parameters are missing, or not known.
+            ValueError: If shapes do not fit, or the states are those of another algorithm.
+        """
+        state_dict = dict(state_dict)
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
+            result = pre_hook(self, state_dict)
+            if result is not None:
+                state_dict = result
+        self.load_report = _files.read(self, state_dict, strict, names)
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
+            post_hook(self)
+        return self.load_report
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Take further parameters, with values of their own.
+
+        Args:
+            param_group: ``params``: parameters, or pairs of name and parameter, that no optimizer
+                is attached to; and values by name.
+
+        Raises:
+            ValueError: If a parameter is attached already, or has no name.
+            KeyError: If the algorithm has no such value.
+        """
+        params = param_group["params"]
+        params = [params] if isinstance(params, torch.Tensor) else list(params)
+        pairs = [
+            each if isinstance(each, tuple) else (self._name_of(each), each) for each in params
+        ]
+        for name, tensor in pairs:
+            if attached(tensor) is not None:
+                raise ValueError(
+                    f"[chainrule.torch] {name} has a rule already: set "
+                    f"optimizer.rules[{name!r}].hyperparam, or .enabled = True to unfreeze it"
+                )
+            if name in self._link.named:
+                raise ValueError(f"[chainrule.torch] the name {name!r} is taken")
+        rule = self.native.create_update_rule()
+        values: dict[str, Any] = {}
+        for name, value in param_group.items():
+            if name in ("params", "param_names"):
+                continue
+            changed = native_values(name, value, rule.hyperparam.get_dict())
+            if changed is None:
+                raise KeyError(
+                    f"[chainrule.torch] {type(self.native).__name__} has no value {name!r}"
+                )
+            values.update(changed)
+        self._rebind(self._more | dict(pairs))
+        for _, tensor in pairs:
+            for name, value in values.items():
+                tensor.update_rule.hyperparam._set(name, value, "add_param_group")
+
+    def _name_of(self, tensor: torch.Tensor) -> str:
+        model = self._link.model
+        for name, param in () if model is None else model.named_parameters():
+            if param is tensor:
+                return name
+        raise ValueError(
+            "[chainrule.torch] add_param_group: got a parameter that the model does not have; give "
+            "pairs of name and parameter"
+        )
+
+    def reattach(self) -> None:
+        """Look at the model again: parameters that were replaced, added or taken away.
+
+        A parameter under a name that is known keeps the rule, and the state where shape and dtype
+        are the same; a new one gets a new rule; one that is gone is forgotten.
+
+        Raises:
+            TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
+        """
+        self._rebind(self._more)
+
+    def _rebind(self, more: dict[str, torch.nn.Parameter]) -> None:
+        before = {param.name: param for param in self._params}
+        model: Any = self._link.model
+        if model is None:
+            model = {name: param.tensor for name, param in self._link.named.items()}
+        link, tensors = bind(model, {id(p.tensor): p for p in self._params}, more)
+        self._more = more
+        now = list(dict.fromkeys(link.named.values()))
+        for param in self._params:
+            param._unregister()
+        for param in now:
+            old = before.get(param.name)
+            kept = param if param.update_rule is not None or old is None else old
+            rule = kept.update_rule or self.native._new_rule()
+            if kept._layout != layout_of(param.tensor):
+                rule._clear_states()
+                rule._state = None
+            param._layout = layout_of(param.tensor)
+            if kept is not param:
+                kept.update_rule = None
+            if param.update_rule is None:
+                param._begin(rule)
+        self._take(link, tensors)
+        for param in self._params:
+            param._register()
+        self.native.target = link
+        _core.structure_changed()
+
+    def detach(self) -> None:
+        """Let go of the model: its parameters have no rules any more, and can be attached anew."""
+        for param in self._params:
+            param._unregister()
+
+    # What optimizers of chainrule have
+
+    @property
+    def rules(self) -> Rules:
+        """The update rules by PyTorch's names of their parameters: :class:`chainrule.rules.Rules`.
+
+        ``rules['encoder.layers.*.weight']`` selects by pattern, ``rules[model.encoder]`` by module,
+        ``rules.of(torch.nn.LayerNorm)`` by class of modules, ``rules.where(lambda name, p: p.ndim
+        >= 2)`` by a condition on the ``torch.nn.Parameter``.
+        """
+        return self.native.rules
+
+    @property
+    def t(self) -> int:
+        """Number of updates so far: the step that expressions are evaluated at."""
+        return self.native.t
+
+    @t.setter
+    def t(self, t: int) -> None:
+        self.native.t = t
+        for param in self._timed:
+            param._follow_rule()
+
+    def plan(self) -> Plan:
+        """Tell how parameters are updated; see :meth:`chainrule.Optimizer.plan`."""
+        return self.native.plan()
+
+    def apply_plan(self, plan: Plan | Mapping[str, Any], **options: Any) -> PlanReport:
+        """Configure all rules as a plan says; see :meth:`chainrule.Optimizer.apply_plan`."""
+        return self.native.apply_plan(plan, **options)
+
+    def explain(self, name: str, value: str) -> str:
+        """Say what a value of a parameter is, how it comes about, and who set it.
+
+        Args:
+            name: The parameter's name in the model.
+            value: A hyperparameter, under PyTorch's name or chainrule's, or ``'enabled'``.
+
+        Returns:
+            A line of text; see :meth:`chainrule.Optimizer.explain`.
+        """
+        param = self._link.named.get(name)
+        if value == "lr" and param is not None and isinstance(param.update_rule, UpdateRule):
+            known = param.update_rule.hyperparam.get_dict()
+            value = next(iter(native_values("lr", 0, known) or {value: None}))
+        return self.native.explain(name, value)
+
+    def observe(
+        self,
+        rules: Selection | UpdateRule | None = None,
+        statistics: Iterable[str] | None = None,
+    ) -> None:
+        """Have steps tell statistics of themselves; see :meth:`chainrule.Optimizer.observe`."""
+        self.native.observe(rules, statistics)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Take steps back if a block raises or asks for it.
+
+        See :meth:`chainrule.Optimizer.transaction`.
+        """
+        self._tensors.look()
+        try:
+            with self.native.transaction() as transaction:
+                yield transaction
+        finally:
+            self._written()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let parameters hold their averages; see :meth:`chainrule.Optimizer.averaged`."""
+        self._tensors.look()
+        with self.native.averaged():
+            self._written()
+            yield
+        self._written()
+
+    def _written(self) -> None:
+        """Tell autograd that parameters have been written to."""
+        torch.autograd.graph.increment_version([param.tensor for param in self._params])
+
+    def add_hook(
+        self, hook: Callable[..., Any], name: str | None = None, timing: str = "auto"
+    ) -> None:
+        """Run a hook of chainrule around each update.
+
+        See :meth:`chainrule.Optimizer.add_hook`.
+        """
+        self.native.add_hook(hook, name, timing)
+        self._version = -1
+
+    def remove_hook(self, name: str) -> None:
+        """Take a hook of chainrule off again."""
+        self.native.remove_hook(name)
+        self._version = -1
+
+    @property
+    def hyperparam(self) -> _core.Hyperparameter:
+        """The values that all rules start from and fall back to."""
+        return self.native.hyperparam
+
+    def __getattr__(self, name: str) -> Any:
+        native = self.__dict__.get("native")
+        if native is not None and not name.startswith("_"):
+            values = torch_values(native.hyperparam.get_dict())
+            if name in values:
+                return values[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        native = self.__dict__.get("native")
+        if native is not None and name not in self.__dict__ and not hasattr(type(self), name):
+            changed = native_values(name, value, native.hyperparam.get_dict())
+            if changed is not None:
+                with Journal() as journal:
+                    for each, number in changed.items():
+                        journal.set_value(native.hyperparam, each, number)
+                return
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> Any:
+        raise TypeError(
+            "[chainrule.torch] an attached optimizer cannot be copied or pickled, since its rules "
+            "belong to the model's parameters: save optimizer.state_dict(), or attach a new one"
+        )
+
+    def __repr__(self) -> str:
+        return f"chainrule.torch.{type(self).__name__}({type(self.native).__name__})\n{self.rules}"
+
+
+def _drop_state(param: TensorParameter) -> None:
+    rule = param.update_rule
+    if isinstance(rule, UpdateRule) and not rule.enabled:
+        rule.park("drop")

@@ -1,0 +1,134 @@
+"""State dicts: chainrule's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import torch
+from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
+from chainrule.torch._report import StateReport
+from chainrule.torch._state import from_tensor, to_tensor
+
+if TYPE_CHECKING:
+    from chainrule.torch._facade import Optimizer
+
+__all__ = ["read", "write"]
+
+_FORMAT = 1
+
+
+def write(optimizer: Optimizer) -> dict[str, Any]:
+    """Make a state dict.
+
+    Args:
+        optimizer: The optimizer.
+
+    Returns:
+        Plain data and tensors.
+    """
+    serializer = DictionarySerializer()
+    optimizer._tensors.look()
+    optimizer.native.serialize(serializer)
+    state: dict[str, dict[str, Any]] = {}
+    rest: dict[str, Any] = {"format": _FORMAT}
+    for key, array in serializer.target.items():
+        name, slash, entry = key.partition("/")
+        value = _plain(array)
+        if slash:
+            state.setdefault(name, {})[entry] = value
+        else:
+            rest[key] = value
+    groups = []
+    numbers = {id(param.tensor): place for place, param in enumerate(optimizer._params)}
+    for group in optimizer.param_groups:
+        packed = group.copy()
+        packed["params"] = [numbers[id(tensor)] for tensor in packed["params"]]
+        groups.append(packed)
+    return {"state": state, "param_groups": groups, "chainrule": rest}
+
+
+def _plain(array: np.ndarray) -> Any:
+    if array.dtype.hasobject:
+        return None
+    if array.dtype.kind in "US":
+        return str(array[()])
+    if array.ndim == 0 and array.dtype.kind in "iub":
+        return int(array)
+    return to_tensor(np.atleast_1d(array) if array.ndim == 0 else array).reshape(array.shape)
+
+
+def _array(value: Any) -> np.ndarray:
+    return from_tensor(value) if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def read(
+    optimizer: Optimizer, saved: Mapping[str, Any], strict: bool, names: Iterable[str] | None
+) -> StateReport:
+    """Load a state dict, or leave everything as it was.
+
+    Args:
+        optimizer: The optimizer.
+        saved: The state dict.
+        strict: Whether all of it must fit.
+        names: Names of the parameters in the order of the other optimizer.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        KeyError: If parameters are missing or not known.
+        ValueError: If something does not fit.
+    """
+    if "state" not in saved or "param_groups" not in saved:
+        raise ValueError(
+            f"[load_state_dict] no state dict of an optimizer: got {', '.join(map(str, saved))}, "
+            "expected state and param_groups"
+        )
+    if "chainrule" not in saved:
+        from chainrule.torch._foreign import load
+
+        return load(optimizer, saved, strict, names)
+    version = saved["chainrule"].get("format")
+    if version != _FORMAT:
+        raise ValueError(f"[load_state_dict] format of a later version: got {version!r}")
+    flat = {k: _array(v) for k, v in saved["chainrule"].items() if k != "format"}
+    for name, entries in saved["state"].items():
+        flat.update({f"{name}/{entry}": _array(value) for entry, value in entries.items()})
+    known, theirs = set(optimizer._link.named), set(saved["state"])
+    if not known & theirs and theirs:
+        raise KeyError(
+            "[load_state_dict] the state dict is of another model: it has "
+            f"{', '.join(sorted(theirs)[:3])} ..., this model {', '.join(sorted(known)[:3])} ..."
+        )
+    optimizer._tensors.look()
+    deserializer = NpzDeserializer(flat, strict=strict)
+    deserializer.report.file = "state dict"
+    deserializer.load(optimizer.native)
+    found = deserializer.report
+    for param in optimizer._params:
+        param._follow_rule()
+    optimizer._version = -1
+    _restore_extras(optimizer, saved["param_groups"])
+    return StateReport(
+        "chainrule",
+        loaded=[name for name in optimizer._link.named if name in theirs],
+        fresh=found.fresh,
+        missing=[name for name in optimizer._link.named if name not in theirs],
+        unused=found.unused,
+        replaced=found.replaced,
+        notes=found.unfit,
+    )
+
+
+def _restore_extras(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+    """Give groups what schedulers keep in them, where they are the same groups."""
+    numbers = {id(param.tensor): place for place, param in enumerate(optimizer._params)}
+    saved = {tuple(group["params"]): group for group in groups}
+    for group in optimizer.param_groups:
+        found = saved.get(tuple(numbers[id(tensor)] for tensor in group["params"]), {})
+        for name, value in found.items():
+            if name not in group:
+                group[name] = value

@@ -1,0 +1,78 @@
+"""PyTorch's names of hyperparameters, and chainrule's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+__all__ = ["native_values", "torch_values"]
+
+_BETAS = ("beta1", "beta2", "beta3")
+
+
+def _rate(known: Collection[str]) -> str | None:
+    if "lr" in known:
+        return "lr"
+    return "alpha" if "alpha" in known else None
+
+
+def _betas(known: Collection[str]) -> tuple[str, ...]:
+    found = tuple(name for name in _BETAS if name in known)
+    return found if len(found) > 1 else ()
+
+
+def torch_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add PyTorch's names to the hyperparameters of a rule.
+
+    Args:
+        values: Values by chainrule's names.
+
+    Returns:
+        The same values with ``lr`` for the rate, and ``betas`` for ``beta1``, ``beta2``, ... added.
+
+    Example:
+        >>> torch_values({"alpha": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+        {'lr': 0.1, 'betas': (0.9, 0.999), 'alpha': 0.1, 'beta1': 0.9, 'beta2': 0.999, 'eps': 1e-08}
+    """
+    out: dict[str, Any] = {}
+    rate = _rate(values)
+    if rate is not None:
+        out["lr"] = values[rate]
+    betas = _betas(values)
+    if betas:
+        out["betas"] = tuple(values[name] for name in betas)
+    return out | dict(values)
+
+
+def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any] | None:
+    """Translate a value under one of either's names.
+
+    Args:
+        name: PyTorch's or chainrule's name.
+        value: The value; a tensor of one element counts as a number.
+        known: chainrule's names for the algorithm.
+
+    Returns:
+        Values by chainrule's names; None if the algorithm has no such value.
+
+    Raises:
+        ValueError: If there are too few or too many betas.
+
+    Example:
+        >>> native_values("betas", (0.8, 0.9), ["alpha", "beta1", "beta2"])
+        {'beta1': 0.8, 'beta2': 0.9}
+    """
+    known = list(known)
+    if name == "betas" and _betas(known):
+        names = _betas(known)
+        if len(value) != len(names):
+            raise ValueError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
+        return {each: _number(item) for each, item in zip(names, value, strict=True)}
+    if name == "lr" and _rate(known) is not None:
+        name = _rate(known) or name
+    return {name: _number(value)} if name in known else None
+
+
+def _number(value: Any) -> Any:
+    item = getattr(value, "item", None)
+    return item() if item is not None and getattr(value, "ndim", 1) == 0 else value

@@ -1,0 +1,154 @@
+"""Parameters that live in PyTorch's memory."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+from chainrule._core import Variable
+from chainrule.variable import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["TensorParameter", "attached", "layout_of"]
+
+_frozen: Any = Variable.frozen
+_array: Any = Variable.array
+
+#: Parameters by the id of their tensor, which they keep alive.
+_attached: weakref.WeakValueDictionary[int, TensorParameter] = weakref.WeakValueDictionary()
+
+
+def layout_of(tensor: torch.Tensor) -> dict[str, Any]:
+    """Tell what must stay as it is for a state to fit.
+
+    Args:
+        tensor: The tensor.
+
+    Returns:
+        Device, dtype and shape.
+    """
+    return {name: getattr(tensor, name) for name in ("device", "dtype", "shape")}
+
+
+def attached(tensor: torch.Tensor) -> TensorParameter | None:
+    """Find the parameter that an attached optimizer has for a tensor.
+
+    Args:
+        tensor: A parameter of a module.
+
+    Returns:
+        The parameter; None where no optimizer is attached.
+    """
+    return _attached.get(id(tensor))
+
+
+class TensorParameter(Parameter):
+    """A parameter on the memory of a ``torch.nn.Parameter``.
+
+    Hooks and rules written in Python get one of these: ``array`` and, during an update, ``grad``
+    are NumPy arrays on the tensors' own memory.
+
+    Args:
+        tensor: The tensor.
+        path: Its name in the model.
+
+    Attributes:
+        tensor: The tensor.
+    """
+
+    tensor: torch.nn.Parameter
+    #: Called when the rule is switched off, to let its state go.
+    _on_freeze: Callable[[TensorParameter], None] | None = None
+
+    def __init__(self, tensor: torch.nn.Parameter, path: str) -> None:
+        super().__init__(name=path)
+        self.tensor = tensor
+        self._required = True  # what `requires_grad` is when the rule is on
+        self._was_frozen = False
+        self._layout = layout_of(tensor)
+
+    def _register(self) -> None:
+        _attached[id(self.tensor)] = self
+
+    def _unregister(self) -> None:
+        if _attached.get(id(self.tensor)) is self:
+            del _attached[id(self.tensor)]
+
+    def _shown(self) -> Any:
+        return self.tensor
+
+    @property
+    def array(self) -> Any:
+        """The data, a NumPy array on the tensor's memory."""
+        return _array.__get__(self)
+
+    @array.setter
+    def array(self, value: Any) -> None:
+        own = self.array
+        if own is None:
+            _array.__set__(self, value)
+        elif value is not own:
+            if value is None or value.shape != own.shape:
+                raise ValueError(
+                    f"[chainrule.torch] {self.name}: the array is the tensor's memory: got "
+                    f"{None if value is None else value.shape}, expected shape {own.shape}"
+                )
+            own[...] = value
+
+    data = array
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it takes no gradient: what ``tensor.requires_grad`` is the opposite of."""
+        return bool(_frozen.__get__(self))
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        _frozen.__set__(self, frozen)
+        self._follow_rule()
+
+    def _follow_rule(self) -> None:
+        """Let ``requires_grad`` be what the rule says."""
+        tensor, frozen = self.tensor, self.frozen
+        if frozen == self._was_frozen:
+            return
+        self._was_frozen = frozen
+        if frozen:
+            self._required = tensor.requires_grad
+            tensor.requires_grad_(False)
+            if self._on_freeze is not None:
+                self._on_freeze(self)
+        elif self._required:
+            tensor.requires_grad_(True)
+
+    def _begin(self, rule: Any) -> None:
+        """Have a rule from now on; it is off where the tensor takes no gradient."""
+        if not self.tensor.requires_grad:
+            self._was_frozen = True
+            _frozen.__set__(self, True)
+        if self.update_rule is not rule:
+            self.update_rule = rule
+        if not self.tensor.requires_grad:
+            rule.enabled = False
+
+
+def _get_rule(self: torch.nn.Parameter) -> Any:
+    """The rule that updates this parameter; None where no optimizer is attached."""
+    param = _attached.get(id(self))
+    return None if param is None else param.update_rule
+
+
+def _set_rule(self: torch.nn.Parameter, rule: Any) -> None:
+    param = _attached.get(id(self))
+    if param is None:
+        raise RuntimeError(
+            "[chainrule.torch] this parameter has no optimizer of chainrule: call "
+            "chainrule.torch.attach(model, optimizer) before its update_rule is set"
+        )
+    param.update_rule = rule
+
+
+torch.nn.Parameter.update_rule = property(_get_rule, _set_rule, doc=_get_rule.__doc__)

@@ -1,0 +1,143 @@
+"""What is wrong with a tensor, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+from chainrule.torch._parameter import TensorParameter
+
+__all__ = ["check", "describe", "refuse"]
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_REATTACH = (
+    "call optimizer.reattach() to take what the model has now (rules and states are kept by name), "
+    "or put the old one back"
+)
+
+
+def check(path: str, tensor: torch.Tensor) -> None:
+    """Refuse a parameter that rules cannot update.
+
+    Args:
+        path: Its name.
+        tensor: The parameter.
+
+    Raises:
+        TypeError: If dtype, layout or device are of a kind that chainrule has no kernels for.
+        ValueError: If several elements share memory.
+    """
+    where = f"[chainrule.torch] {path}"
+    if tensor.device.type == "meta":
+        raise TypeError(
+            f"{where} is on the device 'meta' and has no memory: materialize the model "
+            "(model.to_empty(device='cpu')) before attach"
+        )
+    if tensor.layout != torch.strided:
+        raise TypeError(f"{where}: got the layout {tensor.layout}, expected torch.strided")
+    if tensor.dtype.is_complex:
+        raise TypeError(
+            f"{where} is complex: got {tensor.dtype}; keep a real parameter and use "
+            "torch.view_as_complex in forward, or set requires_grad=False to leave it out"
+        )
+    if tensor.dtype not in _DTYPES:
+        raise TypeError(
+            f"{where}: got {tensor.dtype}, expected float16, bfloat16, float32 or float64"
+        )
+    if tensor.device.type != "cpu":
+        raise TypeError(
+            f"{where} is on a device that chainrule has no kernels for: got {tensor.device}, "
+            "expected cpu; call model.cpu() before attach, or set requires_grad=False to leave it "
+            "out"
+        )
+    if tensor.dim() > 8:
+        raise ValueError(f"{where}: got {tensor.dim()} dimensions, expected at most 8")
+    if any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride(), strict=True)):
+        raise ValueError(
+            f"{where}: several elements share memory: got strides {tensor.stride()}; use "
+            "tensor.clone() or contiguous()"
+        )
+
+
+def _check_gradient(path: str, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
+    where = f"[chainrule.torch] {path}"
+    if gradient.layout != torch.strided:
+        raise TypeError(
+            f"{where}: the gradient is sparse: got {gradient.layout}, expected torch.strided; use "
+            "nn.Embedding(sparse=False), or p.grad = p.grad.to_dense() before the step"
+        )
+    for what in ("shape", "dtype", "device"):
+        got, expected = getattr(gradient, what), getattr(tensor, what)
+        if got != expected:
+            if what == "shape":
+                got, expected = tuple(got), tuple(expected)
+            raise TypeError(
+                f"{where}: the gradient has another {what}: got {got}, expected {expected}"
+            )
+
+
+def refuse(
+    path: str, what: Any, gradient: torch.Tensor | None, known: TensorParameter | None = None
+) -> NoReturn:
+    """Say why a step cannot be taken; nothing has been changed.
+
+    Args:
+        path: Name of the parameter or module.
+        what: It.
+        gradient: Its gradient, where that is the reason.
+        known: The parameter as it was when it was attached.
+
+    Raises:
+        TypeError: Or ValueError, or RuntimeError: always one of them.
+    """
+    where = f"[chainrule.torch] {path}"
+    if isinstance(what, torch.nn.Module):
+        raise RuntimeError(f"{where}: the module was replaced after attach; {_REATTACH}")
+    if gradient is not None:
+        check(path, what)
+        _check_gradient(path, what, gradient)
+        if gradient.stride() != what.stride():
+            check(f"{path}: the gradient", gradient)
+    if known is not None and known._layout is not None:
+        then = known._layout
+        for name in ("device", "dtype", "shape"):
+            got = getattr(what, name)
+            if got != then[name]:
+                if name == "shape":
+                    raise ValueError(
+                        f"{where} has another shape since attach: got {tuple(got)}, expected "
+                        f"{tuple(then[name])}; {_REATTACH}"
+                    )
+                raise TypeError(
+                    f"{where} was moved to another {name} after attach: got {got}, expected "
+                    f"{then[name]}; move it back, or call optimizer.reattach() where chainrule "
+                    f"has kernels for it (device cpu)"
+                )
+    check(path, what)
+    raise RuntimeError(f"{where} was replaced after attach; {_REATTACH}")
+
+
+#: DLPack's numbers for devices and dtypes.
+_CODES = {
+    torch.float16: (2, 16),
+    torch.bfloat16: (4, 16),
+    torch.float32: (2, 32),
+    torch.float64: (2, 64),
+}
+
+
+def describe(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+    """Tell where a tensor's memory is, for PyTorch without DLPack's C interface.
+
+    Args:
+        tensor: The tensor.
+
+    Returns:
+        Address, shape, strides, device type, type code and bits; None where there is no such
+        memory.
+    """
+    if tensor.layout != torch.strided or tensor.dtype not in _CODES:
+        return None
+    device = {"cpu": 1, "cuda": 2}.get(tensor.device.type, 0)
+    shape, strides = list(tensor.shape), list(tensor.stride())
+    return (tensor.data_ptr(), shape, strides, device, *_CODES[tensor.dtype])

@@ -1,0 +1,93 @@
+"""From an optimizer of ``torch.optim`` to one of chainrule with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from chainrule import optimizers
+from chainrule.optimizer import GradientMethod
+from chainrule.torch._facade import Optimizer
+from chainrule.torch._foreign import Correspondence, identify, load
+from chainrule.torch._nesterov import NesterovSGD
+from chainrule.torch._tensors import named_tensors
+
+__all__ = ["take_over"]
+
+#: What makes rules of an algorithm, by its name.
+_MAKERS: dict[str, Callable[[], GradientMethod]] = {
+    "Adam": optimizers.Adam,
+    "NAdam": optimizers.NAdam,
+    "RAdam": optimizers.RAdam,
+    "Adamax": optimizers.Adamax,
+    "AdaGrad": optimizers.AdaGrad,
+    "AdaDelta": optimizers.AdaDelta,
+    "RMSprop": optimizers.RMSprop,
+    "Rprop": optimizers.Rprop,
+    "SGD": optimizers.SGD,
+    "CorrectedMomentumSGD": optimizers.CorrectedMomentumSGD,
+    "chainrule.torch._nesterov.NesterovSGD.NesterovSGDRule": NesterovSGD,
+}
+
+
+def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) -> Optimizer:
+    """Attach rules that go on where an optimizer of ``torch.optim`` is.
+
+    Args:
+        model: The model.
+        theirs: The optimizer, with parameters of the model.
+        disabled_state: As for :func:`chainrule.torch.attach`.
+
+    Returns:
+        The optimizer; parameters that the other one did not have get no rule.
+
+    Raises:
+        ValueError: If it has parameters that the model does not have, or options that no rule has.
+    """
+    names = {id(tensor): name for name, tensor in reversed(named_tensors(model)[0])}
+    saved = theirs.state_dict()
+    order: list[str] = []
+    kinds: list[Correspondence] = []
+    for group, packed in zip(theirs.param_groups, saved["param_groups"], strict=True):
+        strangers = [tensor for tensor in group["params"] if id(tensor) not in names]
+        if strangers:
+            raise ValueError(
+                f"[chainrule.torch] attach: {type(theirs).__name__} has a parameter of shape "
+                f"{tuple(strangers[0].shape)} that the model does not have"
+            )
+        order += [names[id(tensor)] for tensor in group["params"]]
+        kinds.append(identify(packed, [saved["state"].get(n, {}) for n in packed["params"]]))
+        packed.pop("param_names", None)
+    made = {kind.algorithms[0]: _MAKERS[kind.algorithms[0]]() for kind in kinds}
+    optimizer = Optimizer(model, next(iter(made.values())), disabled_state)
+    try:
+        for group, kind in zip(theirs.param_groups, kinds, strict=True):
+            mine = [names[id(tensor)] for tensor in group["params"]]
+            other = made[kind.algorithms[0]]
+            if other is not optimizer.native:
+                optimizer.rules[mine].use(other)
+        for param in optimizer._params:
+            if param.name not in order:
+                param.update_rule = None
+        optimizer.load_report = load(optimizer, saved, False, order)
+        _share_values(optimizer)
+    except BaseException:
+        optimizer.detach()
+        raise
+    return optimizer
+
+
+def _share_values(optimizer: Optimizer) -> None:
+    """Set on the optimizer what all rules have, so that it can be changed there."""
+    groups = optimizer.param_groups
+    native = optimizer.native
+    if len(groups) != 1 or len(groups[0]["params"]) != len(optimizer._params):
+        return
+    rules = [param.update_rule for param in optimizer._params]
+    for name in native.hyperparam.get_dict():
+        if rules[0].hyperparam._own(name) is not None:
+            native.hyperparam._set(name, rules[0].hyperparam._own(name)[0], None)
+            for rule in rules:
+                if rule.hyperparam._own(name) is not None:
+                    delattr(rule.hyperparam, name)

@@ -1,0 +1,151 @@
+"""Binding a model's tensors to parameters of chainrule."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from chainrule import _core
+from chainrule.torch._link import TensorLink, unwrapped
+from chainrule.torch._parameter import TensorParameter, attached
+from chainrule.torch._refusals import check, describe, refuse
+
+__all__ = ["bind", "named_tensors"]
+
+
+def named_tensors(
+    model: Any,
+) -> tuple[list[tuple[str, torch.nn.Parameter]], torch.nn.Module | None]:
+    """List what is to be attached.
+
+    Args:
+        model: A module, a mapping from names to parameters, or an iterable of pairs or of
+            parameters.
+
+    Returns:
+        Pairs of name and parameter in the model's order, tied ones under each of their names; and
+        the module, if it is one.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If there is nothing, or a name twice.
+    """
+    if isinstance(model, torch.nn.Module):
+        model = unwrapped(model)
+        return list(model.named_parameters(remove_duplicate=False)), model
+    if isinstance(model, torch.Tensor) or not isinstance(model, Iterable):
+        raise TypeError(
+            f"[chainrule.torch] attach: got {type(model).__name__}, expected a torch.nn.Module or "
+            "pairs of names and parameters"
+        )
+    given = list(model.items() if isinstance(model, Mapping) else model)
+    named = [each if isinstance(each, tuple) else (f"{i}", each) for i, each in enumerate(given)]
+    for name, tensor in named:
+        if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
+            raise TypeError(
+                f"[chainrule.torch] attach: got {type(tensor).__name__} for {name!r}, expected "
+                "pairs of a name and a torch.nn.Parameter"
+            )
+        if not tensor.is_leaf:
+            raise ValueError(f"[chainrule.torch] {name} is no leaf: it was computed")
+    names = [name for name, _ in named]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"[chainrule.torch] attach: the name {twice!r} stands there twice")
+    return named, None
+
+
+def _refuse_taken(path: str, tensor: torch.Tensor) -> None:
+    if attached(tensor) is None:
+        return
+    gc.collect()  # the other optimizer may be gone already, but for a cycle
+    if attached(tensor) is not None:
+        raise RuntimeError(
+            f"[chainrule.torch] {path} is attached to another optimizer already: call its "
+            "detach() first, or use optimizer.rules[...].use(...) to mix algorithms"
+        )
+
+
+def _refuse(
+    known: weakref.WeakValueDictionary[str, TensorParameter], path: str, what: Any, gradient: Any
+) -> None:
+    refuse(path, what, gradient, known.get(path))
+
+
+def bind(
+    model: Any,
+    taken: Mapping[int, TensorParameter] | None = None,
+    more: Mapping[str, torch.nn.Parameter] | None = None,
+) -> tuple[TensorLink, _core.BorrowedTensors]:
+    """Make a parameter of chainrule for each parameter of a model.
+
+    A parameter that takes no gradient and could not be updated is left out.
+
+    Args:
+        model: What :func:`named_tensors` takes.
+        taken: Parameters, by the id of their tensor, that may stay attached.
+        more: Parameters beside those of the model, by name.
+
+    Returns:
+        The parameters as a link, and what lends them their memory.
+
+    Raises:
+        TypeError: If a parameter is of a kind that cannot be updated.
+        ValueError: If there are none.
+        RuntimeError: If one is attached to another optimizer.
+    """
+    named, module = named_tensors(model)
+    known_names = {name for name, _ in named}
+    named += [pair for pair in (more or {}).items() if pair[0] not in known_names]
+    taken = taken or {}
+    made: dict[int, TensorParameter] = {}
+    params: dict[str, TensorParameter] = {}
+    for path, tensor in named:
+        if id(tensor) not in made:
+            try:
+                check(path, tensor)
+            except (TypeError, ValueError):
+                if tensor.requires_grad:
+                    raise
+                continue
+            if id(tensor) not in taken:
+                _refuse_taken(path, tensor)
+            known_one = taken.get(id(tensor))
+            made[id(tensor)] = TensorParameter(tensor, path) if known_one is None else known_one
+        params[path] = made[id(tensor)]
+    if not params:
+        raise ValueError("[chainrule.torch] attach: there are no parameters to update")
+    known = weakref.WeakValueDictionary(params)
+    tensors = _core.BorrowedTensors(
+        torch.Tensor,
+        describe,
+        functools.partial(_refuse, known),
+        torch.Tensor.detach,
+        torch._C._increment_version,
+    )
+    places = {} if module is None else _places(module)
+    for param in made.values():
+        place, name = places.get(id(param.tensor), (None, ""))
+        path = param.name
+        assert path is not None
+        tensors.add(param, param.tensor, path, place, name)
+    for path, part in () if module is None else module.named_modules():
+        above, _, name = path.rpartition(".")
+        if path:
+            assert module is not None
+            tensors.watch(part, path, module.get_submodule(above)._modules, name)
+    return TensorLink(params, module), tensors
+
+
+def _places(module: torch.nn.Module) -> dict[int, tuple[dict[str, Any], str]]:
+    """Where each parameter stands: the dict of its module, and its name there."""
+    out: dict[int, tuple[dict[str, Any], str]] = {}
+    for part in module.modules():
+        for name, tensor in part._parameters.items():
+            if tensor is not None:
+                out.setdefault(id(tensor), (part._parameters, name))
+    return out

@@ -1,0 +1,141 @@
+"""State dicts of our own."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+pytest.importorskip("torch.nn", reason="PyTorch is not installed")
+
+import chainrule
+import chainrule.torch
+import torch
+from chainrule import optimizer_hooks, optimizers, schedules
+from torch_models import Net, assert_same, backward, make_net, values
+
+attach = chainrule.torch.attach
+
+
+def configured(model):
+    optimizer = attach(model, optimizers.AdamW(alpha=0.01))
+    optimizer.rules["**.linear.weight"].use(optimizers.Muon(lr=0.02))
+    optimizer.rules["head.*"].hyperparam.alpha = chainrule.inherit * schedules.linear(1, 0.1, 20)
+    optimizer.rules["encoder.0.norm.*"].enabled = False
+    optimizer.add_hook(optimizer_hooks.GradientClipping(1.0))
+    return optimizer
+
+
+def train(model, optimizer, steps):
+    for step in steps:
+        optimizer.zero_grad()
+        backward(model, step)
+        optimizer.step()
+
+
+def saved(optimizer):
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_training_goes_on_bit_for_bit():
+    a = make_net()
+    first = configured(a)
+    train(a, first, range(5))
+    state, weights = saved(first), a.state_dict()
+    b = Net()
+    b.load_state_dict(weights)
+    second = attach(b, optimizers.AdamW())
+    second.rules["**.linear.weight"].use(optimizers.Muon())
+    report = second.load_state_dict(state)
+    assert report.matched_by == "name"
+    assert len(report.loaded) == 10
+    assert not report.missing
+    assert not b.encoder[0].norm.weight.requires_grad
+    train(a, first, range(5, 9))
+    train(b, second, range(5, 9))
+    assert_same(a, b)
+    assert second.explain("head.bias", "lr") == first.explain("head.bias", "lr")
+
+
+def test_a_state_dict_of_another_model_is_refused():
+    model, other = make_net(), torch.nn.Linear(2, 2)
+    theirs = attach(other, optimizers.AdamW())
+    optimizer = configured(model)
+    train(model, optimizer, range(2))
+    before, state = values(model), saved(optimizer)
+    with pytest.raises(KeyError, match=r"of another model: it has bias.*encoder"):
+        optimizer.load_state_dict(theirs.state_dict())
+    with pytest.raises(ValueError, match="no state dict of an optimizer"):
+        optimizer.load_state_dict({"weight": 1})
+    damaged = saved(optimizer)
+    damaged["state"]["head.weight"]["m"] = torch.zeros(7)
+    with pytest.raises(ValueError, match=r"head\.weight/m.*shape"):
+        optimizer.load_state_dict(damaged)
+    now = saved(optimizer)
+    for name, entries in state["state"].items():
+        for key, value in entries.items():
+            same = torch.equal(value, now["state"][name][key]) if torch.is_tensor(value) else True
+            assert same, (name, key)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    train(model, optimizer, range(2, 3))
+
+
+def test_what_schedulers_keep_in_groups_is_kept():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD(lr=0.1))
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    train(model, optimizer, [0])
+    scheduler.step()
+    state = saved(optimizer)
+    b = make_net()
+    again = attach(b, optimizers.SGD(lr=9.0))
+    again.load_state_dict(state)
+    assert again.param_groups[0]["lr"] == 0.05
+    assert again.param_groups[0]["initial_lr"] == 0.1
+    resumed = torch.optim.lr_scheduler.StepLR(again, 1, 0.5, last_epoch=1)
+    assert resumed.get_last_lr() == [0.025]
+
+
+def test_hooks_around_state_dicts():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD())
+    order = []
+    optimizer.register_state_dict_post_hook(lambda o, s: {**s, "note": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda o, s: order.append(s["note"]))
+    optimizer.register_load_state_dict_post_hook(lambda o: order.append("after"))
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert order == [1, "after"]
+
+
+def test_states_by_parameter():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    assert len(optimizer.state) == 0
+    assert optimizer.state[model.head.weight] == {"step": 0}
+    train(model, optimizer, [0])
+    state = optimizer.state[model.head.weight]
+    assert set(state) == {"step", "m", "v"}
+    state["m"].zero_()  # the memory that the rule works on
+    assert (model.head.weight.update_rule.state["m"] == 0).all()
+    optimizer.state[model.head.weight] = {"step": 3, "m": torch.ones(1, 4), "v": torch.ones(1, 4)}
+    assert model.head.weight.update_rule.t == 3
+    assert (model.head.weight.update_rule.state["m"] == 1).all()
+
+
+def test_an_attached_optimizer_is_not_copied():
+    import copy
+
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    with pytest.raises(TypeError, match="state_dict"):
+        copy.deepcopy(optimizer)
+    # Models are: their parameters have no rules.
+    other = copy.deepcopy(model)
+    assert other.head.weight.update_rule is None
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    assert torch.load(file, weights_only=False).head.weight.update_rule is None

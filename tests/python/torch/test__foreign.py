@@ -1,0 +1,159 @@
+"""State dicts of torch.optim, and optimizers of torch.optim taken over."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+pytest.importorskip("torch.nn", reason="PyTorch is not installed")
+
+import chainrule.torch
+import torch
+from chainrule import optimizers
+from torch_models import Net, assert_same, backward, make_net, values
+
+attach = chainrule.torch.attach
+
+OPTIMIZERS = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
+    "SGD with momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
+    "SGD with Nesterov's": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.9), weight_decay=0.1),
+    "AMSGrad": lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.2),
+    "NAdam": lambda p: torch.optim.NAdam(p, lr=0.01, decoupled_weight_decay=True, weight_decay=0.1),
+    "RAdam": lambda p: torch.optim.RAdam(p, lr=0.01),
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.05),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01, weight_decay=0.1),
+    "Adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
+    "Adamax": lambda p: torch.optim.Adamax(p, lr=0.01),
+    "Rprop": lambda p: torch.optim.Rprop(p, lr=0.01),
+}
+
+
+def train(model, optimizer, steps):
+    for step in steps:
+        optimizer.zero_grad()
+        backward(model, step)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_is_taken_over_in_the_middle_of_training(name):
+    a, b = make_net(), make_net()
+    reference, theirs = OPTIMIZERS[name](a.parameters()), OPTIMIZERS[name](b.parameters())
+    train(a, reference, range(5))
+    train(b, theirs, range(5))
+    optimizer = attach(b, theirs)
+    assert len(optimizer.load_report.loaded) == 10
+    train(a, reference, range(5, 15))
+    train(b, optimizer, range(5, 15))
+    assert_same(a, b, 2e-5)
+
+
+def test_groups_are_taken_over():
+    def groups(model):
+        decayed = [p for p in model.parameters() if p.dim() >= 2]
+        others = [p for p in model.parameters() if p.dim() < 2]
+        return [{"params": decayed, "weight_decay": 0.1}, {"params": others, "lr": 0.02}]
+
+    a, b = make_net(), make_net()
+    reference = torch.optim.AdamW(groups(a), lr=0.01, weight_decay=0.0)
+    theirs = torch.optim.AdamW(groups(b), lr=0.01, weight_decay=0.0)
+    train(a, reference, range(3))
+    train(b, theirs, range(3))
+    optimizer = attach(b, theirs)
+    assert [g["lr"] for g in optimizer.param_groups] == [0.02, 0.01]  # in the model's order
+    train(a, reference, range(3, 9))
+    train(b, optimizer, range(3, 9))
+    assert_same(a, b, 1e-5)
+
+
+def test_what_the_other_optimizer_did_not_have_gets_no_rule():
+    model = make_net()
+    optimizer = attach(model, torch.optim.SGD(model.head.parameters(), lr=0.1))
+    assert optimizer.rules.paths == ("head.weight", "head.bias")
+    assert "encoder.0.norm.weight" in optimizer.rules.missing
+    assert model.encoder[0].norm.weight.requires_grad
+    with pytest.raises(ValueError, match=r"shape \(2, 2\) that the model does not have"):
+        attach(make_net(), torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: torch.optim.Adam(p, maximize=True), "maximize=True has no counterpart"),
+        (lambda p: torch.optim.RMSprop(p, centered=True), "centered=True"),
+        (lambda p: torch.optim.SGD(p, lr=1, momentum=0.9, dampening=0.5), "dampening=0.5"),
+        (lambda p: torch.optim.Adadelta(p, lr=0.5), "lr=0.5"),
+        (lambda p: torch.optim.ASGD(p), "not the state dict of an algorithm that is known"),
+    ],
+)
+def test_options_without_a_counterpart_are_refused(make, message):
+    model = make_net()
+    with pytest.raises(ValueError, match=message):
+        attach(model, make(model.parameters()))
+    assert model.head.weight.update_rule is None
+
+
+def test_state_dicts_load_by_order_and_by_name():
+    a = make_net()
+    theirs = torch.optim.AdamW(a.parameters(), lr=0.01, weight_decay=0.2)
+    train(a, theirs, range(4))
+    named = torch.optim.AdamW(list(reversed(list(a.named_parameters()))), lr=0.01, weight_decay=0.2)
+    for p in a.parameters():
+        named.state[p] = theirs.state[p]
+    weights = {name: p.clone() for name, p in a.state_dict().items()}
+    state, by_name = copy.deepcopy(theirs.state_dict()), copy.deepcopy(named.state_dict())
+    train(a, theirs, range(4, 8))
+    for saved, how in ((state, "order"), (by_name, "name")):
+        b = Net()
+        b.load_state_dict(weights)
+        optimizer = attach(b, optimizers.AdamW())
+        report = optimizer.load_state_dict(saved)
+        assert (report.source, report.matched_by) == ("torch.optim.AdamW", how)
+        assert len(report.loaded) == 10
+        assert str(report) == f"state of torch.optim.AdamW: 10 loaded by {how}"
+        train(b, optimizer, range(4, 8))
+        assert_same(a, b, 1e-5)
+        assert b.head.bias.update_rule.t == 8
+
+
+def test_the_algorithm_must_be_the_same():
+    model = make_net()
+    optimizer = attach(model, optimizers.Lion())
+    theirs = torch.optim.Adam(make_net().parameters())
+    train(model, optimizer, [0])
+    before = values(model)
+    with pytest.raises(ValueError, match=r"encoder\.0\.norm\.weight: the state is that of.*Lion"):
+        optimizer.load_state_dict(theirs.state_dict())
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert optimizer.t == 1
+
+
+def test_state_dicts_of_another_model_are_refused_and_nothing_is_changed():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam(alpha=0.5))
+    train(model, optimizer, [0])
+    m = model.head.weight.update_rule.state["m"].copy()
+    fewer = torch.optim.Adam(model.head.parameters()).state_dict()
+    with pytest.raises(KeyError, match="it has 2 parameters, this one 10"):
+        optimizer.load_state_dict(fewer)
+    other = Net(width=5)
+    theirs = torch.optim.Adam(other.parameters(), lr=0.1)
+    for p in other.parameters():
+        p.grad = torch.ones_like(p)
+    theirs.step()
+    with pytest.raises(ValueError, match=r"norm\.weight: 'exp_avg' has another shape: got \(5,\)"):
+        optimizer.load_state_dict(theirs.state_dict())
+    named = torch.optim.Adam(list(model.head.named_parameters()))
+    with pytest.raises(KeyError, match="not known"):
+        optimizer.load_state_dict(named.state_dict())
+    assert optimizer.lr == 0.5
+    assert (model.head.weight.update_rule.state["m"] == m).all()
+    part = torch.optim.Adam([(f"head.{n}", p) for n, p in model.head.named_parameters()], lr=0.1)
+    report = optimizer.load_state_dict(part.state_dict(), strict=False)
+    assert len(report.missing) == 8
+    assert report.fresh == ["head.weight", "head.bias"]
+    assert model.head.weight.update_rule.state is None

@@ -1,0 +1,309 @@
+"""Which tensors are taken, followed, and refused by name before anything is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch.nn", reason="PyTorch is not installed")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule.torch
+import torch
+from chainrule import optimizers
+from torch_models import Net, backward, make_net, values
+
+attach = chainrule.torch.attach
+
+
+def assert_untouched(model, before, optimizer=None, t=0):
+    for name, p in model.named_parameters():
+        if name in before:
+            assert torch.equal(p, before[name]), name
+    if optimizer is not None:
+        assert optimizer.t == t
+
+
+def test_tied_parameters_are_updated_once():
+    model = torch.nn.ModuleDict({"a": torch.nn.Linear(3, 3), "b": torch.nn.Linear(3, 3)})
+    model["b"].weight = model["a"].weight
+    optimizer = attach(model, optimizers.SGD(lr=1.0))
+    assert len(optimizer.rules) == 3
+    assert optimizer.rules["b.weight"].paths == ("a.weight",)
+    assert optimizer.plan().tied == (("a.weight", "b.weight"),)
+    model["a"].weight.grad = torch.ones(3, 3)
+    before = model["a"].weight.detach().clone()
+    optimizer.step()
+    assert torch.equal(model["b"].weight, before - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 4), max_size=4),
+    seed=st.integers(0, 1000),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    stepped=st.booleans(),
+)
+def test_any_layout_in_memory(shape, seed, dtype, stepped):
+    generator = torch.Generator().manual_seed(seed)
+    axes = torch.randperm(len(shape), generator=generator).tolist()
+    stretched = [n * 2 for n in shape] if stepped else shape
+    base = torch.randn([stretched[a] for a in axes], generator=generator, dtype=dtype)
+    view = base.permute([axes.index(i) for i in range(len(shape))])
+    view = view[tuple(slice(None, None, 2) for _ in shape)] if stepped else view
+    p = torch.nn.Parameter(view)
+    p.grad = torch.randn(p.shape, generator=generator, dtype=dtype)
+    expected = p.detach() - 0.5 * p.grad
+    optimizer = attach({"p": p}, optimizers.SGD(lr=0.5))
+    optimizer.step()
+    assert torch.allclose(p, expected, rtol=1e-6, atol=1e-7)
+    assert p.data_ptr() == view.data_ptr()
+
+
+def test_convolutions_with_channels_last():
+    def make():
+        torch.manual_seed(0)
+        return torch.nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)
+
+    a, b = make(), make()
+    optimizer = attach(a, optimizers.AdamW(1e-2, weight_decay=0.01, eps_hat=False))
+    reference = torch.optim.AdamW(b.parameters(), lr=1e-2)
+    for step in range(5):
+        torch.manual_seed(step)
+        x = torch.randn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+        for model, each in ((a, optimizer), (b, reference)):
+            each.zero_grad()
+            (model(x) ** 2).sum().backward()
+            each.step()
+    assert torch.allclose(a.weight, b.weight, rtol=1e-5, atol=1e-6)
+    assert a.weight.stride() == b.weight.stride()
+
+
+def make_complex():
+    return torch.nn.ParameterDict(
+        {"a": torch.ones(2), "z": torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))}
+    )
+
+
+def make_meta():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    return model.append(torch.nn.Linear(2, 2, device="meta"))
+
+
+def make_expanded():
+    return torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.ones(1, 3).expand(4, 3))})
+
+
+def make_sparse():
+    return torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.eye(3).to_sparse())})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (make_complex, TypeError, r"\] z is complex.*view_as_complex"),
+        (make_meta, TypeError, r"\] 2\.weight is on the device 'meta'.*to_empty"),
+        (make_expanded, ValueError, r"\] w: several elements share memory"),
+        (make_sparse, TypeError, r"\] w: got the layout torch\.sparse_coo"),
+    ],
+)
+def test_parameters_that_cannot_be_updated_are_refused(make, error, message):
+    model = make()
+    with pytest.raises(error, match=message):
+        attach(model, optimizers.SGD())
+    assert all(p.update_rule is None for p in model.parameters())
+
+
+def test_what_takes_no_gradient_and_cannot_be_updated_is_left_out():
+    model = make_complex()
+    model["z"].requires_grad_(False)
+    optimizer = attach(model, optimizers.SGD())
+    assert optimizer.rules.paths == ("a",)
+
+
+def test_sparse_gradients_are_refused_by_name():
+    model = torch.nn.Sequential(torch.nn.Embedding(5, 3, sparse=True), torch.nn.Linear(3, 1))
+    optimizer = attach(model, optimizers.Adam())
+    model(torch.tensor([1, 2])).sum().backward()
+    before = values(model)
+    with pytest.raises(TypeError, match=r"0\.weight: the gradient is sparse.*sparse=False"):
+        optimizer.step()
+    assert_untouched(model, before, optimizer)
+    assert model[1].weight.update_rule.state is None
+    model[0].weight.grad = model[0].weight.grad.to_dense()
+    optimizer.step()
+    assert optimizer.t == 1
+
+
+def step_once(model, optimizer):
+    optimizer.zero_grad()
+    backward(model, 0)
+    optimizer.step()
+
+
+def test_a_replaced_parameter_is_noticed():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    step_once(model, optimizer)
+    rule = model.head.weight.update_rule
+    model.head.weight = torch.nn.Parameter(torch.zeros(1, 4))
+    backward(model, 1)
+    before = values(model)
+    with pytest.raises(RuntimeError, match=r"head\.weight was replaced.*reattach\(\)"):
+        optimizer.step()
+    assert_untouched(model, before, optimizer, 1)
+    optimizer.reattach()
+    assert model.head.weight.update_rule is rule
+    assert rule.t == 1
+    optimizer.step()
+    assert not torch.equal(model.head.weight, before["head.weight"])
+    assert rule.t == 2
+
+
+def test_a_replaced_parameter_of_another_shape_starts_anew():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    optimizer.rules["head.weight"].hyperparam.alpha = 0.5
+    step_once(model, optimizer)
+    model.head = torch.nn.Linear(4, 3)
+    with pytest.raises(RuntimeError, match="head: the module was replaced"):
+        optimizer.step()
+    optimizer.reattach()
+    step_once(model, optimizer)
+    assert model.head.weight.update_rule.hyperparam.alpha == 0.5
+    assert model.head.weight.update_rule.state["m"].shape == (3, 4)
+
+
+def test_parameters_that_come_and_go_are_known_after_reattach():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD())
+    head = model.head.weight
+    model.extra = torch.nn.Linear(2, 2)
+    del model.head
+    model.head = torch.nn.Identity()
+    optimizer.reattach()
+    assert "extra.weight" in optimizer.rules.paths
+    assert "head.weight" not in optimizer.rules.paths
+    assert head.update_rule is None
+
+
+def test_memory_that_moved_is_followed():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD(lr=1.0))
+    model.head.weight.data = torch.full((1, 4), 5.0)
+    model.head.weight.grad = torch.ones(1, 4)
+    optimizer.step()
+    assert model.head.weight.tolist() == [[4.0] * 4]
+    # A square matrix that is now seen the other way round.
+    weight = model.encoder[0].linear.weight
+    weight.data = weight.data.t()
+    weight.grad = torch.arange(16.0).reshape(4, 4)
+    before = weight.detach().clone()
+    optimizer.step()
+    assert torch.equal(weight, before - weight.grad)
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        (lambda model: model.double(), r"moved to another dtype.*float64.*float32"),
+        (lambda model: model.to("meta"), r"was (moved to another device|replaced)"),
+    ],
+)
+def test_a_model_that_was_moved_is_noticed(move, message):
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD())
+    move(model)
+    with pytest.raises((TypeError, RuntimeError), match=r"encoder\.0\.norm\.weight.*" + message):
+        optimizer.step()
+    assert optimizer.t == 0
+
+
+def test_a_model_in_another_dtype_can_be_attached_again():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    step_once(model, optimizer)
+    model.double()
+    optimizer.reattach()
+    step_once(model, optimizer)
+    assert model.head.weight.update_rule.state["m"].dtype == "float64"
+
+
+def test_a_parameter_has_one_optimizer():
+    model = make_net()
+    first = attach(model, optimizers.SGD())
+    with pytest.raises(RuntimeError, match=r"encoder\.0\.norm\.weight is attached to another"):
+        attach(model, optimizers.Adam())
+    with pytest.raises(RuntimeError, match=r"weight is attached"):
+        attach(model.head, optimizers.Adam())
+    assert len(first.rules) == len(list(model.parameters()))
+    first.detach()
+    attach(model, optimizers.Adam())
+
+
+def test_bad_arguments():
+    model = make_net()
+    with pytest.raises(TypeError, match="got Linear, expected an optimizer"):
+        attach(model, torch.nn.Linear(1, 1))
+    with pytest.raises(TypeError, match="got AdamW, expected an optimizer"):
+        attach(model, optimizers.AdamW)
+    with pytest.raises(TypeError, match="got int, expected a torch"):
+        attach(3, optimizers.SGD())
+    with pytest.raises(ValueError, match="no parameters"):
+        attach(torch.nn.ReLU(), optimizers.SGD())
+    with pytest.raises(ValueError, match="no leaf"):
+        attach({"y": model.head.weight * 2}, optimizers.SGD())
+    with pytest.raises(ValueError, match="'a' stands there twice"):
+        attach([("a", model.head.weight), ("a", model.head.bias)], optimizers.SGD())
+    with pytest.raises(ValueError, match="'keep' or 'drop'"):
+        attach(model, optimizers.SGD(), disabled_state="forget")
+    native = optimizers.SGD()
+    attach(model, native)
+    with pytest.raises(ValueError, match="set up for another model"):
+        attach(make_net(), native)
+    assert all(p.update_rule is None for p in make_net().parameters())
+    with pytest.raises(RuntimeError, match="no optimizer of chainrule"):
+        make_net().head.weight.update_rule = optimizers.SGD().create_update_rule()
+
+
+def test_parameters_without_a_model():
+    ps = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(3))]
+    optimizer = attach(ps, optimizers.SGD(lr=1.0))
+    assert optimizer.rules.paths == ("0", "1")
+    ps[0].grad = torch.ones(2)
+    optimizer.step()
+    assert ps[0].tolist() == [0.0, 0.0]
+
+
+def test_wrapped_models_have_the_names_of_their_own():
+    model = Net()
+    compiled = torch.compile(model, backend="eager")
+    optimizer = attach(compiled, optimizers.SGD(lr=0.1))
+    assert optimizer.rules.paths == tuple(name for name, _ in model.named_parameters())
+    before = values(model)
+    backward(compiled, 0)
+    optimizer.step()
+    assert not torch.equal(model.head.weight, before["head.weight"])
+
+
+def test_pytorch_without_the_c_interface():
+    """What an older PyTorch offers gives the same numbers."""
+    from chainrule import _core
+    from chainrule.torch._refusals import describe
+
+    p = torch.nn.Parameter(torch.ones(2, 3).t())
+    p.grad = torch.arange(6.0).reshape(3, 2)
+    optimizer = attach({"p": p}, optimizers.SGD(lr=1.0))
+
+    class Plain:
+        """A tensor class without `__dlpack_c_exchange_api__`."""
+
+    optimizer._tensors = _core.BorrowedTensors(
+        Plain, describe, lambda *a: None, torch.Tensor.detach, torch._C._increment_version
+    )
+    optimizer._tensors.add(optimizer._params[0], p, "p", None, "")
+    optimizer._version = -1
+    assert not optimizer._tensors.is_direct
+    optimizer.step()
+    assert p.tolist() == [[1.0, 0.0], [-1.0, -2.0], [-3.0, -4.0]]
