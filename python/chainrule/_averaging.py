@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._walk import each_param
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Pa
         )
     hookable = optimizer._hooks()
     hooks = [*reversed(hookable.of("post")), *reversed(hookable.of("pre"))]
-    seen: set[int] = set()
-    for path, param in optimizer.target.namedparams(False):
+    for path, param in each_param(optimizer.target, False):
         rule = param.update_rule
-        if not isinstance(rule, UpdateRule) or id(param) in seen:
+        if not isinstance(rule, UpdateRule):
             continue
-        seen.add(id(param))
         average = _average_of(param, rule, hooks)
         if average is None:
             continue

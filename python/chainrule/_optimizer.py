@@ -12,6 +12,7 @@ from chainrule import _core
 from chainrule._hookable import Hookable
 from chainrule._rule_control import RuleControl
 from chainrule._undo import add_note
+from chainrule._walk import each_param
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
@@ -44,6 +45,8 @@ class Optimizer(RuleControl):
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
     _averaging = False
+    #: Paths of the parameters that the update on its way leaves alone, because of their gradients.
+    _held: frozenset[str] = frozenset()
     _own_clock: _core.Clock | None = None
 
     @property
@@ -195,8 +198,12 @@ class Optimizer(RuleControl):
             return
         every = config.chainer_semantics
         assert self.target is not None
-        for path, param in self.target.namedparams():
+        # Chainer calls it for a tied parameter as often as it is tied.
+        walk = self.target.namedparams() if every else each_param(self.target)
+        for path, param in walk:
             rule = param.update_rule
+            if path in self._held:
+                continue
             # What is not updated is left alone.
             if every or (param.grad is not None and rule is not None and rule.enabled):
                 try:

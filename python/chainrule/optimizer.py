@@ -18,6 +18,7 @@ from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
+from chainrule._walk import each_param
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks import SAM, Cautious
@@ -123,11 +124,7 @@ class GradientMethod(Optimizer):
             TypeError: If ``link`` is none.
         """
         super().setup(link)
-        given: set[int] = set()
-        for param in link.params():
-            if id(param) in given:
-                continue
-            given.add(id(param))
+        for _, param in each_param(link):
             before, rule = param.update_rule, self._new_rule()
             if isinstance(before, UpdateRule) and not config.chainer_semantics:
                 keep(before, rule)
@@ -164,12 +161,10 @@ class GradientMethod(Optimizer):
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
         in_python = []
-        seen: set[int] = set()
-        for path, param in self.target.namedparams():
+        for path, param in each_param(self.target):
             rule = param.update_rule
-            if rule is None or id(param) in seen:
+            if rule is None:
                 continue
-            seen.add(id(param))
             by_python = rule._by_python
             table.add(param, rule, path, by_python)
             if by_python:
@@ -286,6 +281,7 @@ class GradientMethod(Optimizer):
                 hook._before(pairs)
             self._update_in_steps(scale, chainer)
         finally:
+            self._held = frozenset()
             self._updating = False
 
     def _sharpen(
@@ -331,6 +327,7 @@ class GradientMethod(Optimizer):
             if not self._fused:
                 if safe:
                     table.check(scale, chainer)
+                    self._held = frozenset(table.held)
                 if scale != 1 and not chainer:
                     table.unscale(scale, False)
                     scale = 1.0
@@ -371,7 +368,7 @@ class GradientMethod(Optimizer):
         hosted = {id(param) for _, param, _ in self._in_python}
         assert self.target is not None
         if self._changes is not None or chainer:
-            for param in self.target.params():
+            for _, param in each_param(self.target):
                 if id(param) in hosted:
                     continue
                 if self._changes is not None:
@@ -388,10 +385,13 @@ class GradientMethod(Optimizer):
             self._table.step(scale, chainer)
             return
         self._table.step_half(scale, chainer, hosted=True)
+        self._held = frozenset(self._table.held)
         for path, param, rule in self._in_python:
+            if path in self._held:
+                continue
             try:
                 if type(rule).update is UpdateRule.update and "update" not in vars(rule):
-                    rule._update_in_python(param)
+                    rule._update_in_python(param, admitted=True)
                 else:
                     rule.update(param)
             except BaseException as error:
@@ -407,7 +407,8 @@ class GradientMethod(Optimizer):
         """
         known = next((pairs for mine, pairs in self._first if mine is hook), None)
         if known is not None:
-            cast("WeightHook", hook)._after(known)
+            if not self._loss_scaling_isnan:
+                cast("WeightHook", hook)._after(known)
         else:
             super().call_hook(hook)
         if config.chainer_semantics:

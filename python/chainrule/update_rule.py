@@ -287,13 +287,21 @@ class UpdateRule(SavedRule):
             add_note(error, "[update] nothing was updated: all is as it was before the call")
             raise
 
-    def _update_in_python(self, param: Parameter) -> None:
-        """Do what :meth:`update` does, without putting anything back on failure."""
+    def _update_in_python(self, param: Parameter, admitted: bool = False) -> None:
+        """Do what :meth:`update` does, without putting anything back on failure.
+
+        Args:
+            param: The parameter.
+            admitted: Whether the policies have been asked.
+        """
         if not self.enabled:
             return
         initialized = param.array is not None
-        if initialized and not (self._gradient_is_there(param) and self._gradient_will_do(param)):
-            return
+        if initialized:
+            if param.grad is None and config.chainer_semantics:
+                param.zerograd()
+            if not (param.grad is not None if admitted else self._admits(param)):
+                return
         for hook in self._weight_hooks() if initialized else ():
             hook._before([(self, param)])
         self._begin_update()
@@ -302,30 +310,6 @@ class UpdateRule(SavedRule):
         finally:
             self._end_update()
             self._refresh_enabled()
-
-    def _gradient_is_there(self, param: Parameter) -> bool:
-        """Look for the gradient of a parameter as :attr:`missing_grad` says."""
-        if param.grad is not None:
-            return True
-        if self.missing_grad == "raise":
-            raise ValueError(
-                f"[update] {param.name} has no gradient, and its rule's missing_grad is 'raise'"
-            )
-        if self.missing_grad == "zero" or config.chainer_semantics:
-            param.zerograd()
-        return param.grad is not None
-
-    def _gradient_will_do(self, param: Parameter) -> bool:
-        """Look whether the gradient is finite, as :attr:`on_nonfinite` says."""
-        if self.on_nonfinite == "ignore" or np.isfinite(param.grad.astype(np.float64)).all():
-            return True
-        if self.on_nonfinite == "raise":
-            raise ValueError(
-                f"[update] {param.name}: the gradient is not finite, and its rule's on_nonfinite "
-                "is 'raise'; nothing was updated"
-            )
-        self.skipped += 1
-        return False
 
     def _run_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param

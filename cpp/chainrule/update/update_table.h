@@ -32,9 +32,13 @@ class CHAINRULE_API UpdateTable {
   std::int64_t size() const { return static_cast<std::int64_t>(entries_.size()); }
 
   void prepare(const UpdateOptions& options);
+  // Asks the policies for gradients of the step prepared, ahead of `run`: parameters whose rule
+  // does with zeros have them from now on. What is held back stays so in both halves of the step.
+  void decide();
+  std::vector<std::string> held() const;  // paths of parameters that this step leaves alone
   void run();
   void finish();
-  // Takes back the states that were made for steps prepared and not finished.
+  // Takes back what was done to states for steps prepared and not finished.
   void abandon();
   void update(const UpdateOptions& options);
   // Switches rules on and off for the step that the clock has reached, and their parameters'
@@ -53,6 +57,8 @@ class CHAINRULE_API UpdateTable {
   void fill_missing_gradients();
   // Paths of the parameters whose gradient is not finite; of disabled ones only if asked for.
   std::vector<std::string> nonfinite_gradients(bool disabled_too);
+  // What each bound on the norm of all gradients multiplied them by in the last step.
+  const std::vector<double>& norm_factors() const { return factors_; }
 
  private:
   struct Entry {
@@ -66,6 +72,8 @@ class CHAINRULE_API UpdateTable {
     bool by_host;
     bool counts = false;        // this step is an update of the rule
     bool steps = false;         // the rule runs, and its scalars are kept
+    bool takes_part = false;    // the same, the host's rules included
+    bool held = false;          // but for its gradient, or that of another
     std::int64_t planned = -1;  // elements in the chunk list
     double scalars[kMaxScalars];
     // What the row was filled from: where all of it is still so, a new gradient and new
@@ -125,6 +133,7 @@ class CHAINRULE_API UpdateTable {
   void prefetch(std::size_t i) const;
   void note_needs(const Entry& entry, const update::Row& row);
   void let_scratch_go();
+  void plan_hosted(Entry& entry);
   Array gradient_of(Entry& entry, bool runs);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -141,7 +150,9 @@ class CHAINRULE_API UpdateTable {
     return half_ == UpdateOptions::Half::both || (half_ == UpdateOptions::Half::hosted) == by_host;
   }
   void cut();
-  void check_finite();
+  void find_nonfinite();
+  void hold_back();
+  double sum_of_parts() const;
   void find_norms();
   void direct();
   void restrain();
@@ -157,6 +168,8 @@ class CHAINRULE_API UpdateTable {
 
   Ref<Clock> clock_;
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
+  bool decided_ = false;  // it is known which rows this step holds back
+  bool asks_ = false;     // policies count in the prepared step
   bool timed_ = false;    // some rule is or was switched by an expression
   bool freezes_ = true;
   Needs needs_;
@@ -164,7 +177,14 @@ class CHAINRULE_API UpdateTable {
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
-  std::vector<std::pair<Ref<UpdateRule>, int>> fresh_;  // states made and not used yet
+  // States that were made or converted for this step, and what was there before.
+  struct Fresh {
+    Ref<UpdateRule> rule;
+    int place;
+    StoredState before;
+    void take_back() const { rule->set_state(place, before.values, before.scales); }
+  };
+  std::vector<Fresh> fresh_;
   std::vector<Ref<Storage>> pinned_;
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;
