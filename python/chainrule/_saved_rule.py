@@ -145,24 +145,6 @@ class SavedRule(Policies):
                 if state is not None:
                     self._refuse(serializer, state[1], state[2])
 
-    def _restore_state(self: Any, saved: dict[str, Any] | None) -> None:
-        """Let the state be as a copy of it was, in the same memory where there is one."""
-        state = self.state
-        if saved is None or state is None or set(state) != set(saved):
-            self._clear_states()
-            self._state = None
-        if saved is None:
-            return
-        if self.state is None:
-            self._state = {} if self._algorithm is None else State(self)
-        assert self.state is not None
-        for name, value in saved.items():
-            own = self.state.get(name)
-            if isinstance(own, np.ndarray) and own.shape == np.shape(value):
-                own[...] = value
-            else:
-                self.state[name] = value
-
     def _arrays(self: Any) -> Iterator[Parameter]:
         """Walk over the parameters of this rule that have an array."""
         for reference in self._params:
