@@ -277,6 +277,8 @@ void bind_rule(py::module_& m) {
             return to_numpy(self.master(parameter_from(param)->data()));
           },
           "The float32 copy of a half-precision parameter.")
+      .def_property_readonly("_has_master",
+                             [](const UpdateRule& self) { return self.master().defined(); })
       .def_property("_master_copy", &get_master, &set_master,
                     "The same as far as it was made, otherwise None.")
       .def(
@@ -361,7 +363,10 @@ void bind_table(py::module_& m) {
       .def_property(
           "clear_gradients", [](const Table& self) { return self.options.clear_gradients; },
           [](Table& self, bool clear) { self.options.clear_gradients = clear; },
-          "Whether the sweep leaves gradients of zeros behind.")
+          "Whether a step leaves gradients of zeros behind.")
+      .def(
+          "zero_gradients", [](Table& self) { self.rows.clear_gradients(false); },
+          "Makes all gradients zeros, for a step that is not taken.")
       .def_property(
           "hooks", [](const Table& self) { return self.options.hooks; },
           [](Table& self, std::vector<Ref<GradientHook>> hooks) {

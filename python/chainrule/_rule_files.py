@@ -28,11 +28,15 @@ def serialize_scalars(rule: UpdateRule, serializer: AbstractSerializer) -> None:
 
 def serialize_master(rule: UpdateRule, serializer: AbstractSerializer) -> None:
     """Save or load the float32 copy of a half-precision parameter, which Chainer does not."""
-    if config.chainer_semantics or not rule._fp32_update:
+    if config.chainer_semantics:
         return
     if not isinstance(serializer, Deserializer):
         if rule._master_copy is not None:
             serializer("fp32_param", rule._master_copy)
+        return
+    has = getattr(serializer, "has", None)
+    if not rule._fp32_update and (has is None or not has("fp32_param")):
+        rule._master_copy = None  # it need not be in the file
         return
     try:
         rule._master_copy = serializer("fp32_param", None)

@@ -16,6 +16,14 @@ from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
 from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
+from chainrule._moved_hooks import (  # noqa: F401  (their old place)
+    GradientClipping,
+    GradientHardClipping,
+    GradientNoise,
+    Lasso,
+    WeightDecay,
+    make_deprecation_message,
+)
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
 from chainrule._walk import each_param
@@ -80,6 +88,7 @@ class GradientMethod(Optimizer):
     _rule_class: ClassVar[type[UpdateRule] | None] = None
     _use_fp32_update = False
     _use_cleargrads = True
+    _clear_gradients = False
     # The table, and what it was built from.
     _table: Any = None
     _version = -1
@@ -185,6 +194,7 @@ class GradientMethod(Optimizer):
         self._plain = (
             self._fused and not in_python and not after and not self._loss_scaling_is_dynamic
         )
+        table.clear_gradients = self._clear_gradients
         self._table, self._in_python = table, in_python
         self._built_for, self._version = self.target, version
 
@@ -335,6 +345,8 @@ class GradientMethod(Optimizer):
             clock.begin()
             if safe:
                 self._run_rules(scale, chainer)
+            elif self._clear_gradients:
+                table.zero_gradients()
         except BaseException as error:
             table.abandon()
             undo.restore()
@@ -425,6 +437,41 @@ class GradientMethod(Optimizer):
                 if param.grad is None:
                     param.zerograd()
 
+    @property
+    def clear_gradients(self) -> bool:
+        """Whether an update leaves gradients of zeros behind; False at first.
+
+        They are written in the sweep that updates, while the gradients are in the cache, so that a
+        next ``backward()`` may add to them at once, in the same memory. All gradients are cleared:
+        those of rules that are off, and those that were left out for not being finite, too.
+
+        A gradient of zeros is a gradient: a parameter that the next backward pass does not
+        reach is updated with it, momentum and decay included. ``target.cleargrads()`` instead
+        forgets gradients, and what has none is left alone; ``update(lossfun)`` does so before its
+        backward pass. Hooks of timing ``'post'`` on the optimizer see the zeros.
+
+        Example:
+            >>> import chainrule, numpy
+            >>> import chainrule.functions as F
+            >>> link = chainrule.Link(w=1)
+            >>> link.w.array[:] = 1
+            >>> optimizer = chainrule.optimizers.SGD(lr=0.25).setup(link)
+            >>> optimizer.clear_gradients = True
+            >>> link.w.grad = numpy.zeros(1, numpy.float32)
+            >>> for _ in range(2):
+            ...     F.sum(link.w * link.w).backward()
+            ...     optimizer.update()
+            >>> link.w.array, link.w.grad
+            (array([0.25], dtype=float32), array([0.], dtype=float32))
+        """
+        return self._clear_gradients
+
+    @clear_gradients.setter
+    def clear_gradients(self, clear: bool) -> None:
+        self._clear_gradients = bool(clear)
+        if self._table is not None:
+            self._table.clear_gradients = self._clear_gradients
+
     def use_cleargrads(self, use: bool = True) -> None:
         """Choose between clearing gradients and setting them to zeros in :meth:`update`.
 
@@ -453,38 +500,3 @@ class GradientMethod(Optimizer):
         made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused", "_walked"}
         made |= {"_in_python", "_changes", "_updating", "_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
-
-
-def make_deprecation_message(module_name: str) -> str:
-    """Say where a hook of the old ``chainer.optimizer`` is now.
-
-    Args:
-        module_name: Name of its class.
-
-    Returns:
-        The text of the warning.
-    """
-    return (
-        f"chainer.optimizer.{module_name} is deprecated from v4. "
-        f"Use chainer.optimizer_hooks.{module_name} instead."
-    )
-
-
-def _moved(base: type) -> type:
-    """Make a class under its old name in this module: it warns, and is otherwise the same."""
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        warnings.warn(make_deprecation_message(base.__name__), DeprecationWarning, stacklevel=2)
-        base.__init__(self, *args, **kwargs)  # type: ignore[misc]
-
-    members = {"__init__": __init__, "__doc__": base.__doc__, "__module__": __name__}
-    if "_kind" in vars(base):
-        members["_kind"] = base._kind  # type: ignore[attr-defined]
-    return type(base.__name__, (base,), members)
-
-
-GradientClipping = _moved(optimizer_hooks.GradientClipping)
-GradientHardClipping = _moved(optimizer_hooks.GradientHardClipping)
-GradientNoise = _moved(optimizer_hooks.GradientNoise)
-Lasso = _moved(optimizer_hooks.Lasso)
-WeightDecay = _moved(optimizer_hooks.WeightDecay)

@@ -317,6 +317,8 @@ class UpdateRule(SavedRule):
         if master:
             target = Variable(self._master(param), name=param.name)
             target.grad = param.grad.astype(np.float32)
+        elif self._has_master:
+            self._master_copy = None  # it would be behind from now on
         if initialized and self.state is None:
             self._state = {} if self._algorithm is None else State(self)
             self.init_state(target)

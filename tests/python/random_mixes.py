@@ -469,7 +469,9 @@ def one_by_one(mix: Mix, factors: list[float]) -> None:
         if rule._by_python:
             for hook in in_front:
                 _core.apply_hook(hook, [param])
+            policy, rule.on_nonfinite = rule.on_nonfinite, "ignore"  # it was asked already
             rule.update(param)
+            rule.on_nonfinite = policy
             continue
         own = rule._native_hooks
         rule._native_hooks = [*in_front, *own]

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from chainrule import _core, serializers
@@ -64,6 +64,7 @@ def test_the_table_gives_the_bits_of_one_by_one(drawn: Drawn):
     for step in range(len(drawn.steps)):
         refused = one.step(one.mix.optimizer.update)
         factors = one.mix.optimizer._table.norm_factors
+        assume(not np.isnan(factors).any())  # all that they multiply is NaN
         assert two.step(two.mix.optimizer.update) == refused
         assert plain.step(lambda: one_by_one(plain.mix, factors)) == refused  # noqa: B023
         event("refused" if refused else "updated")

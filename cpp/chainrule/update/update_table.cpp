@@ -156,6 +156,7 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   row.grad = g.raw();
   row.skip = false;
   row.observed = rule.observed;
+  row.clear_grad = options.clear_gradients && g.writeable();
   if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
   if (rule.version() != entry.version || !resolved.variant->constant) {
     if (rule.algorithm()->tensor && rule.version() != entry.version) return false;
@@ -195,8 +196,7 @@ void UpdateTable::plan_hosted(Entry& entry) {
 // Fills the row of a parameter that takes part in this step; returns whether it does.
 bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
-  const bool bare = !options.gradients_only && !options.inspect && !options.write_gradients &&
-                    !options.clear_gradients;
+  const bool bare = !options.gradients_only && !options.inspect && !options.write_gradients;
   if (entry.familiar && bare && plan_familiar(entry, row, options)) return true;
   entry.familiar = false;
   entry.counts = entry.steps = entry.takes_part = false;
@@ -250,11 +250,10 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
     row.programmed = row.shared_count > 0;
   }
   row.write_grad = row.programmed && (!runs || options.write_gradients);
-  row.clear_grad = runs && options.clear_gradients;
-  if ((row.write_grad || row.clear_grad) && !g.writeable()) {
-    throw ValueError(
-        cat("[update] ", entry.path, ": the gradient is read-only, and ",
-            row.write_grad ? "a hook has to change it in memory" : "is to be cleared"));
+  row.clear_grad = runs && options.clear_gradients && g.writeable();
+  if (row.write_grad && !g.writeable()) {
+    throw ValueError(cat("[update] ", entry.path,
+                         ": the gradient is read-only, and a hook has to change it in memory"));
   }
   row.grad = memory_of(g, row.write_grad || row.clear_grad);
   const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
@@ -470,6 +469,8 @@ void UpdateTable::plan(const UpdateOptions& options) {
     }
   }
   if (changed_) cut();
+  clears_ = options.clear_gradients && asks_;
+  if (clears_) keep_shared_gradients();
 }
 
 }  // namespace chainrule

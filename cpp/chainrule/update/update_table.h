@@ -53,6 +53,8 @@ class CHAINRULE_API UpdateTable {
   // Whether a thread is between that and `finish`.
   bool running() const { return running_; }
 
+  // Makes all gradients zeros; but for those that the last sweep has, if it is `swept`.
+  void clear_gradients(bool swept);
   // Gives every initialised parameter without a gradient a gradient of zeros.
   void fill_missing_gradients();
   // Paths of the parameters whose gradient is not finite; of disabled ones only if asked for.
@@ -152,6 +154,7 @@ class CHAINRULE_API UpdateTable {
   void cut();
   void find_nonfinite();
   void hold_back();
+  void keep_shared_gradients();
   double sum_of_parts() const;
   void find_norms();
   void direct();
@@ -170,6 +173,7 @@ class CHAINRULE_API UpdateTable {
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
   bool decided_ = false;  // it is known which rows this step holds back
   bool asks_ = false;     // policies count in the prepared step
+  bool clears_ = false;   // gradients of zeros are left behind
   bool timed_ = false;    // some rule is or was switched by an expression
   bool freezes_ = true;
   Needs needs_;

@@ -248,6 +248,7 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   if (!commits_) return;
+  if (clears_) clear_gradients(true);
   fresh_.clear();
   let_scratch_go();
   decided_ = false;
@@ -258,6 +259,9 @@ void UpdateTable::finish() {
     if (entry.counts) {
       rule.count();
       rule.updated = true;
+      // A copy that an update goes past is behind its parameter from then on.
+      const bool copied = rule.fp32_update && is_half(entry.param->data().dtype());
+      if (!copied && rule.master().defined()) rule.set_master({});
     }
     if (!rule.algorithm()) continue;
     for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
@@ -300,6 +304,43 @@ std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
     }
   }
   return paths;
+}
+
+// What a row of the sweep clears, no other row may read after it.
+void UpdateTable::keep_shared_gradients() {
+  struct Span {
+    const std::byte* begin;
+    const std::byte* end;
+    Row* row;
+  };
+  std::vector<Span> spans;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Array& g = entries_[i].gradient();
+    if (entries_[i].planned <= 0 || rows_[i].grad != g.raw()) continue;  // or a copy of its own
+    spans.push_back({g.raw(), g.raw() + g.size() * item_size(g.dtype()), &rows_[i]});
+  }
+  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  });
+  const Span* longest = nullptr;
+  for (const Span& span : spans) {
+    if (longest && span.begin < longest->end) span.row->clear_grad = longest->row->clear_grad = false;
+    if (!longest || span.end > longest->end) longest = &span;
+  }
+}
+
+void UpdateTable::clear_gradients(bool swept) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    VariableImpl& param = *entries_[i].param;
+    if (!param.grad().defined()) continue;
+    if (swept && entries_[i].planned > 0 && rows_[i].clear_grad) continue;
+    const Array& g = param.grad().array();
+    if (g.writeable()) {
+      fill(g, 0);
+    } else {
+      param.set_grad(Variable(filled(g.shape(), g.dtype(), g.device(), 0)));
+    }
+  }
 }
 
 void UpdateTable::fill_missing_gradients() {
