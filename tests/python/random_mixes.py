@@ -466,17 +466,15 @@ def one_by_one(mix: Mix, factors: list[float]) -> None:
             hook._before([(param.update_rule, param) for param in mix.params()])
     for param in ready:
         rule = param.update_rule
-        if rule._by_python:
+        policy, rule.on_nonfinite = rule.on_nonfinite, "ignore"  # it was asked already
+        own = rule._native_hooks
+        if not rule._by_python:
+            rule._native_hooks = [*in_front, *own]
+        else:
             for hook in in_front:
                 _core.apply_hook(hook, [param])
-            policy, rule.on_nonfinite = rule.on_nonfinite, "ignore"  # it was asked already
-            rule.update(param)
-            rule.on_nonfinite = policy
-            continue
-        own = rule._native_hooks
-        rule._native_hooks = [*in_front, *own]
         rule.update(param)
-        rule._native_hooks = own
+        rule._native_hooks, rule.on_nonfinite = own, policy
     for hook in register.post.values():
         for param in ready:
             hook(param.update_rule, param)

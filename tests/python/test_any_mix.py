@@ -55,7 +55,7 @@ class Run:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(mixes())
 def test_the_table_gives_the_bits_of_one_by_one(drawn: Drawn):
     one, two = Run(Mix(drawn)), Run(Mix(drawn), 2)
@@ -101,7 +101,7 @@ def put_hooks(source, target) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(mixes(), st.data())
 def test_an_interruption_changes_no_bit(drawn: Drawn, data):
     run = Run(Mix(drawn))

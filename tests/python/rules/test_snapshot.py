@@ -187,6 +187,18 @@ def test_updates_left_out_are_counted_on():
     assert other.target.v.update_rule.skipped == 5
 
 
+def test_an_estimate_that_rules_share_comes_back_for_all_of_them():
+    """Also for one that was not updated yet."""
+    one, other = (optimizers.Prodigy().setup(make_link(w=2, v=1)) for _ in range(2))
+    one.rules["/w"].enabled = False
+    one.update()
+    serializers.load_npz(*saved(one), other)
+    for name in "wv":
+        mine, its = (getattr(each.target, name).update_rule._scalars for each in (one, other))
+        assert mine["d"] > 0
+        assert mine == its
+
+
 def test_adabounds_first_rate_comes_back():
     one = optimizers.AdaBound(alpha=0.1).setup(make_net())
     one.alpha = 0.05
