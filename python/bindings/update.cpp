@@ -216,6 +216,8 @@ void bind_rule(py::module_& m) {
       .def("_admits", &admits, py::arg("param"),
            "Does what the policies say of a gradient that is missing or not finite; whether a\n"
            "rule that Python runs is to update.")
+      .def("_follow", &UpdateRule::set_clock, py::arg("clock"),
+           "Counts with an optimizer from now on, as its table lets the rule do anyway.")
       .def("_begin_update", &UpdateRule::begin_update)
       .def("_end_update", &UpdateRule::end_update)
       .def_property(

@@ -134,6 +134,7 @@ class GradientMethod(Optimizer):
         """
         super().setup(link)
         for _, param in each_param(link):
+            param._clock = self._clock
             before, rule = param.update_rule, self._new_rule()
             if isinstance(before, UpdateRule) and not config.chainer_semantics:
                 keep(before, rule)
@@ -171,7 +172,7 @@ class GradientMethod(Optimizer):
         table = _core.UpdateTable(self._clock)
         in_python = []
         for path, param in each_param(self.target):
-            rule = param.update_rule
+            rule, param._clock = param.update_rule, self._clock
             if rule is None:
                 continue
             by_python = rule._by_python

@@ -28,11 +28,13 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from chainrule._core import Expression
 
 __all__ = [
     "Expression",
+    "Scalar",
     "after",
     "before",
     "constant",
@@ -49,7 +51,8 @@ __all__ = [
     "warmup",
 ]
 
-Scalar = Expression | float
+#: What a hyperparameter may be: a number, or an expression. For annotations.
+Scalar: TypeAlias = Expression | float
 
 #: What the parent has under the same name.
 inherit: Expression = Expression._make("inherit", [], [])

@@ -370,6 +370,8 @@ class Parameter(Variable):
 
     initializer: Any
     _update_rule: Any = None
+    # The count of the optimizer that updates it; rules that it gets later follow it at once.
+    _clock: Any = None
     _update_enabled = True
 
     def __init__(
@@ -428,6 +430,8 @@ class Parameter(Variable):
         structure_changed()  # optimizers keep tables
         if rule is None:
             return
+        if self._clock is not None and hasattr(rule, "_follow"):
+            rule._follow(self._clock)
         attach = getattr(rule, "_attach", None)  # not every stand-in for a rule has it
         if attach is not None:
             attach(self)
