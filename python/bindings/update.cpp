@@ -230,6 +230,8 @@ void bind_rule(py::module_& m) {
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
       .def_readonly("_updated", &UpdateRule::updated,
                     "Whether the last update that the parameter had a part in updated it.")
+      .def_readwrite("_lent", &UpdateRule::lent,
+                     "Whether the parameter holds its average, and is not to be updated.")
       .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
       .def_property_readonly("_has_states", &UpdateRule::has_states)

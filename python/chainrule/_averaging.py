@@ -60,15 +60,19 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
         yield  # they do already
         return
     # Everything is looked up and kept before the first parameter changes.
-    kept = [(*found, found[0].copy()) for found in _averages(optimizer)]
+    kept = [(*found, found[0].copy(), found[2].update_rule) for found in _averages(optimizer)]
     optimizer._averaging = True
     try:
-        for array, average, _, _ in kept:
+        for array, average, _, _, rule in kept:
+            rule._lent = True
             array[...] = average
         yield
     finally:
         optimizer._averaging = False
-        for array, _, param, before in kept:
+        for array, _, param, before, rule in kept:
+            rule._lent = False
+            if not array.flags.writeable:  # somebody froze it in the block
+                array = before
             array[...] = before
             if param.array is not array:
                 param.array = array

@@ -121,7 +121,8 @@ class RuleControl:
         was assigned to it in the block is lost. A block in a block changes nothing.
 
         Returns:
-            A context manager. In its block, :meth:`update` raises RuntimeError.
+            A context manager. In its block, :meth:`update` raises RuntimeError, and so does
+            every other update of a parameter that holds its average.
 
         Raises:
             RuntimeError: If :meth:`setup` was not called.

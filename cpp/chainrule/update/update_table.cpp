@@ -462,6 +462,10 @@ void UpdateTable::plan(const UpdateOptions& options) {
     changed_ |= planned != entry.planned || !(before == entry.device);
     entry.planned = planned;
     if (planned >= 0) note_needs(entry, rows_[i]);
+    if (entry.takes_part && entry.rule->lent) {
+      throw Error(cat("[update] ", entry.path,
+                      " holds its average: leave the block of averaged() first"));
+    }
     checked_ |= entry.takes_part &&
                 entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
     if (asks_ && half_ != UpdateOptions::Half::rest && !options.counted) {
