@@ -85,6 +85,7 @@ CROSS_TESTS: dict[str, str] = {
     "golden_functions": "functions against values from Chainer 7.8.1",
     "golden_modern": "rules that Chainer does not have against other packages",
     "any_mix": "random mixes of everything against one parameter at a time, and across a file",
+    "threads": "updates in several threads at the same time",
     "typing": "what a type checker says of programs",
     "every_rule": "what all rules have in common",
     "rule_resume": "every rule goes on from a file as if nothing had happened",
