@@ -402,7 +402,8 @@ void bind_table(py::module_& m) {
             self.rows.decide();
           },
           py::arg("loss_scale"), py::arg("chainer"),
-          "Raises what `step` would raise, and asks the policies, before anybody changes gradients.")
+          "Raises what `step` would raise, and asks the policies, before anybody changes "
+          "gradients.")
       .def_property_readonly(
           "held", [](const Table& self) { return self.rows.held(); },
           "Paths of parameters that the present step leaves alone, because of their gradients.")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from chainrule import _core
 from chainrule._hookable import Hookable
+from chainrule._names import refuse_misspelt
 from chainrule._rule_control import RuleControl
 from chainrule._undo import add_note
 from chainrule._walk import each_param
@@ -98,6 +99,24 @@ class Optimizer(RuleControl):
             self._hookable = Hookable(fall_back=True)
         self._changed()
         return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(type(self), "_strict", False):
+            refuse_misspelt(self, name)
+        super().__setattr__(name, value)
+
+    def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:
+        if not callable(lossfun):
+            raise TypeError(
+                f"[update] lossfun: got {type(lossfun).__name__}, expected a function that gives "
+                "the loss"
+            )
+        loss = lossfun(*args, **kwds)
+        if not hasattr(loss, "backward"):
+            raise TypeError(
+                f"[update] lossfun gave {type(loss).__name__}, expected the loss, a Variable"
+            )
+        return loss
 
     def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
         """Update the parameters; to be overridden.

@@ -319,7 +319,7 @@ class GradientMethod(Optimizer):
         if self.target is None:
             self._build()  # says so
         assert self.target is not None
-        loss = lossfun(*args, **kwds)
+        loss = self._loss(lossfun, args, kwds)
         if self._use_cleargrads:
             self.target.cleargrads()
         else:

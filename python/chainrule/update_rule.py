@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._names import refuse_misspelt
 from chainrule._rule_state import State
 from chainrule._saved_rule import SavedRule
 from chainrule._statistics import Statistics
@@ -90,6 +91,11 @@ class UpdateRule(SavedRule):
             getattr(cls, name) is not getattr(UpdateRule, name) for name in _UPDATE_METHODS
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(self)._strict:
+            refuse_misspelt(self, name)
+        super().__setattr__(name, value)
+
     def __init__(self, parent_hyperparam: Hyperparameter | None = None) -> None:
         name = self._algorithm
         if parent_hyperparam is None and name is not None:
@@ -143,6 +149,8 @@ class UpdateRule(SavedRule):
 
     def _set_enabled(self, enabled: bool | Expression, origin: str | None) -> None:
         """Set :attr:`enabled` and say who did."""
+        if enabled is None or isinstance(enabled, str):
+            raise TypeError(f"[enabled] got {enabled!r}, expected True, False or an expression")
         self._enabled = enabled if isinstance(enabled, Expression) else bool(enabled)
         self._enabled_origin = origin
         if self._enabled_when is not None:

@@ -426,6 +426,16 @@ class Parameter(Variable):
         self.array = array
 
     def _set_update_rule(self, rule: Any) -> None:
+        if (
+            isinstance(rule, type)
+            or hasattr(rule, "create_update_rule")
+            or (rule is not None and not hasattr(rule, "update"))
+        ):
+            got = rule.__name__ if isinstance(rule, type) else type(rule).__name__
+            raise TypeError(
+                f"[update_rule] got {'the class ' if isinstance(rule, type) else ''}{got}, "
+                "expected an update rule, such as optimizer.create_update_rule() makes, or None"
+            )
         self._update_rule = rule
         structure_changed()  # optimizers keep tables
         if rule is None:

@@ -29,7 +29,15 @@ LAYOUTS = ("C", "C", "F", "strided", "reversed")
 #: Rules for whole tensors, which keep full states.
 TENSOR = ("Muon", "Adafactor", "SOAP")
 #: Rules whose update looks at the parameter; Cautious does not go with them.
-READING = ("LAMB", "LARS", "Prodigy", "ScheduleFreeAdamW", "ScheduleFreeSGD", "StableAdamW", "Traced")
+READING = (
+    "LAMB",
+    "LARS",
+    "Prodigy",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
+    "StableAdamW",
+    "Traced",
+)
 RATES = st.floats(1e-4, 0.1)
 VALUES = RATES | st.sampled_from(
     [
@@ -110,6 +118,11 @@ HOOKS = {
     "Halving": lambda x: Halving(),
     "Watching": lambda x: Watching(),
 }
+#: What may change between two steps.
+KINDS = (
+    *("value", "main", "parent", "enabled", "policies", "use"),
+    *("value", "enabled", "array", "hook", "number", "state"),
+)
 ELEMENTWISE = ("WeightDecay", "Lasso", "GradientHardClipping")
 NATIVE = (*ELEMENTWISE, "GradientClipping")
 
@@ -206,12 +219,7 @@ def mixes(draw: Any, most_params: int = 5, most_steps: int = 5) -> Drawn:
 
     def change() -> tuple[Any, ...]:
         i = draw(places)
-        kind = draw(
-            st.sampled_from(
-                ["value", "value", "main", "parent", "enabled", "enabled", "policies", "use"]
-                + ["array", "hook", "number", "state"]
-            )
-        )
+        kind = draw(st.sampled_from(KINDS))
         spec = params[i]
         return (
             kind,
@@ -387,7 +395,9 @@ class Mix:
             rule, name = param.update_rule, param.name
             found[f"{name} array"] = param.array.tobytes()
             found[f"{name} counts"] = (rule.t, rule.skipped, rule.enabled, param.frozen)
-            found[f"{name} scalars"] = {k: np.float64(v).tobytes() for k, v in rule._scalars.items()}
+            found[f"{name} scalars"] = {
+                k: np.float64(v).tobytes() for k, v in rule._scalars.items()
+            }
             master = rule._master_copy
             if master is not None and np.array_equal(master, param.array.astype(np.float32)):
                 master = None  # it says nothing

@@ -174,8 +174,10 @@ def test_on_nonfinite_is_one_for_rules_in_python_and_all_others(policy, bad, hoo
     # The next update knows nothing of this one.
     give_gradients(link, 2)
     optimizer.update()
-    assert all(param.update_rule.t == before[f"{path} t"] + 1 + (path[1] not in held)
-               for path, param in link.namedparams())
+    assert all(
+        param.update_rule.t == before[f"{path} t"] + 1 + (path[1] not in held)
+        for path, param in link.namedparams()
+    )
 
 
 def test_a_rule_in_python_by_itself_asks_its_policies():

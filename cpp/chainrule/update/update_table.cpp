@@ -342,9 +342,9 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   const auto unchanged = [&](const Fresh& fresh) {
     return fresh.before.values.storage() == rule.state(fresh.place).storage();
   };
-  fresh_.erase(std::remove_if(fresh_.begin() + static_cast<std::ptrdiff_t>(known), fresh_.end(),
-                              unchanged),
-               fresh_.end());
+  fresh_.erase(
+      std::remove_if(fresh_.begin() + static_cast<std::ptrdiff_t>(known), fresh_.end(), unchanged),
+      fresh_.end());
   row.state_count = static_cast<std::uint8_t>(places.size());
   row.squares = 0;
   for (std::size_t i = 0; i < places.size(); ++i) {
@@ -463,11 +463,11 @@ void UpdateTable::plan(const UpdateOptions& options) {
     entry.planned = planned;
     if (planned >= 0) note_needs(entry, rows_[i]);
     if (entry.takes_part && entry.rule->lent) {
-      throw Error(cat("[update] ", entry.path,
-                      " holds its average: leave the block of averaged() first"));
+      throw Error(
+          cat("[update] ", entry.path, " holds its average: leave the block of averaged() first"));
     }
-    checked_ |= entry.takes_part &&
-                entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
+    checked_ |=
+        entry.takes_part && entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
     if (asks_ && half_ != UpdateOptions::Half::rest && !options.counted) {
       entry.rule->updated = false;
     }

@@ -84,8 +84,7 @@ double UpdateTable::sum_of_parts() const {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     for (std::size_t k = 0; k < parts_.size(); ++k) {
       const Part& part = parts_[k];
-      while (at[k] < part.chunks.size() &&
-             static_cast<std::size_t>(part.chunks[at[k]].row) == i) {
+      while (at[k] < part.chunks.size() && static_cast<std::size_t>(part.chunks[at[k]].row) == i) {
         sum += part.partial[at[k]++];
       }
     }
@@ -324,7 +323,8 @@ void UpdateTable::keep_shared_gradients() {
   });
   const Span* longest = nullptr;
   for (const Span& span : spans) {
-    if (longest && span.begin < longest->end) span.row->clear_grad = longest->row->clear_grad = false;
+    if (longest && span.begin < longest->end)
+      span.row->clear_grad = longest->row->clear_grad = false;
     if (!longest || span.end > longest->end) longest = &span;
   }
 }

@@ -27,6 +27,9 @@ class NativeHook(_core.GradientHook):
     timing = "pre"
 
     def __init__(self, a: float, b: float = 0.0) -> None:
+        for number in (a, b):
+            if isinstance(number, str) or not hasattr(number, "__float__"):
+                raise TypeError(f"[{type(self).__name__}] got {number!r}, expected a number")
         super().__init__(self._kind, a, b)
 
     def __call__(self, owner: Any, param: Any = None) -> None:

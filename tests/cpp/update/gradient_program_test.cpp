@@ -50,12 +50,10 @@ bool fuses(FusedProgram& program, const std::vector<GradientStep>& steps) {
 
 TEST(GradientProgram, FusedStepsDoWhatTheyDoOneByOne) {
   // All programs of up to four steps out of these.
-  const std::vector<GradientStep> known{{GradientOp::scale, 0.5, 0},
-                                        {GradientOp::scale, -2, 0},
-                                        {GradientOp::weight_decay, 0.25, 0},
-                                        {GradientOp::lasso, 0.75, 0},
-                                        {GradientOp::clip, -0.5, 0.625},
-                                        {GradientOp::clip, -1, -0.25}};
+  const std::vector<GradientStep> known{
+      {GradientOp::scale, 0.5, 0},         {GradientOp::scale, -2, 0},
+      {GradientOp::weight_decay, 0.25, 0}, {GradientOp::lasso, 0.75, 0},
+      {GradientOp::clip, -0.5, 0.625},     {GradientOp::clip, -1, -0.25}};
   int fused = 0;
   int refused = 0;
   for (std::size_t code = 0; code < 7 * 7 * 7 * 7; ++code) {

@@ -57,7 +57,8 @@ TEST_P(Codes, AreTheNearest) {
 
 TEST_P(Codes, OnceStoredStayAsTheyAre) {
   const bool square = GetParam();
-  const StoredState once = stored_as({array_of(numbers(), Dtype::float32), {}}, Dtype::int8, square);
+  const StoredState once =
+      stored_as({array_of(numbers(), Dtype::float32), {}}, Dtype::int8, square);
   const StoredState same = stored_as(once, Dtype::int8, square);
   EXPECT_EQ(same.values.raw(), once.values.raw());
   const StoredState wide = stored_as(once, Dtype::float32, square);
