@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from chainrule.configuration import config
 
-__all__ = ["refuse_misspelt", "suggestion"]
+__all__ = ["is_number", "refuse_misspelt", "refuse_no_rule", "suggestion"]
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether something can stand where a number is wanted; a word never does."""
+    return not isinstance(value, str) and hasattr(value, "__float__")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -47,3 +53,23 @@ def refuse_misspelt(obj: object, name: str) -> None:
         raise AttributeError(
             f"[{cls.__name__}] no attribute '{name}' to set; did you mean '{near[0]}'?"
         )
+
+
+def refuse_no_rule(rule: object) -> None:
+    """Refuse what cannot be a parameter's update rule, such as an optimizer.
+
+    Args:
+        rule: A rule, what stands in for one, or None.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    is_class = isinstance(rule, type)
+    optimizer = hasattr(rule, "create_update_rule")
+    if not is_class and not optimizer and (rule is None or hasattr(rule, "update")):
+        return
+    name = rule.__name__ if isinstance(rule, type) else type(rule).__name__
+    raise TypeError(
+        f"[update_rule] got {'the class ' if is_class else ''}{name}, expected an update rule, "
+        "such as optimizer.create_update_rule() makes, or None"
+    )

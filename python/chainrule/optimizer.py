@@ -446,24 +446,20 @@ class GradientMethod(Optimizer):
         next ``backward()`` may add to them at once, in the same memory. All gradients are cleared:
         those of rules that are off, and those that were left out for not being finite, too.
 
-        A gradient of zeros is a gradient: a parameter that the next backward pass does not
-        reach is updated with it, momentum and decay included. ``target.cleargrads()`` instead
-        forgets gradients, and what has none is left alone; ``update(lossfun)`` does so before its
-        backward pass. Hooks of timing ``'post'`` on the optimizer see the zeros.
+        A gradient of zeros is a gradient: a parameter that the next backward pass does not reach is
+        updated with it. ``target.cleargrads()``, and ``update(lossfun)`` before its backward pass,
+        instead forget gradients. Hooks of timing ``'post'`` see the zeros.
 
         Example:
-            >>> import chainrule, numpy
-            >>> import chainrule.functions as F
+            >>> import chainrule
             >>> link = chainrule.Link(w=1)
             >>> link.w.array[:] = 1
             >>> optimizer = chainrule.optimizers.SGD(lr=0.25).setup(link)
             >>> optimizer.clear_gradients = True
-            >>> link.w.grad = numpy.zeros(1, numpy.float32)
-            >>> for _ in range(2):
-            ...     F.sum(link.w * link.w).backward()
-            ...     optimizer.update()
-            >>> link.w.array, link.w.grad
-            (array([0.25], dtype=float32), array([0.], dtype=float32))
+            >>> chainrule.functions.sum(link.w * link.w).backward()
+            >>> optimizer.update()
+            >>> float(link.w.array[0]), float(link.w.grad[0])
+            (0.5, 0.0)
         """
         return self._clear_gradients
 

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from chainrule._core import Expression
+from chainrule._names import is_number
 
 __all__ = [
     "Expression",
@@ -63,12 +64,10 @@ step: Expression = Expression._make("step", [], [])
 
 def _make(op: str, args: Sequence[Scalar], numbers: Sequence[float]) -> Expression:
     for value in args:
-        if isinstance(value, str) or not (
-            isinstance(value, Expression) or hasattr(value, "__float__")
-        ):
+        if not (isinstance(value, Expression) or is_number(value)):
             raise TypeError(f"[{op}] got {value!r}, expected a number or an expression")
     for number in numbers:
-        if isinstance(number, str) or not hasattr(number, "__float__"):
+        if not is_number(number):
             raise TypeError(f"[{op}] got {number!r}, expected a number")
     return Expression._make(op, args, numbers)
 

@@ -147,7 +147,7 @@ class UpdateRule(SavedRule):
     def enabled(self, enabled: bool | Expression) -> None:
         self._set_enabled(enabled, None)
 
-    def _set_enabled(self, enabled: bool | Expression, origin: str | None) -> None:
+    def _set_enabled(self, enabled: Any, origin: str | None) -> None:
         """Set :attr:`enabled` and say who did."""
         if enabled is None or isinstance(enabled, str):
             raise TypeError(f"[enabled] got {enabled!r}, expected True, False or an expression")

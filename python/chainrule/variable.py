@@ -8,6 +8,7 @@ import numpy as np
 from chainrule import initializers
 from chainrule._core import Variable, structure_changed
 from chainrule._dlpack import from_dlpack
+from chainrule._names import refuse_no_rule
 from chainrule.backend import CpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
@@ -426,16 +427,7 @@ class Parameter(Variable):
         self.array = array
 
     def _set_update_rule(self, rule: Any) -> None:
-        if (
-            isinstance(rule, type)
-            or hasattr(rule, "create_update_rule")
-            or (rule is not None and not hasattr(rule, "update"))
-        ):
-            got = rule.__name__ if isinstance(rule, type) else type(rule).__name__
-            raise TypeError(
-                f"[update_rule] got {'the class ' if isinstance(rule, type) else ''}{got}, "
-                "expected an update rule, such as optimizer.create_update_rule() makes, or None"
-            )
+        refuse_no_rule(rule)
         self._update_rule = rule
         structure_changed()  # optimizers keep tables
         if rule is None:

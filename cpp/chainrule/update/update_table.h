@@ -8,6 +8,7 @@
 
 #include "chainrule/autograd/variable.h"
 #include "chainrule/core/api.h"
+#include "chainrule/update/table_rows.h"
 #include "chainrule/update/update_options.h"
 #include "chainrule/update/update_rule.h"
 
@@ -63,73 +64,12 @@ class CHAINRULE_API UpdateTable {
   const std::vector<double>& norm_factors() const { return factors_; }
 
  private:
-  struct Entry {
-    Ref<VariableImpl> param;
-    Ref<UpdateRule> rule;
-    std::string path;
-    Array zeros;  // the gradient of this step, where there was none
-    const Array& gradient() const {
-      return param->grad().defined() ? param->grad().array() : zeros;
-    }
-    bool by_host;
-    bool counts = false;        // this step is an update of the rule
-    bool steps = false;         // the rule runs, and its scalars are kept
-    bool takes_part = false;    // the same, the host's rules included
-    bool held = false;          // but for its gradient, or that of another
-    std::int64_t planned = -1;  // elements in the chunk list
-    double scalars[kMaxScalars];
-    // What the row was filled from: where all of it is still so, a new gradient and new
-    // coefficients are all that it needs.
-    bool familiar = false;
-    Device device{};
-    std::int64_t revision = 0;
-    std::int64_t version = 0;
-    const Algorithm::Variant* variant = nullptr;
-    std::byte* raw = nullptr;
-    Ref<Storage> storage;
-    Shape shape;
-    // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
-    // it, and the update of a cautious rule.
-    Array seen;
-    Array direction;
-    Array update;
-  };
-  // What one device is handed.
-  struct Part {
-    Device device;
-    bool by_host;
-    std::vector<update::Chunk> chunks;
-    std::vector<std::int64_t> starts;
-    std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
-    std::vector<double> statistics;  // per chunk, where a row is observed
-  };
-  // What a first sweep found in one row; size -1 where the row measures nothing.
-  struct Measured {
-    std::int64_t size = -1;
-    double sums[update::kMaxSums] = {};
-
-    void add(const Measured& other) {
-      size = (size < 0 ? 0 : size) + other.size;
-      for (int k = 0; k < update::kMaxSums; ++k) sums[k] += other.sums[k];
-    }
-  };
-  // Arrays that are not contiguous are worked on in a copy.
-  struct Detour {
-    Array original;
-    Array copy;
-    bool back;
-  };
-
-  // What some row of the prepared step needs beyond the sweep; where none does, nobody looks
-  // through thousands of rows for it.
-  struct Needs {
-    bool programs = false;    // a gradient's program
-    bool sums = false;        // a first sweep that measures
-    bool statistics = false;  // observation
-    bool directions = false;  // a rule for whole tensors
-    bool masks = false;       // a cautious rule
-    bool scratch = false;     // arrays of its own during the step
-  };
+  using Entry = table::Entry;
+  using Part = table::Part;
+  using Measured = table::Measured;
+  using Detour = table::Detour;
+  using Needs = table::Needs;
+  using Fresh = table::Fresh;
 
   void plan(const UpdateOptions& options);
   void prefetch(std::size_t i) const;
@@ -153,6 +93,8 @@ class CHAINRULE_API UpdateTable {
   }
   void cut();
   void find_nonfinite();
+  void decide_on_nonfinite();
+  void give_zeros();
   void hold_back();
   void keep_shared_gradients();
   double sum_of_parts() const;
@@ -172,6 +114,7 @@ class CHAINRULE_API UpdateTable {
   Ref<Clock> clock_;
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
   bool decided_ = false;  // it is known which rows this step holds back
+  bool holds_ = false;    // some are held back
   bool asks_ = false;     // policies count in the prepared step
   bool clears_ = false;   // gradients of zeros are left behind
   bool timed_ = false;    // some rule is or was switched by an expression
@@ -181,13 +124,6 @@ class CHAINRULE_API UpdateTable {
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
-  // States that were made or converted for this step, and what was there before.
-  struct Fresh {
-    Ref<UpdateRule> rule;
-    int place;
-    StoredState before;
-    void take_back() const { rule->set_state(place, before.values, before.scales); }
-  };
   std::vector<Fresh> fresh_;
   std::vector<Ref<Storage>> pinned_;
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep

@@ -56,11 +56,30 @@ void UpdateTable::find_nonfinite() {
 
 void UpdateTable::decide() {
   if (decided_) return;
-  for (Entry& entry : entries_) entry.held = false;
-  if (checked_) find_nonfinite();
+  decided_ = true;
+  if (holds_) {
+    for (Entry& entry : entries_) entry.held = false;
+  }
+  holds_ = false;
+  if (needs_.scratch && !running_) give_zeros();
+  if (checked_) decide_on_nonfinite();
+}
+
+// Gradients of zeros that rules do with, for whoever looks at them before the sweep.
+void UpdateTable::give_zeros() {
+  for (Entry& entry : entries_) {
+    if (entry.zeros.defined() && !entry.param->grad().defined()) {
+      entry.param->set_grad(Variable(entry.zeros));
+    }
+  }
+}
+
+void UpdateTable::decide_on_nonfinite() {
+  find_nonfinite();
   bool skip_step = false;
   for (const Entry& entry : entries_) {
     if (!entry.held) continue;
+    holds_ = true;
     const OnNonfinite policy = entry.rule->policies().on_nonfinite;
     if (policy == OnNonfinite::raise) {
       throw ValueError(cat("[update] ", entry.path,
@@ -69,13 +88,8 @@ void UpdateTable::decide() {
     }
     skip_step |= policy == OnNonfinite::skip_step;
   }
-  for (Entry& entry : entries_) {
-    if (skip_step) entry.held = entry.takes_part;
-    if (entry.zeros.defined() && !entry.param->grad().defined() && !running_) {
-      entry.param->set_grad(Variable(entry.zeros));
-    }
-  }
-  decided_ = true;
+  if (!skip_step) return;
+  for (Entry& entry : entries_) entry.held = entry.takes_part;
 }
 
 std::vector<std::string> UpdateTable::held() const {
@@ -88,6 +102,7 @@ std::vector<std::string> UpdateTable::held() const {
 
 // Takes the rows out of the sweep, and the states back that were made for them.
 void UpdateTable::hold_back() {
+  if (!holds_) return;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].held) continue;
     rows_[i].skip = true;

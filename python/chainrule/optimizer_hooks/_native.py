@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule import _core
+from chainrule._names import is_number
 from chainrule._walk import each_param
 from chainrule.configuration import config
 
@@ -28,7 +29,7 @@ class NativeHook(_core.GradientHook):
 
     def __init__(self, a: float, b: float = 0.0) -> None:
         for number in (a, b):
-            if isinstance(number, str) or not hasattr(number, "__float__"):
+            if not is_number(number):
                 raise TypeError(f"[{type(self).__name__}] got {number!r}, expected a number")
         super().__init__(self._kind, a, b)
 

@@ -79,14 +79,14 @@ class SAM:
     @property
     def _moved(self) -> bool:
         """Whether this thread is in an update with gradients of the second pass."""
-        return id(self) in _second_pass.__dict__
+        return str(id(self)) in _second_pass.__dict__
 
     @_moved.setter
     def _moved(self, moved: bool) -> None:
         if moved:
-            _second_pass.__dict__[id(self)] = True
+            _second_pass.__dict__[str(id(self))] = True
         else:
-            _second_pass.__dict__.pop(id(self), None)
+            _second_pass.__dict__.pop(str(id(self)), None)
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Check that the gradients are those of the second pass.
