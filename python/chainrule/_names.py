@@ -66,7 +66,9 @@ def refuse_no_rule(rule: object) -> None:
     """
     is_class = isinstance(rule, type)
     optimizer = hasattr(rule, "create_update_rule")
-    if not is_class and not optimizer and (rule is None or hasattr(rule, "update")):
+    # A stand-in need not have everything.
+    fits = rule is None or hasattr(rule, "update") or hasattr(rule, "enabled")
+    if fits and not is_class and not optimizer:
         return
     name = rule.__name__ if isinstance(rule, type) else type(rule).__name__
     raise TypeError(

@@ -106,11 +106,6 @@ class Optimizer(RuleControl):
         super().__setattr__(name, value)
 
     def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:
-        if not callable(lossfun):
-            raise TypeError(
-                f"[update] lossfun: got {type(lossfun).__name__}, expected a function that gives "
-                "the loss"
-            )
         loss = lossfun(*args, **kwds)
         if not hasattr(loss, "backward"):
             raise TypeError(

@@ -103,7 +103,7 @@ MISTAKES = {
     "no loss function": (
         lambda link, o: o.update("loss"),
         TypeError,
-        r"\[update\] lossfun: got str, expected a function",
+        r"\[update\].* got str, expected a function",
     ),
     "no loss": (
         lambda link, o: o.update(lambda: None),
