@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from chainrule import _core, serializers
-from random_mixes import HOOKS, IN_PYTHON, OWN, Drawn, Mix, different, mixes, new_rule, one_by_one
+from random_mixes import HOOKS, OWN, Drawn, Mix, different, mixes, new_rule, one_by_one
 
 pytestmark = [
     # Some mixes diverge, alike on both sides.
@@ -126,7 +126,3 @@ def test_an_interruption_changes_no_bit(drawn: Drawn, data):
 
 def states_of_hooks(mix: Mix) -> list[tuple[str, ...]]:
     return [tuple(rule.hooks) for rule in map(mix.rule, range(len(mix.drawn.params)))]
-
-
-def test_the_lists_know_their_own():
-    assert set(IN_PYTHON) < set(OWN)
