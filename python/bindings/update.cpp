@@ -51,6 +51,18 @@ void run_one(py::handle param, const Ref<UpdateRule>& rule, const UpdateOptions&
   table.settle();
 }
 
+// Asks the policies of a rule that the host runs; whether the update takes place.
+bool admits(const Ref<UpdateRule>& rule, py::handle param) {
+  UpdateTable table;
+  const Ref<VariableImpl> impl = parameter_from(param);
+  table.add(impl, rule, label_of(*impl), true);
+  table.prepare({});
+  table.decide();
+  const bool held = !table.held().empty();
+  if (held) ++rule->skipped;
+  return !held && impl->grad().defined();
+}
+
 void set_enabled(UpdateRule& self, py::handle enabled) {
   if (py::isinstance<Expression>(enabled)) {
     self.set_enabled(enabled.cast<Ref<Expression>>());
@@ -201,6 +213,11 @@ void bind_rule(py::module_& m) {
                                const Ref<Expression>& when = self.enabled_when();
                                return when ? std::optional(when) : std::nullopt;
                              })
+      .def("_admits", &admits, py::arg("param"),
+           "Does what the policies say of a gradient that is missing or not finite; whether a\n"
+           "rule that Python runs is to update.")
+      .def("_follow", &UpdateRule::set_clock, py::arg("clock"),
+           "Counts with an optimizer from now on, as its table lets the rule do anyway.")
       .def("_begin_update", &UpdateRule::begin_update)
       .def("_end_update", &UpdateRule::end_update)
       .def_property(
@@ -211,6 +228,10 @@ void bind_rule(py::module_& m) {
           },
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
+      .def_readonly("_updated", &UpdateRule::updated,
+                    "Whether the last update that the parameter had a part in updated it.")
+      .def_readwrite("_lent", &UpdateRule::lent,
+                     "Whether the parameter holds its average, and is not to be updated.")
       .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
       .def_property_readonly("_has_states", &UpdateRule::has_states)
@@ -260,6 +281,8 @@ void bind_rule(py::module_& m) {
             return to_numpy(self.master(parameter_from(param)->data()));
           },
           "The float32 copy of a half-precision parameter.")
+      .def_property_readonly("_has_master",
+                             [](const UpdateRule& self) { return self.master().defined(); })
       .def_property("_master_copy", &get_master, &set_master,
                     "The same as far as it was made, otherwise None.")
       .def(
@@ -283,7 +306,8 @@ void bind_hook(py::module_& m) {
              const std::pair<const char*, Kind> kinds[] = {{"weight_decay", Kind::weight_decay},
                                                            {"lasso", Kind::lasso},
                                                            {"hard_clip", Kind::hard_clip},
-                                                           {"clip_norm", Kind::clip_norm}};
+                                                           {"clip_norm", Kind::clip_norm},
+                                                           {"scale", Kind::scale}};
              for (const auto& [name, value] : kinds) {
                if (kind == name) return make_ref<GradientHook>(value, a, b);
              }
@@ -343,7 +367,10 @@ void bind_table(py::module_& m) {
       .def_property(
           "clear_gradients", [](const Table& self) { return self.options.clear_gradients; },
           [](Table& self, bool clear) { self.options.clear_gradients = clear; },
-          "Whether the sweep leaves gradients of zeros behind.")
+          "Whether a step leaves gradients of zeros behind.")
+      .def(
+          "zero_gradients", [](Table& self) { self.rows.clear_gradients(false); },
+          "Makes all gradients zeros, for a step that is not taken.")
       .def_property(
           "hooks", [](const Table& self) { return self.options.hooks; },
           [](Table& self, std::vector<Ref<GradientHook>> hooks) {
@@ -372,8 +399,17 @@ void bind_table(py::module_& m) {
           "check",
           [](Table& self, double loss_scale, bool chainer) {
             self.rows.prepare(self.for_step(loss_scale, chainer));
+            self.rows.decide();
           },
-          py::arg("loss_scale"), py::arg("chainer"), "Raises what `step` would raise.")
+          py::arg("loss_scale"), py::arg("chainer"),
+          "Raises what `step` would raise, and asks the policies, before anybody changes "
+          "gradients.")
+      .def_property_readonly(
+          "held", [](const Table& self) { return self.rows.held(); },
+          "Paths of parameters that the present step leaves alone, because of their gradients.")
+      .def_property_readonly(
+          "norm_factors", [](const Table& self) { return self.rows.norm_factors(); },
+          "What the last step multiplied gradients by to bound their norm, for each such hook.")
       .def(
           "step_half",
           [](Table& self, double loss_scale, bool chainer, bool hosted) {

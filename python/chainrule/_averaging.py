@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._walk import each_param
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Pa
         )
     hookable = optimizer._hooks()
     hooks = [*reversed(hookable.of("post")), *reversed(hookable.of("pre"))]
-    seen: set[int] = set()
-    for path, param in optimizer.target.namedparams(False):
+    for path, param in each_param(optimizer.target, False):
         rule = param.update_rule
-        if not isinstance(rule, UpdateRule) or id(param) in seen:
+        if not isinstance(rule, UpdateRule):
             continue
-        seen.add(id(param))
         average = _average_of(param, rule, hooks)
         if average is None:
             continue
@@ -61,15 +60,19 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
         yield  # they do already
         return
     # Everything is looked up and kept before the first parameter changes.
-    kept = [(*found, found[0].copy()) for found in _averages(optimizer)]
+    kept = [(*found, found[0].copy(), found[2].update_rule) for found in _averages(optimizer)]
     optimizer._averaging = True
     try:
-        for array, average, _, _ in kept:
+        for array, average, _, _, rule in kept:
+            rule._lent = True
             array[...] = average
         yield
     finally:
         optimizer._averaging = False
-        for array, _, param, before in kept:
+        for array, _, param, before, rule in kept:
+            rule._lent = False
+            if not array.flags.writeable:  # somebody froze it in the block
+                array = before
             array[...] = before
             if param.array is not array:
                 param.array = array

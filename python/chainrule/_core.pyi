@@ -760,6 +760,11 @@ class UpdateRule:
     _stochastic: bool
     def __init__(self, algorithm: typing.Any, hyperparam: Hyperparameter) -> None:
         ...
+    def _admits(self, param: typing.Any) -> bool:
+        """
+        Does what the policies say of a gradient that is missing or not finite; whether a
+        rule that Python runs is to update.
+        """
     def _begin(self) -> None:
         """
         Takes down what the rule remembers of its first values.
@@ -777,6 +782,10 @@ class UpdateRule:
     def _expected_state_bytes(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: str) -> int:
         """
         Size of the states that a parameter of this shape and dtype needs.
+        """
+    def _follow(self, clock: Clock) -> None:
+        """
+        Counts with an optimizer from now on, as its table lets the rule do anyway.
         """
     def _get_scale(self, arg0: str) -> typing.Any:
         ...
@@ -823,7 +832,18 @@ class UpdateRule:
     def _enabled_when(self) -> Expression | None:
         ...
     @property
+    def _has_master(self) -> bool:
+        ...
+    @property
     def _has_states(self) -> bool:
+        ...
+    @property
+    def _lent(self) -> bool:
+        """
+        Whether the parameter holds its average, and is not to be updated.
+        """
+    @_lent.setter
+    def _lent(self, arg0: bool) -> None:
         ...
     @property
     def _master_copy(self) -> typing.Any:
@@ -877,6 +897,11 @@ class UpdateRule:
         Sums of the last observed update, by name; None before it.
         """
     @property
+    def _updated(self) -> bool:
+        """
+        Whether the last update that the parameter had a part in updated it.
+        """
+    @property
     def hyperparam(self) -> Hyperparameter:
         """
         Values of this rule; what is not set here comes from the optimizer.
@@ -913,7 +938,7 @@ class UpdateTable:
         ...
     def check(self, loss_scale: typing.SupportsFloat | typing.SupportsIndex, chainer: bool) -> None:
         """
-        Raises what `step` would raise.
+        Raises what `step` would raise, and asks the policies, before anybody changes gradients.
         """
     def clear(self) -> None:
         ...
@@ -946,14 +971,23 @@ class UpdateTable:
         """
         Divides all gradients in memory.
         """
+    def zero_gradients(self) -> None:
+        """
+        Makes all gradients zeros, for a step that is not taken.
+        """
     @property
     def clear_gradients(self) -> bool:
         """
-        Whether the sweep leaves gradients of zeros behind.
+        Whether a step leaves gradients of zeros behind.
         """
     @clear_gradients.setter
     def clear_gradients(self, arg1: bool) -> None:
         ...
+    @property
+    def held(self) -> list[str]:
+        """
+        Paths of parameters that the present step leaves alone, because of their gradients.
+        """
     @property
     def hooks(self) -> list[GradientHook]:
         """
@@ -962,6 +996,11 @@ class UpdateTable:
     @hooks.setter
     def hooks(self, arg1: collections.abc.Sequence[GradientHook]) -> None:
         ...
+    @property
+    def norm_factors(self) -> list[float]:
+        """
+        What the last step multiplied gradients by to bound their norm, for each such hook.
+        """
     @property
     def running(self) -> bool:
         """

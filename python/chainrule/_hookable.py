@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from chainrule._names import suggestion
+
 __all__ = ["Hookable"]
 
 Hook = Callable[..., Any]
@@ -29,6 +31,11 @@ class Hookable:
 
     def add(self, hook: Hook, name: str | None, timing: str) -> None:
         """Add a hook at the end of its list."""
+        if isinstance(hook, type):
+            raise TypeError(
+                f"[add_hook] got the class {hook.__name__}, expected a hook; did you mean "
+                f"{hook.__name__}(...)?"
+            )
         if not callable(hook):
             raise TypeError("hook function must be callable")
         if timing not in ("pre", "post", "auto"):
@@ -55,10 +62,11 @@ class Hookable:
 
     def remove(self, name: str) -> None:
         """Remove the hook of a name."""
-        if name in self.pre:
-            del self.pre[name]
-        else:
-            del self.post[name]
+        for hooks in (self.pre, self.post):
+            if name in hooks:
+                del hooks[name]
+                return
+        raise KeyError(f"[remove_hook] no hook {name!r}" + suggestion(name, self.pre | self.post))
 
     def of(self, timing: str) -> list[Hook]:
         """List the hooks of one timing."""

@@ -10,8 +10,10 @@ from typing import Any, TypeVar, cast
 
 from chainrule import _core
 from chainrule._hookable import Hookable
+from chainrule._names import refuse_misspelt
 from chainrule._rule_control import RuleControl
 from chainrule._undo import add_note
+from chainrule._walk import each_param
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
@@ -44,6 +46,8 @@ class Optimizer(RuleControl):
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
     _averaging = False
+    #: Paths of the parameters that the update on its way leaves alone, because of their gradients.
+    _held: frozenset[str] = frozenset()
     _own_clock: _core.Clock | None = None
 
     @property
@@ -95,6 +99,19 @@ class Optimizer(RuleControl):
             self._hookable = Hookable(fall_back=True)
         self._changed()
         return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(type(self), "_strict", False):
+            refuse_misspelt(self, name)
+        super().__setattr__(name, value)
+
+    def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:
+        loss = lossfun(*args, **kwds)
+        if not hasattr(loss, "backward"):
+            raise TypeError(
+                f"[update] lossfun gave {type(loss).__name__}, expected the loss, a Variable"
+            )
+        return loss
 
     def update(self, lossfun: Callable[..., Any] | None = None, *args: Any, **kwds: Any) -> None:
         """Update the parameters; to be overridden.
@@ -195,8 +212,12 @@ class Optimizer(RuleControl):
             return
         every = config.chainer_semantics
         assert self.target is not None
-        for path, param in self.target.namedparams():
+        # Chainer calls it for a tied parameter as often as it is tied.
+        walk = self.target.namedparams() if every else each_param(self.target)
+        for path, param in walk:
             rule = param.update_rule
+            if path in self._held:
+                continue
             # What is not updated is left alone.
             if every or (param.grad is not None and rule is not None and rule.enabled):
                 try:

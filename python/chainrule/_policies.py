@@ -24,8 +24,9 @@ class Policies(_core.UpdateRule):
 
         ``'ignore'`` (the default) updates all the same. ``'skip_param'`` leaves the parameter, its
         state and count alone, ``'skip_step'`` those of all parameters, and ``'raise'`` raises a
-        ValueError that names the parameter. It is decided before anything is changed, at the cost
-        of one look at the gradient; updates left out are counted in :attr:`skipped`.
+        ValueError that names the parameter. It is decided before anything is changed and before any
+        hook runs, for rules in Python as for all others, at the cost of one look at the gradient;
+        updates left out are counted in :attr:`skipped`.
 
         Example:
             >>> import chainrule, numpy

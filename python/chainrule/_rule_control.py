@@ -16,7 +16,6 @@ from chainrule.rules.apply import Application, PlanReport
 from chainrule.rules.journal import Journal
 from chainrule.rules.patterns import suggestion
 from chainrule.rules.plan import Plan, make_plan
-from chainrule.rules.selection import Selection
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["RuleControl"]
@@ -121,7 +120,8 @@ class RuleControl:
         was assigned to it in the block is lost. A block in a block changes nothing.
 
         Returns:
-            A context manager. In its block, :meth:`update` raises RuntimeError.
+            A context manager. In its block, :meth:`update` raises RuntimeError, and so does
+            every other update of a parameter that holds its average.
 
         Raises:
             RuntimeError: If :meth:`setup` was not called.
@@ -148,8 +148,8 @@ class RuleControl:
 
     def observe(
         self: Any,
-        rules: Selection | UpdateRule | None = None,
-        statistics: Iterable[str] | None = None,
+        rules: Any = None,
+        statistics: Iterable[str] | str | None = None,
     ) -> None:
         """Have updates tell statistics of themselves.
 
@@ -157,7 +157,8 @@ class RuleControl:
         ``rule.statistics['grad_norm']``. Observing changes no bit of the update.
 
         Args:
-            rules: Whose updates: a selection of :attr:`rules`, or one rule; all by default.
+            rules: Whose updates: a selection of :attr:`rules`, or what selects one, such as a
+                pattern; or one rule. All by default.
             statistics: Which: some of ``'grad_norm'``, ``'param_norm'``, ``'update_norm'``,
                 ``'update_ratio'``, ``'max_abs'``, ``'nonfinite'`` and ``'lost'``
                 (:data:`chainrule._statistics.STATISTICS` says what they mean); all by default,
@@ -180,6 +181,8 @@ class RuleControl:
             >>> dict(link.w.update_rule.statistics)
             {'grad_norm': 1.0, 'update_ratio': 0.1}
         """
+        if isinstance(statistics, str):
+            statistics = (statistics,)
         names = tuple(STATISTICS) if statistics is None else tuple(statistics)
         for name in names:
             if name not in STATISTICS:
@@ -189,7 +192,7 @@ class RuleControl:
         chosen = (
             [rules]
             if isinstance(rules, UpdateRule)
-            else list(self.rules if rules is None else rules)
+            else list(self.rules if rules is None else self.rules[rules])
         )
         for rule in chosen:
             if rule._runs_in_python and names:

@@ -13,26 +13,37 @@ if TYPE_CHECKING:
 __all__ = ["serialize_master", "serialize_scalars"]
 
 
-def serialize_scalars(rule: UpdateRule, serializer: AbstractSerializer) -> None:
-    """Save or load the numbers that an algorithm keeps between updates, by their names."""
+def serialize_scalars(rule: UpdateRule, serializer: AbstractSerializer) -> bool:
+    """Save or load the numbers that an algorithm keeps between updates, by their names.
+
+    Returns:
+        Whether they were all there.
+    """
     if not rule._keeps_scalars:
-        return
+        return False
+    complete = True
     for name, value in rule._scalars.items():
         try:
             loaded = serializer(name, value)
         except KeyError:
-            continue  # a file from before there was one
+            loaded = None  # a file from before there was one
         if loaded is not None:
             rule._set_scalar(name, float(loaded))
+        complete &= loaded is not None
+    return complete
 
 
 def serialize_master(rule: UpdateRule, serializer: AbstractSerializer) -> None:
     """Save or load the float32 copy of a half-precision parameter, which Chainer does not."""
-    if config.chainer_semantics or not rule._fp32_update:
+    if config.chainer_semantics:
         return
     if not isinstance(serializer, Deserializer):
         if rule._master_copy is not None:
             serializer("fp32_param", rule._master_copy)
+        return
+    has = getattr(serializer, "has", None)
+    if not rule._fp32_update and (has is None or not has("fp32_param")):
+        rule._master_copy = None  # it need not be in the file
         return
     try:
         rule._master_copy = serializer("fp32_param", None)

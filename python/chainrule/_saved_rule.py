@@ -50,16 +50,17 @@ class SavedRule(Policies):
         if on_failure is not None:
             on_failure(self._restorer())
         self.t = int(serializer("t", self.t))
-        serialize_scalars(self, serializer)
+        complete = serialize_scalars(self, serializer)
         serialize_master(self, serializer)
-        self._serialize_state(serializer)
+        # Before the first update there is no state, but there may be numbers that rules share.
+        self._serialize_state(serializer, begin=not (complete and self.t == 0))
         serialize_hooks(self, self._weight_hooks(), serializer)
 
-    def _serialize_state(self: Any, serializer: AbstractSerializer) -> None:
+    def _serialize_state(self: Any, serializer: AbstractSerializer, begin: bool) -> None:
         state = self.state
         if state is None:
             if isinstance(serializer, Deserializer):
-                self._load_state(serializer)
+                self._load_state(serializer, begin)
             return
         try:
             for name in list(state):
@@ -67,13 +68,13 @@ class SavedRule(Policies):
                 if loaded is not state[name]:
                     state[name] = loaded
         except KeyError:
-            self._start_anew(serializer)
+            self._start_anew(serializer, begin)
 
-    def _start_anew(self: Any, serializer: AbstractSerializer) -> None:
-        """Forget the state, because it is not in the file."""
+    def _start_anew(self: Any, serializer: AbstractSerializer, begin: bool) -> None:
+        """Forget the state, because it is not in the file; numbers, too, if the rule begins."""
         self._clear_states()
         self._state = None
-        if self._keeps_scalars:
+        if self._keeps_scalars and begin:
             self._begin()
         if isinstance(serializer, NpzDeserializer):
             serializer.note_fresh()
@@ -103,7 +104,7 @@ class SavedRule(Policies):
 
         return restore
 
-    def _load_state(self: Any, serializer: Deserializer) -> None:
+    def _load_state(self: Any, serializer: Deserializer, begin: bool) -> None:
         if self._states_by_python:
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
@@ -130,7 +131,7 @@ class SavedRule(Policies):
                 self._refuse(serializer, name, f"got {np.shape(value)}, expected {shapes[name]}")
             values[name] = value
         if len(values) < len(names):
-            self._start_anew(serializer)
+            self._start_anew(serializer, begin)
             return
         self._clear_states()
         self._state = None
@@ -144,24 +145,6 @@ class SavedRule(Policies):
                 state = re.search(r"state '(\w+)' (.*)", str(error))
                 if state is not None:
                     self._refuse(serializer, state[1], state[2])
-
-    def _restore_state(self: Any, saved: dict[str, Any] | None) -> None:
-        """Let the state be as a copy of it was, in the same memory where there is one."""
-        state = self.state
-        if saved is None or state is None or set(state) != set(saved):
-            self._clear_states()
-            self._state = None
-        if saved is None:
-            return
-        if self.state is None:
-            self._state = {} if self._algorithm is None else State(self)
-        assert self.state is not None
-        for name, value in saved.items():
-            own = self.state.get(name)
-            if isinstance(own, np.ndarray) and own.shape == np.shape(value):
-                own[...] = value
-            else:
-                self.state[name] = value
 
     def _arrays(self: Any) -> Iterator[Parameter]:
         """Walk over the parameters of this rule that have an array."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Undo", "add_note"]
 
+# Name of a hook -> name of an array -> the array and a copy of it.
+_HookStates = dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
+
 
 def add_note(error: BaseException, text: str) -> None:
     """Add a line to an exception, which stays of its type.
@@ -47,12 +50,14 @@ def _copied(value: Any) -> Any:
 class Undo:
     """Copies of parameters, gradients, states and counts.
 
-    States that a rule keeps in Python are copied too; other attributes of rules and hooks are not.
+    States that a rule keeps in Python are copied too, and the arrays that hooks keep for it; other
+    attributes of rules and hooks are not.
     """
 
     def __init__(self) -> None:
         self._native = _core.Undo()
         self._states: list[tuple[UpdateRule, Any, dict[str, tuple[Any, Any]]]] = []
+        self._hooks: list[tuple[UpdateRule, _HookStates]] = []
 
     def keep(self, param: Parameter, rule: UpdateRule | None, gradient_only: bool = False) -> None:
         """Remember a parameter and its rule.
@@ -68,10 +73,24 @@ class Undo:
         state = rule._state
         values = {} if state is None else rule._states_in_python()
         self._states.append((rule, state, {k: (v, _copied(v)) for k, v in values.items()}))
+        kept = {
+            hook: {name: (array, array.copy()) for name, array in arrays.items()}
+            for hook, arrays in rule._hook_states.items()
+        }
+        self._hooks.append((rule, kept))
 
     def restore(self) -> None:
         """Put everything back, arrays in place."""
         self._native.restore()
+        for rule, kept in self._hooks:
+            for arrays in kept.values():
+                for array, was in arrays.values():
+                    array[...] = was
+            rule._hook_states = {
+                hook: {name: array for name, (array, _) in arrays.items()}
+                for hook, arrays in kept.items()
+            }
+        _core.structure_changed()  # hooks look for their arrays again
         for rule, state, values in self._states:
             rule._state = state
             if state is None:

@@ -16,8 +16,17 @@ from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
 from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
+from chainrule._moved_hooks import (  # noqa: F401  (their old place)
+    GradientClipping,
+    GradientHardClipping,
+    GradientNoise,
+    Lasso,
+    WeightDecay,
+    make_deprecation_message,
+)
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
+from chainrule._walk import each_param
 from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks import SAM, Cautious
@@ -79,6 +88,7 @@ class GradientMethod(Optimizer):
     _rule_class: ClassVar[type[UpdateRule] | None] = None
     _use_fp32_update = False
     _use_cleargrads = True
+    _clear_gradients = False
     # The table, and what it was built from.
     _table: Any = None
     _version = -1
@@ -123,11 +133,8 @@ class GradientMethod(Optimizer):
             TypeError: If ``link`` is none.
         """
         super().setup(link)
-        given: set[int] = set()
-        for param in link.params():
-            if id(param) in given:
-                continue
-            given.add(id(param))
+        for _, param in each_param(link):
+            param._clock = self._clock
             before, rule = param.update_rule, self._new_rule()
             if isinstance(before, UpdateRule) and not config.chainer_semantics:
                 keep(before, rule)
@@ -164,12 +171,10 @@ class GradientMethod(Optimizer):
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
         in_python = []
-        seen: set[int] = set()
-        for path, param in self.target.namedparams():
-            rule = param.update_rule
-            if rule is None or id(param) in seen:
+        for path, param in each_param(self.target):
+            rule, param._clock = param.update_rule, self._clock
+            if rule is None:
                 continue
-            seen.add(id(param))
             by_python = rule._by_python
             table.add(param, rule, path, by_python)
             if by_python:
@@ -190,6 +195,7 @@ class GradientMethod(Optimizer):
         self._plain = (
             self._fused and not in_python and not after and not self._loss_scaling_is_dynamic
         )
+        table.clear_gradients = self._clear_gradients
         self._table, self._in_python = table, in_python
         self._built_for, self._version = self.target, version
 
@@ -286,6 +292,7 @@ class GradientMethod(Optimizer):
                 hook._before(pairs)
             self._update_in_steps(scale, chainer)
         finally:
+            self._held = frozenset()
             self._updating = False
 
     def _sharpen(
@@ -312,7 +319,7 @@ class GradientMethod(Optimizer):
         if self.target is None:
             self._build()  # says so
         assert self.target is not None
-        loss = lossfun(*args, **kwds)
+        loss = self._loss(lossfun, args, kwds)
         if self._use_cleargrads:
             self.target.cleargrads()
         else:
@@ -331,6 +338,7 @@ class GradientMethod(Optimizer):
             if not self._fused:
                 if safe:
                     table.check(scale, chainer)
+                    self._held = frozenset(table.held)
                 if scale != 1 and not chainer:
                     table.unscale(scale, False)
                     scale = 1.0
@@ -338,6 +346,8 @@ class GradientMethod(Optimizer):
             clock.begin()
             if safe:
                 self._run_rules(scale, chainer)
+            elif self._clear_gradients:
+                table.zero_gradients()
         except BaseException as error:
             table.abandon()
             undo.restore()
@@ -371,7 +381,7 @@ class GradientMethod(Optimizer):
         hosted = {id(param) for _, param, _ in self._in_python}
         assert self.target is not None
         if self._changes is not None or chainer:
-            for param in self.target.params():
+            for _, param in each_param(self.target):
                 if id(param) in hosted:
                     continue
                 if self._changes is not None:
@@ -388,10 +398,13 @@ class GradientMethod(Optimizer):
             self._table.step(scale, chainer)
             return
         self._table.step_half(scale, chainer, hosted=True)
+        self._held = frozenset(self._table.held)
         for path, param, rule in self._in_python:
+            if path in self._held:
+                continue
             try:
                 if type(rule).update is UpdateRule.update and "update" not in vars(rule):
-                    rule._update_in_python(param)
+                    rule._update_in_python(param, admitted=True)
                 else:
                     rule.update(param)
             except BaseException as error:
@@ -407,7 +420,8 @@ class GradientMethod(Optimizer):
         """
         known = next((pairs for mine, pairs in self._first if mine is hook), None)
         if known is not None:
-            cast("WeightHook", hook)._after(known)
+            if not self._loss_scaling_isnan:
+                cast("WeightHook", hook)._after(known)
         else:
             super().call_hook(hook)
         if config.chainer_semantics:
@@ -423,6 +437,37 @@ class GradientMethod(Optimizer):
             for param in self.target.params(False):
                 if param.grad is None:
                     param.zerograd()
+
+    @property
+    def clear_gradients(self) -> bool:
+        """Whether an update leaves gradients of zeros behind; False at first.
+
+        They are written in the sweep that updates, while the gradients are in the cache, so that a
+        next ``backward()`` may add to them at once, in the same memory. All gradients are cleared:
+        those of rules that are off, and those that were left out for not being finite, too.
+
+        A gradient of zeros is a gradient: a parameter that the next backward pass does not reach is
+        updated with it. ``target.cleargrads()``, and ``update(lossfun)`` before its backward pass,
+        instead forget gradients. Hooks of timing ``'post'`` see the zeros.
+
+        Example:
+            >>> import chainrule
+            >>> link = chainrule.Link(w=1)
+            >>> link.w.array[:] = 1
+            >>> optimizer = chainrule.optimizers.SGD(lr=0.25).setup(link)
+            >>> optimizer.clear_gradients = True
+            >>> chainrule.functions.sum(link.w * link.w).backward()
+            >>> optimizer.update()
+            >>> float(link.w.array[0]), float(link.w.grad[0])
+            (0.5, 0.0)
+        """
+        return self._clear_gradients
+
+    @clear_gradients.setter
+    def clear_gradients(self, clear: bool) -> None:
+        self._clear_gradients = bool(clear)
+        if self._table is not None:
+            self._table.clear_gradients = self._clear_gradients
 
     def use_cleargrads(self, use: bool = True) -> None:
         """Choose between clearing gradients and setting them to zeros in :meth:`update`.
@@ -452,38 +497,3 @@ class GradientMethod(Optimizer):
         made = {"_averaging", "_table", "_version", "_built_for", "_plain", "_fused", "_walked"}
         made |= {"_in_python", "_changes", "_updating", "_first", "_last", "_sharp"}
         return {name: value for name, value in vars(self).items() if name not in made}
-
-
-def make_deprecation_message(module_name: str) -> str:
-    """Say where a hook of the old ``chainer.optimizer`` is now.
-
-    Args:
-        module_name: Name of its class.
-
-    Returns:
-        The text of the warning.
-    """
-    return (
-        f"chainer.optimizer.{module_name} is deprecated from v4. "
-        f"Use chainer.optimizer_hooks.{module_name} instead."
-    )
-
-
-def _moved(base: type) -> type:
-    """Make a class under its old name in this module: it warns, and is otherwise the same."""
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        warnings.warn(make_deprecation_message(base.__name__), DeprecationWarning, stacklevel=2)
-        base.__init__(self, *args, **kwargs)  # type: ignore[misc]
-
-    members = {"__init__": __init__, "__doc__": base.__doc__, "__module__": __name__}
-    if "_kind" in vars(base):
-        members["_kind"] = base._kind  # type: ignore[attr-defined]
-    return type(base.__name__, (base,), members)
-
-
-GradientClipping = _moved(optimizer_hooks.GradientClipping)
-GradientHardClipping = _moved(optimizer_hooks.GradientHardClipping)
-GradientNoise = _moved(optimizer_hooks.GradientNoise)
-Lasso = _moved(optimizer_hooks.Lasso)
-WeightDecay = _moved(optimizer_hooks.WeightDecay)

@@ -28,11 +28,14 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from chainrule._core import Expression
+from chainrule._names import is_number
 
 __all__ = [
     "Expression",
+    "Scalar",
     "after",
     "before",
     "constant",
@@ -49,13 +52,24 @@ __all__ = [
     "warmup",
 ]
 
-Scalar = Expression | float
+#: What a hyperparameter may be: a number, or an expression. For annotations.
+Scalar: TypeAlias = Expression | float
 
 #: What the parent has under the same name.
 inherit: Expression = Expression._make("inherit", [], [])
 
 #: The number of updates that the optimizer has done before this one.
 step: Expression = Expression._make("step", [], [])
+
+
+def _make(op: str, args: Sequence[Scalar], numbers: Sequence[float]) -> Expression:
+    for value in args:
+        if not (isinstance(value, Expression) or is_number(value)):
+            raise TypeError(f"[{op}] got {value!r}, expected a number or an expression")
+    for number in numbers:
+        if not is_number(number):
+            raise TypeError(f"[{op}] got {number!r}, expected a number")
+    return Expression._make(op, args, numbers)
 
 
 def constant(value: float) -> Expression:
@@ -74,7 +88,7 @@ def constant(value: float) -> Expression:
         >>> constant(0.1) + 1
         constant(0.1) + 1.0
     """
-    return Expression._make("number", [], [value])
+    return _make("number", [], [value])
 
 
 def minimum(a: Scalar, b: Scalar) -> Expression:
@@ -91,7 +105,7 @@ def minimum(a: Scalar, b: Scalar) -> Expression:
         >>> minimum(step / 10, 1.0)(3)
         0.3
     """
-    return Expression._make("minimum", [a, b], [])
+    return _make("minimum", [a, b], [])
 
 
 def maximum(a: Scalar, b: Scalar) -> Expression:
@@ -108,7 +122,7 @@ def maximum(a: Scalar, b: Scalar) -> Expression:
         >>> maximum(exponential(1.0, 0.5), 0.1)(10)
         0.1
     """
-    return Expression._make("maximum", [a, b], [])
+    return _make("maximum", [a, b], [])
 
 
 def linear(start: Scalar, end: Scalar, steps: float, begin: float = 0) -> Expression:
@@ -133,7 +147,7 @@ def linear(start: Scalar, end: Scalar, steps: float, begin: float = 0) -> Expres
         >>> rate(0), rate(10), rate(20)
         (1.0, 0.5, 0.0)
     """
-    return Expression._make("linear", [start, end], [steps, begin])
+    return _make("linear", [start, end], [steps, begin])
 
 
 def cosine(start: Scalar, end: Scalar, steps: float, begin: float = 0) -> Expression:
@@ -163,7 +177,7 @@ def cosine(start: Scalar, end: Scalar, steps: float, begin: float = 0) -> Expres
         >>> rate(0), rate(50), rate(100), rate(200)
         (1.0, 0.5, 0.0, 0.0)
     """
-    return Expression._make("cosine", [start, end], [steps, begin])
+    return _make("cosine", [start, end], [steps, begin])
 
 
 def polynomial(
@@ -191,7 +205,7 @@ def polynomial(
         >>> polynomial(1.0, 0.0, 10, 2)(5)
         0.25
     """
-    return Expression._make("polynomial", [start, end], [steps, power, begin])
+    return _make("polynomial", [start, end], [steps, power, begin])
 
 
 def exponential(
@@ -219,7 +233,7 @@ def exponential(
         >>> rate(9), rate(10), rate(25)
         (1.0, 0.5, 0.25)
     """
-    return Expression._make("exponential", [start, rate], [steps, begin, staircase])
+    return _make("exponential", [start, rate], [steps, begin, staircase])
 
 
 def piecewise(boundaries: Sequence[float], values: Sequence[Scalar]) -> Expression:
@@ -242,7 +256,7 @@ def piecewise(boundaries: Sequence[float], values: Sequence[Scalar]) -> Expressi
         >>> rate(99, 0.01), rate(100, 0.01), rate(1000, 0.01)
         (0.1, 0.01, 0.001)
     """
-    return Expression._make("piecewise", list(values), list(boundaries))
+    return _make("piecewise", list(values), list(boundaries))
 
 
 def warmup(steps: float, start: Scalar = 0.0) -> Expression:
@@ -269,7 +283,7 @@ def warmup(steps: float, start: Scalar = 0.0) -> Expression:
         >>> rate(0), round(rate(250), 6), round(rate(5000), 6)
         (0.0, 0.00015, 0.00015)
     """
-    return Expression._make("warmup", [start], [steps])
+    return _make("warmup", [start], [steps])
 
 
 def after(n: int) -> Expression:
@@ -290,7 +304,7 @@ def after(n: int) -> Expression:
         >>> after(3)(2), after(3)(3)
         (0.0, 1.0)
     """
-    return Expression._make("after", [], [n])
+    return _make("after", [], [n])
 
 
 def before(n: int) -> Expression:
@@ -311,7 +325,7 @@ def before(n: int) -> Expression:
         >>> before(3)(2), before(3)(3)
         (1.0, 0.0)
     """
-    return Expression._make("before", [], [n])
+    return _make("before", [], [n])
 
 
 def every(n: int) -> Expression:
@@ -334,4 +348,4 @@ def every(n: int) -> Expression:
         >>> (every(2) & after(3))(4)
         1.0
     """
-    return Expression._make("every", [], [n])
+    return _make("every", [], [n])

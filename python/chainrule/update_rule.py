@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
+from chainrule._names import refuse_misspelt
 from chainrule._rule_state import State
 from chainrule._saved_rule import SavedRule
 from chainrule._statistics import Statistics
@@ -90,6 +91,11 @@ class UpdateRule(SavedRule):
             getattr(cls, name) is not getattr(UpdateRule, name) for name in _UPDATE_METHODS
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(self)._strict:
+            refuse_misspelt(self, name)
+        super().__setattr__(name, value)
+
     def __init__(self, parent_hyperparam: Hyperparameter | None = None) -> None:
         name = self._algorithm
         if parent_hyperparam is None and name is not None:
@@ -141,8 +147,10 @@ class UpdateRule(SavedRule):
     def enabled(self, enabled: bool | Expression) -> None:
         self._set_enabled(enabled, None)
 
-    def _set_enabled(self, enabled: bool | Expression, origin: str | None) -> None:
+    def _set_enabled(self, enabled: Any, origin: str | None) -> None:
         """Set :attr:`enabled` and say who did."""
+        if enabled is None or isinstance(enabled, str):
+            raise TypeError(f"[enabled] got {enabled!r}, expected True, False or an expression")
         self._enabled = enabled if isinstance(enabled, Expression) else bool(enabled)
         self._enabled_origin = origin
         if self._enabled_when is not None:
@@ -287,13 +295,21 @@ class UpdateRule(SavedRule):
             add_note(error, "[update] nothing was updated: all is as it was before the call")
             raise
 
-    def _update_in_python(self, param: Parameter) -> None:
-        """Do what :meth:`update` does, without putting anything back on failure."""
+    def _update_in_python(self, param: Parameter, admitted: bool = False) -> None:
+        """Do what :meth:`update` does, without putting anything back on failure.
+
+        Args:
+            param: The parameter.
+            admitted: Whether the policies have been asked.
+        """
         if not self.enabled:
             return
         initialized = param.array is not None
-        if initialized and not (self._gradient_is_there(param) and self._gradient_will_do(param)):
-            return
+        if initialized:
+            if param.grad is None and config.chainer_semantics:
+                param.zerograd()
+            if not (param.grad is not None if admitted else self._admits(param)):
+                return
         for hook in self._weight_hooks() if initialized else ():
             hook._before([(self, param)])
         self._begin_update()
@@ -303,36 +319,14 @@ class UpdateRule(SavedRule):
             self._end_update()
             self._refresh_enabled()
 
-    def _gradient_is_there(self, param: Parameter) -> bool:
-        """Look for the gradient of a parameter as :attr:`missing_grad` says."""
-        if param.grad is not None:
-            return True
-        if self.missing_grad == "raise":
-            raise ValueError(
-                f"[update] {param.name} has no gradient, and its rule's missing_grad is 'raise'"
-            )
-        if self.missing_grad == "zero" or config.chainer_semantics:
-            param.zerograd()
-        return param.grad is not None
-
-    def _gradient_will_do(self, param: Parameter) -> bool:
-        """Look whether the gradient is finite, as :attr:`on_nonfinite` says."""
-        if self.on_nonfinite == "ignore" or np.isfinite(param.grad.astype(np.float64)).all():
-            return True
-        if self.on_nonfinite == "raise":
-            raise ValueError(
-                f"[update] {param.name}: the gradient is not finite, and its rule's on_nonfinite "
-                "is 'raise'; nothing was updated"
-            )
-        self.skipped += 1
-        return False
-
     def _run_in_python(self, param: Parameter, initialized: bool) -> None:
         target: Variable = param
         master = initialized and self._fp32_update and param.dtype.itemsize == 2
         if master:
             target = Variable(self._master(param), name=param.name)
             target.grad = param.grad.astype(np.float32)
+        elif self._has_master:
+            self._master_copy = None  # it would be behind from now on
         if initialized and self.state is None:
             self._state = {} if self._algorithm is None else State(self)
             self.init_state(target)

@@ -8,6 +8,7 @@ import numpy as np
 from chainrule import initializers
 from chainrule._core import Variable, structure_changed
 from chainrule._dlpack import from_dlpack
+from chainrule._names import refuse_no_rule
 from chainrule.backend import CpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
@@ -370,6 +371,8 @@ class Parameter(Variable):
 
     initializer: Any
     _update_rule: Any = None
+    # The count of the optimizer that updates it; rules that it gets later follow it at once.
+    _clock: Any = None
     _update_enabled = True
 
     def __init__(
@@ -424,10 +427,13 @@ class Parameter(Variable):
         self.array = array
 
     def _set_update_rule(self, rule: Any) -> None:
+        refuse_no_rule(rule)
         self._update_rule = rule
         structure_changed()  # optimizers keep tables
         if rule is None:
             return
+        if self._clock is not None and hasattr(rule, "_follow"):
+            rule._follow(self._clock)
         attach = getattr(rule, "_attach", None)  # not every stand-in for a rule has it
         if attach is not None:
             attach(self)

@@ -1,6 +1,7 @@
 """Checks after every test that nothing of the graph was left behind."""
 
 import gc
+import importlib.abc
 import importlib.util
 import os
 import sys
@@ -11,10 +12,21 @@ import pytest
 
 from chainrule import _core
 
-# The folder of tests beside this file is no package, and no PyTorch where there is none.
+
+class NoPyTorch(importlib.abc.MetaPathFinder):
+    """Says so, because the folder of tests beside this file is no package.
+
+    A None in ``sys.modules`` would say so too, but SciPy looks there for the module.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+
+
 _torch = importlib.util.find_spec("torch")
 if _torch is not None and _torch.origin is None:
-    sys.modules["torch"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, NoPyTorch())
 
 # What is checked before a change goes in must not depend on luck; elsewhere hypothesis looks for
 # something new each time.

@@ -113,6 +113,33 @@ def test_a_block_in_a_block_changes_nothing():
     assert held(link) == before
 
 
+def test_nobody_updates_an_average():
+    """Neither another optimizer nor the rule by itself."""
+    link, optimizer = trained("ScheduleFreeSGD")
+    link.b.update_rule.add_hook(lambda rule, param: None, "in Python")
+    other = optimizers.SGD()
+    other.target, other._hookable = link, optimizer._hookable
+    before = held(link)
+    with optimizer.averaged():
+        average = held(link)
+        for attempt in (other.update, link.a.update, link.b.update):
+            with pytest.raises(RuntimeError, match="holds its average: leave the block"):
+                attempt()
+            assert held(link) == average
+    assert held(link) == before
+    for attempt in (other.update, link.a.update, link.b.update):
+        attempt()
+
+
+def test_an_array_that_became_read_only_is_given_up():
+    link, optimizer = trained("ScheduleFreeSGD")
+    before = held(link)
+    with optimizer.averaged():
+        link.a.array.flags.writeable = False
+    assert held(link) == before
+    train(optimizer, range(1))
+
+
 def test_only_what_has_an_average_changes():
     link = make_link(a=2, b=2, c=2)
     optimizer = optimizers.SGD(lr=1).setup(link)

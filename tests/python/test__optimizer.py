@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -114,3 +116,108 @@ def test_loss_scaling():
     link.w.grad = np.ones(1, np.float32)
     optimizer.update()
     assert link.w.array[0] == pytest.approx(-6)
+
+
+class InPython(chainrule.UpdateRule):
+    """Gradient descent in Python."""
+
+    def update_core_cpu(self, param):
+        param.array -= param.grad
+
+
+def with_all_kinds() -> tuple[chainrule.Chain, optimizers.Adam]:
+    """Native, in Python, with a hook in Python, off, held back, tied, strided, without gradient."""
+    names = ("native", "python", "hooked", "off", "held", "strided", "without")
+    net = chainrule.Chain(a=chainrule.Link(**dict.fromkeys(names, 3)), b=chainrule.Link(last=5000))
+    with net.b.init_scope():
+        net.b.tied = net.a.native
+    optimizer = optimizers.Adam().setup(net)
+    net.a.python.update_rule = InPython()
+    net.a.hooked.update_rule.add_hook(lambda rule, param: None, "nothing")
+    net.a.off.update_rule.enabled = False
+    net.a.held.update_rule.on_nonfinite = "skip_param"
+    return net, optimizer
+
+
+def give_gradients(net, seed) -> None:
+    rng = np.random.RandomState(seed)
+    for param in net.params():
+        param.grad = rng.normal(size=param.shape).astype(np.float32)
+    net.a.held.grad[1] = np.nan
+    net.a.strided.grad = np.repeat(net.a.strided.grad, 2)[::2]
+    net.a.without.cleargrad()
+
+
+@pytest.mark.parametrize("how", ["in the sweep", "in memory"])
+def test_gradients_are_cleared_and_updates_are_the_same(how):
+    nets = [with_all_kinds() for _ in range(2)]
+    for net, optimizer in nets:
+        for param in net.params():
+            param.array[...] = 1
+        if how == "in memory":
+            optimizer.add_hook(lambda optimizer: None, "nothing")
+        optimizer.add_hook(optimizer_hooks.GradientClipping(1.0))
+    (net, optimizer), (other, plain) = nets
+    for seed in range(3):
+        optimizer.clear_gradients = seed > 0  # at any time
+        for each in (net, other):
+            give_gradients(each, seed)
+        kept = {param.name: param.grad for param in net.params()}
+        optimizer.update()
+        plain.update()
+        for path, param in net.namedparams():
+            twin = dict(other.namedparams())[path]
+            np.testing.assert_array_equal(param.array, twin.array, err_msg=path)
+            assert param.grad is kept[param.name]
+            if param.grad is not None:
+                assert (not param.grad.any()) == (seed > 0), path
+    assert net.a.without.grad is None
+    optimizer.clear_gradients = False
+    give_gradients(net, 9)
+    optimizer.update()
+    assert all(param.grad.any() for param in net.params() if param.grad is not None)
+
+
+def test_gradients_that_share_memory_are_read_before_they_are_cleared():
+    link = chainrule.Link(a=3, b=2, c=3, d=())
+    memory = np.arange(1, 6, dtype=np.float32)
+    for param in link.params():
+        param.array[...] = 0
+    optimizer = optimizers.SGD(lr=1.0).setup(link)
+    optimizer.clear_gradients = True
+    for _ in range(2):  # new rows, and familiar ones
+        memory[...] = range(1, 6)
+        link.a.grad, link.b.grad, link.c.grad = memory[:3], memory[1:3], memory[2:]
+        link.d.grad = np.broadcast_to(np.float32(7), (1,))[0:1].reshape(())
+        optimizer.update()
+        assert not memory.any()
+    assert link.a.array.tolist() == [-2, -4, -6]
+    assert link.b.array.tolist() == [-4, -6]
+    assert link.c.array.tolist() == [-6, -8, -10]
+    assert link.d.array == -14
+    assert link.d.grad == 0  # read-only memory is left; there is a new array
+
+
+def test_a_step_that_loss_scaling_leaves_out_clears_too():
+    link = chainrule.Link(w=2)
+    link.w.array[...] = 1
+    optimizer = optimizers.SGD(lr=1.0).setup(link)
+    optimizer.loss_scaling()
+    optimizer.clear_gradients = True
+    link.w.grad = np.array([np.inf, 1], np.float32)
+    with pytest.warns(UserWarning, match="Non finite"):
+        optimizer.update()
+    assert link.w.array.tolist() == [1, 1]
+    assert link.w.grad.tolist() == [0, 0]
+
+
+def test_a_refused_update_clears_nothing():
+    net, optimizer = with_all_kinds()
+    optimizer.clear_gradients = True
+    give_gradients(net, 0)
+    net.b.last.update_rule.missing_grad = "raise"
+    net.b.last.cleargrad()
+    with pytest.raises(ValueError, match="/b/last has no gradient"):
+        optimizer.update()
+    assert all(param.grad.any() for param in net.params() if param.grad is not None)
+    assert copy.deepcopy(optimizer).clear_gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import ml_dtypes
@@ -109,13 +110,170 @@ def test_missing_grad():
     assert same(contents(link), before)
 
 
+class Plain(chainrule.UpdateRule):
+    """Gradient descent in Python."""
+
+    def update_core_cpu(self, param):
+        param.array[...] -= param.grad
+
+
+def beside_python(native="Adam"):
+    """`/a` is updated in C++, `/b` in Python, `/c` in C++ with a hook in Python."""
+    optimizer = getattr(optimizers, native)()
+    link = set_up(optimizer, names="abc")
+    link.b.update_rule = Plain()
+    link.c.update_rule.add_hook(lambda rule, param: None, "python")
+    return optimizer, link
+
+
+def watcher(seen):
+    """A hook in Python on each parameter, which then does not run inside the sweep."""
+
+    class Watcher:
+        name, timing, call_for_each_param = "watcher", "pre", True
+
+        def __call__(self, rule, param):
+            seen.append(param.name)
+
+    return Watcher()
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("bad", "abc")
+@pytest.mark.parametrize("policy", ["ignore", "skip_param", "skip_step", "raise"])
+def test_on_nonfinite_is_one_for_rules_in_python_and_all_others(policy, bad, hooked):
+    optimizer, link = beside_python()
+    seen = []
+    if hooked:
+        optimizer.add_hook(watcher(seen))
+        optimizer.add_hook(optimizer_hooks.GradientClipping(1e9))
+    give_gradients(link)
+    optimizer.update()
+    optimizer.rules[f"/{bad}"].on_nonfinite = policy
+    before = contents(link)
+    give_gradients(link, 1)
+    getattr(link, bad).grad[-1] = np.nan
+    seen.clear()
+    if policy == "raise":
+        with pytest.raises(ValueError, match=f"/{bad}: the gradient is not finite"):
+            optimizer.update()
+        held = set("abc")
+    else:
+        optimizer.update()
+        held = {"ignore": set(), "skip_param": {bad}, "skip_step": set("abc")}[policy]
+    after = contents(link)
+    for name in "abc":
+        own = [key for key in before if key.startswith(f"/{name}")]
+        kept = all(np.array_equal(before[key], after[key]) for key in own)
+        assert kept == (name in held), name
+        skipped = getattr(link, name).update_rule.skipped
+        assert skipped == (name in held and policy != "raise")
+    assert seen == sorted(set("abc") - held) * hooked
+    if policy == "skip_param":  # it has no part in the norm of all
+        assert all(np.isfinite(after[f"/{name}"]).all() for name in "abc")
+    # The next update knows nothing of this one.
+    give_gradients(link, 2)
+    optimizer.update()
+    assert all(
+        param.update_rule.t == before[f"{path} t"] + 1 + (path[1] not in held)
+        for path, param in link.namedparams()
+    )
+
+
+def test_a_rule_in_python_by_itself_asks_its_policies():
+    link = make_link(w=2)
+    link.w.update_rule = rule = Plain()
+    link.w.grad[0] = np.inf
+    rule.on_nonfinite = "skip_step"
+    link.w.update()
+    assert (rule.t, rule.skipped, link.w.array.tolist()) == (0, 1, [0, 0])
+    rule.on_nonfinite = "raise"
+    with pytest.raises(ValueError, match="w: the gradient is not finite"):
+        link.w.update()
+    assert (rule.t, rule.skipped) == (0, 1)
+    link.w.grad[0] = 1
+    link.w.update()
+    assert (rule.t, link.w.array.tolist()) == (1, [-1, -1])
+
+
+@pytest.mark.parametrize("name", ["MSVAG", "NAdam"])
+def test_an_update_left_out_leaves_no_trace(name):
+    """Numbers that the rule keeps beside its states stay, and states are not made."""
+    optimizer = getattr(optimizers, name)()
+    link = set_up(optimizer)
+    optimizer.rules["/a"].on_nonfinite = "skip_param"
+    give_gradients(link)
+    link.a.grad[0] = np.nan
+    scalars = dict(link.a.update_rule._scalars)
+    optimizer.update()
+    assert (link.a.update_rule._scalars, link.a.update_rule.state) == (scalars, None)
+    give_gradients(link)
+    optimizer.update()
+    other = getattr(optimizers, name)()
+    twin = set_up(other)
+    give_gradients(twin)
+    other.update()
+    np.testing.assert_array_equal(link.a.array, twin.a.array)
+
+
+def test_a_step_left_out_does_not_convert_states():
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer)
+    give_gradients(link)
+    optimizer.update()
+    m = link.a.update_rule.state["m"].copy()
+    optimizer.rules.state_dtype = "int8"
+    for policy in ("skip_step", "raise"):
+        optimizer.rules["/b"].on_nonfinite = policy
+        link.b.grad[0] = np.nan
+        with contextlib.suppress(ValueError):
+            optimizer.update()
+        assert link.a.update_rule.state["m"].dtype == np.float32
+        np.testing.assert_array_equal(link.a.update_rule.state["m"], m)
+    optimizer.rules["/b"].on_nonfinite = "ignore"
+    optimizer.update()
+    assert link.a.update_rule.state["m"].dtype == np.int8
+
+
+@pytest.mark.parametrize("in_python", [False, True])
+def test_large_numbers_are_finite(in_python):
+    """Though their squares are not."""
+    optimizer = optimizers.SGD(lr=1.0)
+    link = set_up(optimizer, dtype=np.float64, size=3)
+    if in_python:
+        link.a.update_rule = Plain()
+    optimizer.rules.on_nonfinite = "raise"
+    give_gradients(link)
+    link.a.grad[...] = 1e200
+    optimizer.update()
+    np.testing.assert_array_equal(link.a.array, -1e200)
+    link.a.grad[1] = -np.inf
+    with pytest.raises(ValueError, match="/a: the gradient is not finite"):
+        optimizer.update()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_hooks_see_the_zeros_of_a_missing_gradient(fused):
+    optimizer, link = beside_python("SGD")
+    optimizer.lr = 1.0
+    optimizer.add_hook(optimizer_hooks.WeightDecay(0.5))
+    if not fused:
+        optimizer.add_hook(watcher([]))
+    optimizer.rules.missing_grad = "zero"
+    before = {path: param.array.copy() for path, param in link.namedparams()}
+    link.cleargrads()
+    optimizer.update()
+    for path, param in link.namedparams():
+        np.testing.assert_allclose(param.array, before[path] / 2, err_msg=path)
+
+
 def test_missing_grad_of_a_rule_in_python():
-    class Plain(chainrule.UpdateRule):
+    class Step(chainrule.UpdateRule):
         def update_core_cpu(self, param):
             param.array[...] -= 1 + param.grad
 
     link = make_link(w=1)
-    link.w.update_rule = Plain()
+    link.w.update_rule = Step()
     link.w.cleargrad()
     link.w.update_rule.missing_grad = "zero"
     link.w.update()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -128,3 +130,36 @@ def test_what_hooks_keep_is_taken_back_too(hook, steps_before, on_rule):
         kept = {n: a.tobytes() for n, a in link.w.update_rule._hook_states[hook.name].items()}
         ends.append((contents(link, optimizer), kept))
     assert ends[0] == ends[1]
+
+
+def test_gradients_and_what_hooks_keep_go_back_too():
+    link = make_link(w=3)
+    optimizer = optimizers.SGD(lr=0.5).setup(link)
+    optimizer.add_hook(optimizer_hooks.EMA(0.5))
+    link.w.update_rule.add_hook(optimizer_hooks.Lookahead(0.5, 2))
+    step(link, optimizer, 0)
+    rule, grad = link.w.update_rule, link.w.grad
+    rule.on_nonfinite = "skip_param"
+    before = grad.copy(), {k: dict(v) for k, v in copy.deepcopy(rule._hook_states).items()}
+    with optimizer.transaction() as transaction:
+        grad[...] = np.nan
+        optimizer.update()
+        assert rule.skipped == 1
+        step(link, optimizer, 1)
+        assert not np.array_equal(optimizer_hooks.EMA.average_of(rule), before[1]["EMA"]["average"])
+        transaction.rollback()
+    assert link.w.grad is grad
+    np.testing.assert_array_equal(grad, before[0])
+    np.testing.assert_equal(rule._hook_states, before[1])
+    assert rule.skipped == 0
+    # It goes on like one that was never disturbed.
+    twin = make_link(w=3)
+    other = optimizers.SGD(lr=0.5).setup(twin)
+    other.add_hook(optimizer_hooks.EMA(0.5))
+    twin.w.update_rule.add_hook(optimizer_hooks.Lookahead(0.5, 2))
+    step(twin, other, 0)
+    for seed in (1, 2):
+        step(link, optimizer, seed)
+        step(twin, other, seed)
+    np.testing.assert_array_equal(link.w.array, twin.w.array)
+    np.testing.assert_equal(rule._hook_states, twin.w.update_rule._hook_states)

@@ -233,6 +233,28 @@ def test_a_shared_parameter_is_updated_once():
     assert one.w.update_rule.t == 1
 
 
+@pytest.mark.parametrize("chainer", [False, True])
+def test_a_hook_for_each_parameter_meets_a_shared_one_once(chainer):
+    """Chainer's hook does as often as it is shared."""
+    net = chainrule.Chain(a=chainrule.Link(w=2), b=chainrule.Link(v=1))
+    with net.b.init_scope():
+        net.b.w = net.a.w
+    optimizer = optimizers.SGD().setup(net)
+    seen = []
+
+    class Hook:
+        name, timing, call_for_each_param = "hook", "pre", True
+
+        def __call__(self, rule, param):
+            seen.append(param.name)
+
+    optimizer.add_hook(Hook())
+    net.a.w.grad, net.b.v.grad = np.ones(2, np.float32), np.ones(1, np.float32)
+    with chainrule.using_config("chainer_semantics", chainer):
+        optimizer.update()
+    assert sorted(seen) == ["v", "w", "w"][: 2 + chainer]
+
+
 def test_strided_parameters_and_gradients():
     base = np.zeros((3, 8), np.float32)
     link = chainrule.Link()

@@ -309,9 +309,22 @@ def test_a_rule_attached_by_hand_follows_the_optimizer_that_updates_it():
     optimizer.t = 10
     other = optimizers.SGD(lr=step)
     rule = link.b.update_rule = other.create_update_rule()
-    assert rule.hyperparam.lr == 0.0
+    assert (rule.hyperparam.lr, other.lr) == (10.0, 0.0)
     optimizer.update()
     assert (link.b.array[0], rule.hyperparam.lr, other.lr) == (-10, 11.0, 0.0)
+    # A switch counts for the forward pass before the first update, too.
+    rule = link.b.update_rule = other.create_update_rule()
+    rule.enabled = before(11)
+    assert not rule.enabled
+    assert link.b.frozen
+    # What belonged to no optimizer counts by itself, and with it from the first update on.
+    with link.init_scope():
+        link.c = chainrule.Parameter(np.zeros(1, np.float32))
+    rule = link.c.update_rule = optimizers.SGD(lr=step).create_update_rule()
+    assert rule.hyperparam.lr == 0.0
+    link.c.grad = np.ones(1, np.float32)
+    optimizer.update()
+    assert (link.c.array[0], rule.hyperparam.lr) == (-11, 12.0)
     alone = optimizers.sgd.SGDRule()
     alone.hyperparam.lr = step + 1
     param = make_link(w=1).w

@@ -35,6 +35,7 @@ void Undo::keep(Ref<VariableImpl> param, Ref<UpdateRule> rule, bool gradient_onl
     kept.data = copy_of(param->data());
     if (rule) {
       kept.t = rule->t;
+      kept.skipped = rule->skipped;
       std::copy(std::begin(rule->scalars), std::end(rule->scalars), kept.scalars);
       for (int i = 0; i < kMaxRuleStates; ++i) {
         kept.states[i] = copy_of(rule->state(i));
@@ -66,6 +67,7 @@ void Undo::restore() const {
     if (!kept.rule) continue;
     UpdateRule& rule = *kept.rule;
     rule.set_t(kept.t);
+    rule.skipped = kept.skipped;
     std::copy(std::begin(kept.scalars), std::end(kept.scalars), rule.scalars);
     for (int i = 0; i < kMaxRuleStates; ++i) {
       const Array& state = restored(kept.states[i]);

@@ -31,6 +31,7 @@ class CHAINRULE_API Undo {
     Copy grad_copy;
     Copy data;
     std::int64_t t = 0;
+    std::int64_t skipped = 0;
     double scalars[kMaxScalars] = {};
     Copy states[kMaxRuleStates];
     Copy scales[kMaxRuleStates];

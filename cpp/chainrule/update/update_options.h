@@ -24,7 +24,7 @@ struct UpdateOptions {
   bool allow_uninitialized = false;
   // The rules' `t` already counts this update.
   bool counted = false;
-  // Leaves gradients of zeros behind, written in the same sweep.
+  // Leaves gradients of zeros behind, written in the same sweep where there is one.
   bool clear_gradients = false;
   // No rule runs: the hooks change the gradients in memory.
   bool gradients_only = false;

@@ -69,6 +69,7 @@ void UpdateRule::count() { set_t(t + 1); }
 void UpdateRule::begin_update() {
   if (own_clock_) own_clock_->begin();
   ++t;
+  updated = true;
 }
 
 void UpdateRule::end_update() {

@@ -31,6 +31,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   bool fp32_update = false;  // half-precision parameters get a float32 master copy
   bool cautious = false;     // only components of the update that go down the gradient count
   bool observed = false;     // updates are summed up in `statistics`
+  bool lent = false;         // its parameter holds something else for a while
+  bool updated = true;       // by the last update that its parameter had a part in
 
   // These and what stands above are all that an update of thousands of familiar rows looks at.
  private:

@@ -156,13 +156,14 @@ bool UpdateTable::plan_familiar(Entry& entry, Row& row, const UpdateOptions& opt
   row.grad = g.raw();
   row.skip = false;
   row.observed = rule.observed;
+  row.clear_grad = options.clear_gradients && g.writeable();
   if (row.programmed || !program_.empty() || !rule.hooks.empty()) plan_programs(rule, row, 1);
   if (rule.version() != entry.version || !resolved.variant->constant) {
     if (rule.algorithm()->tensor && rule.version() != entry.version) return false;
     prepare_coefs(entry, row, resolved, options);
     entry.version = rule.version();
   }
-  entry.counts = !options.counted;
+  entry.counts = entry.takes_part = !options.counted;
   entry.steps = true;
   return true;
 }
@@ -183,18 +184,26 @@ Array UpdateTable::gradient_of(Entry& entry, bool runs) {
   return entry.zeros;
 }
 
+// Of a rule that the host runs: what its policy says where there is no gradient.
+void UpdateTable::plan_hosted(Entry& entry) {
+  entry.rule->check_expressions(entry.path);
+  if (!asks_ || half_ == UpdateOptions::Half::rest || !entry.param->data().defined()) return;
+  const Array g = gradient_of(entry, true);
+  entry.takes_part = g.defined();
+  if (g.defined() && !entry.param->grad().defined()) entry.param->set_grad(Variable(g));
+}
+
 // Fills the row of a parameter that takes part in this step; returns whether it does.
 bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options) {
   UpdateRule& rule = *entry.rule;
-  const bool bare = !options.gradients_only && !options.inspect && !options.write_gradients &&
-                    !options.clear_gradients;
+  const bool bare = !options.gradients_only && !options.inspect && !options.write_gradients;
   if (entry.familiar && bare && plan_familiar(entry, row, options)) return true;
   entry.familiar = false;
-  entry.counts = entry.steps = false;
+  entry.counts = entry.steps = entry.takes_part = false;
   const bool runs = rule.enabled && !entry.by_host && !options.gradients_only && !options.inspect;
   const bool hooked =
       (!program_.empty() || options.inspect) && (rule.enabled || options.chainer_order);
-  if (entry.by_host && rule.enabled) rule.check_expressions(entry.path);
+  if (entry.by_host && rule.enabled) plan_hosted(entry);
   if (!runs && !hooked) return false;
 
   const Array& data = entry.param->data();
@@ -241,11 +250,10 @@ bool UpdateTable::plan_row(Entry& entry, Row& row, const UpdateOptions& options)
     row.programmed = row.shared_count > 0;
   }
   row.write_grad = row.programmed && (!runs || options.write_gradients);
-  row.clear_grad = runs && options.clear_gradients;
-  if ((row.write_grad || row.clear_grad) && !g.writeable()) {
-    throw ValueError(
-        cat("[update] ", entry.path, ": the gradient is read-only, and ",
-            row.write_grad ? "a hook has to change it in memory" : "is to be cleared"));
+  row.clear_grad = runs && options.clear_gradients && g.writeable();
+  if (row.write_grad && !g.writeable()) {
+    throw ValueError(cat("[update] ", entry.path,
+                         ": the gradient is read-only, and a hook has to change it in memory"));
   }
   row.grad = memory_of(g, row.write_grad || row.clear_grad);
   const bool plain = data.dtype() == Dtype::float32 || data.dtype() == Dtype::float64;
@@ -325,11 +333,18 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
 
   const auto& places = resolved.variant->states;
   const int every = static_cast<int>(rule.algorithm()->states.size());
+  const std::size_t known = fresh_.size();
   for (int place = 0; place < every; ++place) {
-    if (!rule.state(place).defined()) fresh_.emplace_back(entry.rule, place);
+    fresh_.push_back({entry.rule, place, rule.stored_state(place)});
   }
   rule.prepare_states(*resolved.variant, mastered ? rule.master(data) : data,
                       mastered ? Dtype::float32 : data.dtype(), entry.path);
+  const auto unchanged = [&](const Fresh& fresh) {
+    return fresh.before.values.storage() == rule.state(fresh.place).storage();
+  };
+  fresh_.erase(
+      std::remove_if(fresh_.begin() + static_cast<std::ptrdiff_t>(known), fresh_.end(), unchanged),
+      fresh_.end());
   row.state_count = static_cast<std::uint8_t>(places.size());
   row.squares = 0;
   for (std::size_t i = 0; i < places.size(); ++i) {
@@ -355,7 +370,7 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   row.rule = resolved.variant->rule;
   row.sums = resolved.variant->sums;
   row.traced = resolved.variant->lowered ? &resolved.variant->lowered->program() : nullptr;
-  entry.counts = !options.counted;
+  entry.counts = entry.takes_part = !options.counted;
   entry.steps = true;
 }
 
@@ -392,8 +407,9 @@ void UpdateTable::prepare(const UpdateOptions& options) {
 
 void UpdateTable::abandon() {
   if (running_) return;  // they belong to the step of another thread
-  for (const auto& [rule, place] : fresh_) rule->set_state(place, {});
+  std::for_each(fresh_.rbegin(), fresh_.rend(), [](const Fresh& fresh) { fresh.take_back(); });
   fresh_.clear();
+  decided_ = false;
 }
 
 // Thousands of rules, variables, gradients and their memory lie all over: what entry i needs is
@@ -430,7 +446,8 @@ void UpdateTable::plan(const UpdateOptions& options) {
   checked_ = false;
   freezes_ = !options.chainer_order;
   half_ = options.half;
-  commits_ = !options.gradients_only && !options.inspect && half_ != UpdateOptions::Half::hosted;
+  asks_ = !options.gradients_only && !options.inspect;
+  commits_ = asks_ && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
   if (shares_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -445,10 +462,19 @@ void UpdateTable::plan(const UpdateOptions& options) {
     changed_ |= planned != entry.planned || !(before == entry.device);
     entry.planned = planned;
     if (planned >= 0) note_needs(entry, rows_[i]);
-    checked_ |= entry.counts && planned >= 0 &&
-                entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
+    if (entry.takes_part && entry.rule->lent) {
+      throw Error(
+          cat("[update] ", entry.path, " holds its average: leave the block of averaged() first"));
+    }
+    checked_ |=
+        entry.takes_part && entry.rule->policies().on_nonfinite != Policies::OnNonfinite::ignore;
+    if (asks_ && half_ != UpdateOptions::Half::rest && !options.counted) {
+      entry.rule->updated = false;
+    }
   }
   if (changed_) cut();
+  clears_ = options.clear_gradients && asks_;
+  if (clears_) keep_shared_gradients();
 }
 
 }  // namespace chainrule

@@ -8,6 +8,7 @@
 
 #include "chainrule/autograd/variable.h"
 #include "chainrule/core/api.h"
+#include "chainrule/update/table_rows.h"
 #include "chainrule/update/update_options.h"
 #include "chainrule/update/update_rule.h"
 
@@ -32,9 +33,13 @@ class CHAINRULE_API UpdateTable {
   std::int64_t size() const { return static_cast<std::int64_t>(entries_.size()); }
 
   void prepare(const UpdateOptions& options);
+  // Asks the policies for gradients of the step prepared, ahead of `run`: parameters whose rule
+  // does with zeros have them from now on. What is held back stays so in both halves of the step.
+  void decide();
+  std::vector<std::string> held() const;  // paths of parameters that this step leaves alone
   void run();
   void finish();
-  // Takes back the states that were made for steps prepared and not finished.
+  // Takes back what was done to states for steps prepared and not finished.
   void abandon();
   void update(const UpdateOptions& options);
   // Switches rules on and off for the step that the clock has reached, and their parameters'
@@ -49,82 +54,28 @@ class CHAINRULE_API UpdateTable {
   // Whether a thread is between that and `finish`.
   bool running() const { return running_; }
 
+  // Makes all gradients zeros; but for those that the last sweep has, if it is `swept`.
+  void clear_gradients(bool swept);
   // Gives every initialised parameter without a gradient a gradient of zeros.
   void fill_missing_gradients();
   // Paths of the parameters whose gradient is not finite; of disabled ones only if asked for.
   std::vector<std::string> nonfinite_gradients(bool disabled_too);
+  // What each bound on the norm of all gradients multiplied them by in the last step.
+  const std::vector<double>& norm_factors() const { return factors_; }
 
  private:
-  struct Entry {
-    Ref<VariableImpl> param;
-    Ref<UpdateRule> rule;
-    std::string path;
-    Array zeros;  // the gradient of this step, where there was none
-    const Array& gradient() const {
-      return param->grad().defined() ? param->grad().array() : zeros;
-    }
-    bool by_host;
-    bool counts = false;        // this step is an update of the rule
-    bool steps = false;         // the rule runs, and its scalars are kept
-    std::int64_t planned = -1;  // elements in the chunk list
-    double scalars[kMaxScalars];
-    // What the row was filled from: where all of it is still so, a new gradient and new
-    // coefficients are all that it needs.
-    bool familiar = false;
-    Device device{};
-    std::int64_t revision = 0;
-    std::int64_t version = 0;
-    const Algorithm::Variant* variant = nullptr;
-    std::byte* raw = nullptr;
-    Ref<Storage> storage;
-    Shape shape;
-    // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
-    // it, and the update of a cautious rule.
-    Array seen;
-    Array direction;
-    Array update;
-  };
-  // What one device is handed.
-  struct Part {
-    Device device;
-    bool by_host;
-    std::vector<update::Chunk> chunks;
-    std::vector<std::int64_t> starts;
-    std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
-    std::vector<double> statistics;  // per chunk, where a row is observed
-  };
-  // What a first sweep found in one row; size -1 where the row measures nothing.
-  struct Measured {
-    std::int64_t size = -1;
-    double sums[update::kMaxSums] = {};
-
-    void add(const Measured& other) {
-      size = (size < 0 ? 0 : size) + other.size;
-      for (int k = 0; k < update::kMaxSums; ++k) sums[k] += other.sums[k];
-    }
-  };
-  // Arrays that are not contiguous are worked on in a copy.
-  struct Detour {
-    Array original;
-    Array copy;
-    bool back;
-  };
-
-  // What some row of the prepared step needs beyond the sweep; where none does, nobody looks
-  // through thousands of rows for it.
-  struct Needs {
-    bool programs = false;    // a gradient's program
-    bool sums = false;        // a first sweep that measures
-    bool statistics = false;  // observation
-    bool directions = false;  // a rule for whole tensors
-    bool masks = false;       // a cautious rule
-    bool scratch = false;     // arrays of its own during the step
-  };
+  using Entry = table::Entry;
+  using Part = table::Part;
+  using Measured = table::Measured;
+  using Detour = table::Detour;
+  using Needs = table::Needs;
+  using Fresh = table::Fresh;
 
   void plan(const UpdateOptions& options);
   void prefetch(std::size_t i) const;
   void note_needs(const Entry& entry, const update::Row& row);
   void let_scratch_go();
+  void plan_hosted(Entry& entry);
   Array gradient_of(Entry& entry, bool runs);
   bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
   bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
@@ -141,7 +92,12 @@ class CHAINRULE_API UpdateTable {
     return half_ == UpdateOptions::Half::both || (half_ == UpdateOptions::Half::hosted) == by_host;
   }
   void cut();
-  void check_finite();
+  void find_nonfinite();
+  void decide_on_nonfinite();
+  void give_zeros();
+  void hold_back();
+  void keep_shared_gradients();
+  double sum_of_parts() const;
   void find_norms();
   void direct();
   void restrain();
@@ -157,6 +113,10 @@ class CHAINRULE_API UpdateTable {
 
   Ref<Clock> clock_;
   bool checked_ = false;  // some rule has a policy for gradients that are not finite
+  bool decided_ = false;  // it is known which rows this step holds back
+  bool holds_ = false;    // some are held back
+  bool asks_ = false;     // policies count in the prepared step
+  bool clears_ = false;   // gradients of zeros are left behind
   bool timed_ = false;    // some rule is or was switched by an expression
   bool freezes_ = true;
   Needs needs_;
@@ -164,7 +124,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<update::Row> rows_;  // one per entry
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
-  std::vector<std::pair<Ref<UpdateRule>, int>> fresh_;  // states made and not used yet
+  std::vector<Fresh> fresh_;
   std::vector<Ref<Storage>> pinned_;
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;

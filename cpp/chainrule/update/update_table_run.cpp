@@ -77,51 +77,19 @@ void UpdateTable::pin() {
   }
 }
 
-// Rules with a policy for gradients that are not finite, before anything is changed. Costs one
-// look at their gradients.
-void UpdateTable::check_finite() {
-  if (!checked_) return;
-  using OnNonfinite = Policies::OnNonfinite;
-  std::vector<bool> bad(entries_.size());
-  for (const Part& part : parts_) {
-    std::vector<update::Chunk> chunks;
-    std::vector<std::int64_t> starts{0};
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Entry& entry = entries_[i];
-      if (entry.planned <= 0 || !(entry.device == part.device) || entry.by_host != part.by_host ||
-          entry.rule->policies().on_nonfinite == OnNonfinite::ignore) {
-        continue;
+// In the order of the rows, whichever part they are in.
+double UpdateTable::sum_of_parts() const {
+  double sum = 0;
+  std::vector<std::size_t> at(parts_.size());
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    for (std::size_t k = 0; k < parts_.size(); ++k) {
+      const Part& part = parts_[k];
+      while (at[k] < part.chunks.size() && static_cast<std::size_t>(part.chunks[at[k]].row) == i) {
+        sum += part.partial[at[k]++];
       }
-      append_chunks(chunks, starts, static_cast<std::int32_t>(i), entry.planned);
-    }
-    std::vector<double> partial(chunks.size());
-    Batch looked_at = batch(part);
-    looked_at.chunks = chunks.data();
-    looked_at.starts = starts.data();
-    looked_at.chunk_count = static_cast<std::int64_t>(chunks.size());
-    if (std::isfinite(sum_squares(part.device, looked_at, 0, partial.data()))) continue;
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-      if (!std::isfinite(partial[c])) bad[static_cast<std::size_t>(chunks[c].row)] = true;
     }
   }
-  bool skip_step = false;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const auto policy = entries_[i].rule->policies().on_nonfinite;
-    if (!bad[i] || !entries_[i].counts) continue;
-    if (policy == OnNonfinite::raise) {
-      throw ValueError(cat("[update] ", entries_[i].path,
-                           ": the gradient is not finite, and its rule's on_nonfinite is 'raise'; "
-                           "nothing was updated"));
-    }
-    skip_step |= policy == OnNonfinite::skip_step;
-  }
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    Entry& entry = entries_[i];
-    if (entry.planned < 0 || !(bad[i] || skip_step) || rows_[i].rule == kNoRule) continue;
-    rows_[i].skip = true;
-    if (entry.counts && commits_) ++entry.rule->skipped;
-    entry.counts = false;
-  }
+  return sum;
 }
 
 // The factors of steps that bound the norm of all gradients: each sees what those before it
@@ -140,6 +108,7 @@ void UpdateTable::find_norms() {
       part.partial.resize(part.chunks.size());
       sum += sum_squares(part.device, batch(part), place, part.partial.data());
     }
+    if (parts_.size() > 1) sum = sum_of_parts();
     const double norm = std::sqrt(sum);
     program_[static_cast<std::size_t>(place)].a =
         norm > greatest || norm != norm ? greatest / norm : 1;
@@ -237,7 +206,10 @@ void UpdateTable::let_scratch_go() {
 void UpdateTable::run() {
   running_ = true;
   try {
-    check_finite();
+    if (asks_) {
+      decide();
+      hold_back();
+    }
     find_norms();
     if (runs_now(false)) {
       if (needs_.directions) direct();
@@ -261,6 +233,7 @@ void UpdateTable::run() {
     put_rows_back();
     let_scratch_go();
     running_ = false;
+    abandon();
     throw;
   }
   put_rows_back();
@@ -274,12 +247,21 @@ void UpdateTable::finish() {
   detours_.clear();
   pinned_.clear();
   if (!commits_) return;
+  if (clears_) clear_gradients(true);
   fresh_.clear();
   let_scratch_go();
+  decided_ = false;
   for (Entry& entry : entries_) {
-    if (!entry.steps) continue;
     UpdateRule& rule = *entry.rule;
-    if (entry.counts) rule.count();
+    if (entry.held) ++rule.skipped;
+    if (entry.held || !entry.steps) continue;
+    if (entry.counts) {
+      rule.count();
+      rule.updated = true;
+      // A copy that an update goes past is behind its parameter from then on.
+      const bool copied = rule.fp32_update && is_half(entry.param->data().dtype());
+      if (!copied && rule.master().defined()) rule.set_master({});
+    }
     if (!rule.algorithm()) continue;
     for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
       rule.scalars[i] = entry.scalars[i];
@@ -321,6 +303,44 @@ std::vector<std::string> UpdateTable::nonfinite_gradients(bool disabled_too) {
     }
   }
   return paths;
+}
+
+// What a row of the sweep clears, no other row may read after it.
+void UpdateTable::keep_shared_gradients() {
+  struct Span {
+    const std::byte* begin;
+    const std::byte* end;
+    Row* row;
+  };
+  std::vector<Span> spans;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Array& g = entries_[i].gradient();
+    if (entries_[i].planned <= 0 || rows_[i].grad != g.raw()) continue;  // or a copy of its own
+    spans.push_back({g.raw(), g.raw() + g.size() * item_size(g.dtype()), &rows_[i]});
+  }
+  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  });
+  const Span* longest = nullptr;
+  for (const Span& span : spans) {
+    if (longest && span.begin < longest->end)
+      span.row->clear_grad = longest->row->clear_grad = false;
+    if (!longest || span.end > longest->end) longest = &span;
+  }
+}
+
+void UpdateTable::clear_gradients(bool swept) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    VariableImpl& param = *entries_[i].param;
+    if (!param.grad().defined()) continue;
+    if (swept && entries_[i].planned > 0 && rows_[i].clear_grad) continue;
+    const Array& g = param.grad().array();
+    if (g.writeable()) {
+      fill(g, 0);
+    } else {
+      param.set_grad(Variable(filled(g.shape(), g.dtype(), g.device(), 0)));
+    }
+  }
 }
 
 void UpdateTable::fill_missing_gradients() {

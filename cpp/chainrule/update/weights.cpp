@@ -49,7 +49,8 @@ void sweep_all(const std::vector<HookedWeight>& weights, const F& f) {
     for (std::size_t k = i; k < weights.size(); ++k) {
       if (done[k] || weights[k].param->data().device() != device) continue;
       done[k] = true;
-      f(sweep, weights[k]);
+      // What was not updated is left alone.
+      if (!weights[k].rule || weights[k].rule->updated) f(sweep, weights[k]);
     }
     sweep.run();
   }

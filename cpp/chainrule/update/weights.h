@@ -18,6 +18,7 @@ struct HookedWeight {
   Array own;
 };
 
+// Both pass over parameters that the last update left alone.
 // own += rate (p - own)
 CHAINRULE_API void average_weights(const std::vector<HookedWeight>& weights, double rate);
 // own += alpha (p - own), and p = own

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule import _core
+from chainrule._names import is_number
+from chainrule._walk import each_param
 from chainrule.configuration import config
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ class NativeHook(_core.GradientHook):
     timing = "pre"
 
     def __init__(self, a: float, b: float = 0.0) -> None:
+        for number in (a, b):
+            if not is_number(number):
+                raise TypeError(f"[{type(self).__name__}] got {number!r}, expected a number")
         super().__init__(self._kind, a, b)
 
     def __call__(self, owner: Any, param: Any = None) -> None:
@@ -55,8 +60,10 @@ def _gradient_params(optimizer: Optimizer) -> list[Parameter]:
         raise RuntimeError("Optimizer is not set up. Call `setup` method.")
     every = config.chainer_semantics
     found = []
-    for param in optimizer.target.params(False):
+    for path, param in each_param(optimizer.target, False):
         rule: UpdateRule | None = param.update_rule
-        if param.grad is not None and (every or rule is None or rule.enabled):
+        if param.grad is None or path in optimizer._held:
+            continue
+        if every or rule is None or rule.enabled:
             found.append(param)
     return found

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from chainrule import _core
+from chainrule._walk import each_param
 from chainrule.serializer import AbstractSerializer, Deserializer
 
 if TYPE_CHECKING:
     from chainrule.optimizer import Optimizer, UpdateRule
-    from chainrule.variable import Parameter, Variable
+    from chainrule.variable import Variable
 
 __all__ = ["WeightHook", "rules_of", "serialize_hooks"]
 
@@ -29,8 +30,8 @@ class WeightHook:
     name: str
     #: Name of the array, in the rule's file too.
     _state_name: ClassVar[str]
-    # What the last pass worked on, and for which structure.
-    _known: tuple[int, Pairs, list[Any]] | None = None
+    # What the last pass worked on, for which structure, and what has no array of ours yet.
+    _known: tuple[int, Pairs, list[Any], Pairs] | None = None
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Do the work that follows an update.
@@ -50,19 +51,23 @@ class WeightHook:
     def _array(self, rule: UpdateRule) -> np.ndarray | None:
         return rule._hook_states.get(self.name, {}).get(self._state_name)
 
-    def _hooked(self, pairs: Pairs) -> list[Any]:
-        """List parameters, rules and arrays; arrays begin as copies of the parameters."""
+    def _hooked(self, pairs: Pairs, updated: bool = False) -> list[Any]:
+        """List parameters, rules and arrays; arrays begin as copies of the parameters.
+
+        Args:
+            pairs: The rules and parameters that the hook stands on.
+            updated: Whether arrays begin with the first update and not before it.
+        """
         version = _core.structure_version()
         known = self._known
-        if known is not None and known[0] == version and known[1] is pairs:
-            return known[2]
-        hooked = []
-        complete = True
-        for rule, param in pairs:
-            if param.array is None:
-                complete = False
-                continue
+        if known is None or known[0] != version or known[1] is not pairs:
+            known = version, pairs, [], pairs
+        hooked, missing = known[2], []
+        for rule, param in known[3]:
             array = self._array(rule)
+            if param.array is None or (array is None and updated and not rule._updated):
+                missing.append((rule, param))
+                continue
             if array is None:
                 wide = np.float64 if param.dtype == np.float64 else np.float32
                 mastered = rule._fp32_update and param.dtype.itemsize == 2
@@ -70,7 +75,7 @@ class WeightHook:
                 array = np.array(source, dtype=wide, order="C")
                 rule._hook_states.setdefault(self.name, {})[self._state_name] = array
             hooked.append((param, rule, array))
-        self._known = (version, pairs, hooked) if complete else None
+        self._known = version, pairs, hooked, missing
         return hooked
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,12 +86,11 @@ def rules_of(optimizer: Optimizer) -> Pairs:
     """List the rules and parameters of an optimizer, each parameter once."""
     if optimizer.target is None:
         raise RuntimeError("Optimizer is not set up. Call `setup` method.")
-    found: dict[int, tuple[UpdateRule, Parameter]] = {}
-    for param in optimizer.target.params():
-        rule = param.update_rule
-        if isinstance(rule, _core.UpdateRule):
-            found.setdefault(id(param), (cast("UpdateRule", rule), param))
-    return list(found.values())
+    return [
+        (cast("UpdateRule", param.update_rule), param)
+        for _, param in each_param(optimizer.target)
+        if isinstance(param.update_rule, _core.UpdateRule)
+    ]
 
 
 def serialize_hooks(rule: UpdateRule, hooks: Iterable[Any], serializer: AbstractSerializer) -> None:

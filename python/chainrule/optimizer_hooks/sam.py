@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from chainrule.variable import Parameter
 
 __all__ = ["SAM"]
+
+# By the ids of hooks: one object may stand on optimizers of several threads.
+_second_pass = threading.local()
 
 
 class SAM:
@@ -57,7 +61,6 @@ class SAM:
 
     name = "SAM"
     timing = "pre"
-    _moved = False
 
     def __init__(self, rho: float = 0.05) -> None:
         self.rho = rho
@@ -72,6 +75,18 @@ class SAM:
         if not rho >= 0:
             raise ValueError(f"[SAM] rho: got {rho}, expected a number from 0 on")
         self._rho = float(rho)
+
+    @property
+    def _moved(self) -> bool:
+        """Whether this thread is in an update with gradients of the second pass."""
+        return str(id(self)) in _second_pass.__dict__
+
+    @_moved.setter
+    def _moved(self, moved: bool) -> None:
+        if moved:
+            _second_pass.__dict__[str(id(self))] = True
+        else:
+            _second_pass.__dict__.pop(str(id(self)), None)
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Check that the gradients are those of the second pass.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["AdaBelief", "AdaBeliefRule"]
@@ -27,11 +28,11 @@ class AdaBeliefRule(UpdateRule, algorithm="AdaBelief"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        weight_decay: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        eps: Scalar | None = None,
+        weight_decay: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -80,11 +81,11 @@ class AdaBelief(GradientMethod, rule=AdaBeliefRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-16,
-        weight_decay: float = 0.0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-16,
+        weight_decay: Scalar = 0.0,
     ) -> None:
         super().__init__()
         self.hyperparam.alpha = alpha

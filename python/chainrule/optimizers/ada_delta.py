@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["AdaDelta", "AdaDeltaRule"]
@@ -23,8 +24,8 @@ class AdaDeltaRule(UpdateRule, algorithm="AdaDelta"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        rho: float | None = None,
-        eps: float | None = None,
+        rho: Scalar | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(rho=rho, eps=eps)
@@ -57,8 +58,8 @@ class AdaDelta(GradientMethod, rule=AdaDeltaRule):
 
     def __init__(
         self,
-        rho: float = 0.95,
-        eps: float = 1e-6,
+        rho: Scalar = 0.95,
+        eps: Scalar = 1e-6,
     ) -> None:
         super().__init__()
         self.hyperparam.rho = rho

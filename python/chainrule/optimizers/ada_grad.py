@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["AdaGrad", "AdaGradRule"]
@@ -23,8 +24,8 @@ class AdaGradRule(UpdateRule, algorithm="AdaGrad"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        eps: float | None = None,
+        lr: Scalar | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr, eps=eps)
@@ -57,8 +58,8 @@ class AdaGrad(GradientMethod, rule=AdaGradRule):
 
     def __init__(
         self,
-        lr: float = 0.001,
-        eps: float = 1e-8,
+        lr: Scalar = 0.001,
+        eps: Scalar = 1e-8,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["Adafactor", "AdafactorRule"]
@@ -28,13 +29,13 @@ class AdafactorRule(UpdateRule, algorithm="Adafactor"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        beta1: float | None = None,
-        decay_rate: float | None = None,
-        clip_threshold: float | None = None,
-        eps1: float | None = None,
-        eps2: float | None = None,
-        weight_decay: float | None = None,
+        lr: Scalar | None = None,
+        beta1: Scalar | None = None,
+        decay_rate: Scalar | None = None,
+        clip_threshold: Scalar | None = None,
+        eps1: Scalar | None = None,
+        eps2: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         relative_step: bool | None = None,
         scale_parameter: bool | None = None,
     ) -> None:
@@ -102,13 +103,13 @@ class Adafactor(GradientMethod, rule=AdafactorRule):
 
     def __init__(
         self,
-        lr: float = 0.01,
-        beta1: float = 0.0,
-        decay_rate: float = 0.8,
-        clip_threshold: float = 1.0,
-        eps1: float = 1e-30,
-        eps2: float = 1e-3,
-        weight_decay: float = 0.0,
+        lr: Scalar = 0.01,
+        beta1: Scalar = 0.0,
+        decay_rate: Scalar = 0.8,
+        clip_threshold: Scalar = 1.0,
+        eps1: Scalar = 1e-30,
+        eps2: Scalar = 1e-3,
+        weight_decay: Scalar = 0.0,
         relative_step: bool = True,
         scale_parameter: bool = True,
     ) -> None:

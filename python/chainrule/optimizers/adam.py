@@ -7,6 +7,7 @@ import warnings
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["AMSBound", "AMSGrad", "AdaBound", "Adam", "AdamRule", "AdamW"]
@@ -60,17 +61,17 @@ class AdamRule(UpdateRule, algorithm="Adam"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        eta: float | None = None,
-        weight_decay_rate: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        eps: Scalar | None = None,
+        eta: Scalar | None = None,
+        weight_decay_rate: Scalar | None = None,
         amsgrad: bool | None = None,
         adabound: bool | None = None,
-        final_lr: float | None = None,
-        gamma: float | None = None,
-        weight_decay: float | None = None,
+        final_lr: Scalar | None = None,
+        gamma: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         eps_hat: bool | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
@@ -169,17 +170,17 @@ class Adam(GradientMethod, rule=AdamRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        eta: float = 1.0,
-        weight_decay_rate: float = 0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-8,
+        eta: Scalar = 1.0,
+        weight_decay_rate: Scalar = 0,
         amsgrad: bool = False,
         adabound: bool = False,
-        final_lr: float = 0.1,
-        gamma: float = 1e-3,
-        weight_decay: float = 0.0,
+        final_lr: Scalar = 0.1,
+        gamma: Scalar = 1e-3,
+        weight_decay: Scalar = 0.0,
         eps_hat: bool = True,
     ) -> None:
         super().__init__()
@@ -247,13 +248,13 @@ class AdamW(Adam, rule=AdamRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        eta: float = 1.0,
-        weight_decay_rate: float = 0,
-        weight_decay: float = 0.0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-8,
+        eta: Scalar = 1.0,
+        weight_decay_rate: Scalar = 0,
+        weight_decay: Scalar = 0.0,
         eps_hat: bool = True,
     ) -> None:
         super().__init__(
@@ -285,11 +286,11 @@ class AMSGrad(Adam, rule=AdamRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        eta: float = 1.0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-8,
+        eta: Scalar = 1.0,
     ) -> None:
         super().__init__(alpha=alpha, beta1=beta1, beta2=beta2, eps=eps, eta=eta, amsgrad=True)
 
@@ -315,13 +316,13 @@ class AdaBound(Adam, rule=AdamRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        final_lr: float = 0.1,
-        gamma: float = 1e-3,
-        eps: float = 1e-8,
-        eta: float = 1.0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        final_lr: Scalar = 0.1,
+        gamma: Scalar = 1e-3,
+        eps: Scalar = 1e-8,
+        eta: Scalar = 1.0,
     ) -> None:
         super().__init__(
             alpha=alpha,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["ADOPT", "ADOPTRule"]
@@ -28,11 +29,11 @@ class ADOPTRule(UpdateRule, algorithm="ADOPT"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        weight_decay: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        eps: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         clip: bool | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
@@ -87,11 +88,11 @@ class ADOPT(GradientMethod, rule=ADOPTRule):
 
     def __init__(
         self,
-        alpha: float = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.9999,
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
+        alpha: Scalar = 0.001,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.9999,
+        eps: Scalar = 1e-6,
+        weight_decay: Scalar = 0.0,
         clip: bool = True,
     ) -> None:
         super().__init__()

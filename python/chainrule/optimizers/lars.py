@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["LARS", "LARSRule"]
@@ -24,11 +25,11 @@ class LARSRule(UpdateRule, algorithm="LARS"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        momentum: float | None = None,
-        weight_decay: float | None = None,
-        trust_coefficient: float | None = None,
-        eps: float | None = None,
+        lr: Scalar | None = None,
+        momentum: Scalar | None = None,
+        weight_decay: Scalar | None = None,
+        trust_coefficient: Scalar | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -79,11 +80,11 @@ class LARS(GradientMethod, rule=LARSRule):
 
     def __init__(
         self,
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        trust_coefficient: float = 0.001,
-        eps: float = 1e-9,
+        lr: Scalar = 0.1,
+        momentum: Scalar = 0.9,
+        weight_decay: Scalar = 0.0,
+        trust_coefficient: Scalar = 0.001,
+        eps: Scalar = 1e-9,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["Lion", "LionRule"]
@@ -26,10 +27,10 @@ class LionRule(UpdateRule, algorithm="Lion"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        weight_decay: float | None = None,
+        lr: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        weight_decay: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -72,10 +73,10 @@ class Lion(GradientMethod, rule=LionRule):
 
     def __init__(
         self,
-        lr: float = 1e-4,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-        weight_decay: float = 0.0,
+        lr: Scalar = 1e-4,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.99,
+        weight_decay: Scalar = 0.0,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

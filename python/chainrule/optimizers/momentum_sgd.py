@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["MomentumSGD", "MomentumSGDRule"]
@@ -23,8 +24,8 @@ class MomentumSGDRule(UpdateRule, algorithm="MomentumSGD"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        momentum: float | None = None,
+        lr: Scalar | None = None,
+        momentum: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr, momentum=momentum)
@@ -56,8 +57,8 @@ class MomentumSGD(GradientMethod, rule=MomentumSGDRule):
 
     def __init__(
         self,
-        lr: float = 0.01,
-        momentum: float = 0.9,
+        lr: Scalar = 0.01,
+        momentum: Scalar = 0.9,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["MSVAG", "MSVAGRule"]
@@ -25,10 +26,10 @@ class MSVAGRule(UpdateRule, algorithm="MSVAG"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        beta: float | None = None,
-        eta: float | None = None,
-        weight_decay_rate: float | None = None,
+        lr: Scalar | None = None,
+        beta: Scalar | None = None,
+        eta: Scalar | None = None,
+        weight_decay_rate: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr, beta=beta, eta=eta, weight_decay_rate=weight_decay_rate)
@@ -64,10 +65,10 @@ class MSVAG(GradientMethod, rule=MSVAGRule):
 
     def __init__(
         self,
-        lr: float = 0.1,
-        beta: float = 0.9,
-        eta: float = 1.0,
-        weight_decay_rate: float = 0,
+        lr: Scalar = 0.1,
+        beta: Scalar = 0.9,
+        eta: Scalar = 1.0,
+        weight_decay_rate: Scalar = 0,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["Muon", "MuonRule"]
@@ -27,14 +28,14 @@ class MuonRule(UpdateRule, algorithm="Muon"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        momentum: float | None = None,
-        weight_decay: float | None = None,
+        lr: Scalar | None = None,
+        momentum: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         nesterov: bool | None = None,
         match_rms_adamw: bool | None = None,
         flatten: bool | None = None,
         ns_steps: int | None = None,
-        eps: float | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -103,14 +104,14 @@ class Muon(GradientMethod, rule=MuonRule):
 
     def __init__(
         self,
-        lr: float = 0.02,
-        momentum: float = 0.95,
-        weight_decay: float = 0.0,
+        lr: Scalar = 0.02,
+        momentum: Scalar = 0.95,
+        weight_decay: Scalar = 0.0,
         nesterov: bool = True,
         match_rms_adamw: bool = False,
         flatten: bool = False,
         ns_steps: int = 5,
-        eps: float = 1e-7,
+        eps: Scalar = 1e-7,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

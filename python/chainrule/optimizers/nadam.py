@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["NAdam", "NAdamRule"]
@@ -28,12 +29,12 @@ class NAdamRule(UpdateRule, algorithm="NAdam"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        momentum_decay: float | None = None,
-        weight_decay: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        eps: Scalar | None = None,
+        momentum_decay: Scalar | None = None,
+        weight_decay: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -84,12 +85,12 @@ class NAdam(GradientMethod, rule=NAdamRule):
 
     def __init__(
         self,
-        alpha: float = 0.002,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        momentum_decay: float = 0.004,
-        weight_decay: float = 0.0,
+        alpha: Scalar = 0.002,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-8,
+        momentum_decay: Scalar = 0.004,
+        weight_decay: Scalar = 0.0,
     ) -> None:
         super().__init__()
         self.hyperparam.alpha = alpha

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["Prodigy", "ProdigyRule"]
@@ -30,15 +31,15 @@ class ProdigyRule(UpdateRule, algorithm="Prodigy"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        beta3: float | None = None,
-        eps: float | None = None,
-        weight_decay: float | None = None,
-        d0: float | None = None,
-        d_coef: float | None = None,
-        growth_rate: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        beta3: Scalar | None = None,
+        eps: Scalar | None = None,
+        weight_decay: Scalar | None = None,
+        d0: Scalar | None = None,
+        d_coef: Scalar | None = None,
+        growth_rate: Scalar | None = None,
         use_bias_correction: bool | None = None,
         safeguard_warmup: bool | None = None,
     ) -> None:
@@ -115,15 +116,15 @@ class Prodigy(GradientMethod, rule=ProdigyRule):
 
     def __init__(
         self,
-        alpha: float = 1.0,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        beta3: float = 0.0,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        d0: float = 1e-6,
-        d_coef: float = 1.0,
-        growth_rate: float = 0.0,
+        alpha: Scalar = 1.0,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        beta3: Scalar = 0.0,
+        eps: Scalar = 1e-8,
+        weight_decay: Scalar = 0.0,
+        d0: Scalar = 1e-6,
+        d_coef: Scalar = 1.0,
+        growth_rate: Scalar = 0.0,
         use_bias_correction: bool = False,
         safeguard_warmup: bool = False,
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["RMSprop", "RMSpropRule"]
@@ -25,9 +26,9 @@ class RMSpropRule(UpdateRule, algorithm="RMSprop"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        alpha: float | None = None,
-        eps: float | None = None,
+        lr: Scalar | None = None,
+        alpha: Scalar | None = None,
+        eps: Scalar | None = None,
         eps_inside_sqrt: bool | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
@@ -62,9 +63,9 @@ class RMSprop(GradientMethod, rule=RMSpropRule):
 
     def __init__(
         self,
-        lr: float = 0.01,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
+        lr: Scalar = 0.01,
+        alpha: Scalar = 0.99,
+        eps: Scalar = 1e-8,
         eps_inside_sqrt: bool = False,
     ) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["RMSpropGraves", "RMSpropGravesRule"]
@@ -25,10 +26,10 @@ class RMSpropGravesRule(UpdateRule, algorithm="RMSpropGraves"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        alpha: float | None = None,
-        momentum: float | None = None,
-        eps: float | None = None,
+        lr: Scalar | None = None,
+        alpha: Scalar | None = None,
+        momentum: Scalar | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr, alpha=alpha, momentum=momentum, eps=eps)
@@ -64,10 +65,10 @@ class RMSpropGraves(GradientMethod, rule=RMSpropGravesRule):
 
     def __init__(
         self,
-        lr: float = 1e-4,
-        alpha: float = 0.95,
-        momentum: float = 0.9,
-        eps: float = 1e-4,
+        lr: Scalar = 1e-4,
+        alpha: Scalar = 0.95,
+        momentum: Scalar = 0.9,
+        eps: Scalar = 1e-4,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

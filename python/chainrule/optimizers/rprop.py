@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["Rprop", "RpropRule"]
@@ -26,11 +27,11 @@ class RpropRule(UpdateRule, algorithm="Rprop"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        eta_minus: float | None = None,
-        eta_plus: float | None = None,
-        min_step: float | None = None,
-        max_step: float | None = None,
+        lr: Scalar | None = None,
+        eta_minus: Scalar | None = None,
+        eta_plus: Scalar | None = None,
+        min_step: Scalar | None = None,
+        max_step: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -74,11 +75,11 @@ class Rprop(GradientMethod, rule=RpropRule):
 
     def __init__(
         self,
-        lr: float = 0.01,
-        eta_minus: float = 0.5,
-        eta_plus: float = 1.2,
-        min_step: float = 1e-6,
-        max_step: float = 50.0,
+        lr: Scalar = 0.01,
+        eta_minus: Scalar = 0.5,
+        eta_plus: Scalar = 1.2,
+        min_step: Scalar = 1e-6,
+        max_step: Scalar = 50.0,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule._core import Hyperparameter, Variable
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["ScheduleFreeAdamW", "ScheduleFreeAdamWRule"]
@@ -32,14 +33,14 @@ class ScheduleFreeAdamWRule(UpdateRule, algorithm="ScheduleFreeAdamW"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        alpha: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        weight_decay: float | None = None,
+        alpha: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        eps: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         warmup_steps: int | None = None,
-        r: float | None = None,
-        weight_lr_power: float | None = None,
+        r: Scalar | None = None,
+        weight_lr_power: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -118,14 +119,14 @@ class ScheduleFreeAdamW(GradientMethod, rule=ScheduleFreeAdamWRule):
 
     def __init__(
         self,
-        alpha: float = 0.0025,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        alpha: Scalar = 0.0025,
+        beta1: Scalar = 0.9,
+        beta2: Scalar = 0.999,
+        eps: Scalar = 1e-8,
+        weight_decay: Scalar = 0.0,
         warmup_steps: int = 0,
-        r: float = 0.0,
-        weight_lr_power: float = 2.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
     ) -> None:
         super().__init__()
         self.hyperparam.alpha = alpha

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule._core import Hyperparameter, Variable
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["ScheduleFreeSGD", "ScheduleFreeSGDRule"]
@@ -29,12 +30,12 @@ class ScheduleFreeSGDRule(UpdateRule, algorithm="ScheduleFreeSGD"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        momentum: float | None = None,
-        weight_decay: float | None = None,
+        lr: Scalar | None = None,
+        momentum: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         warmup_steps: int | None = None,
-        r: float | None = None,
-        weight_lr_power: float | None = None,
+        r: Scalar | None = None,
+        weight_lr_power: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -107,12 +108,12 @@ class ScheduleFreeSGD(GradientMethod, rule=ScheduleFreeSGDRule):
 
     def __init__(
         self,
-        lr: float = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        lr: Scalar = 1.0,
+        momentum: Scalar = 0.9,
+        weight_decay: Scalar = 0.0,
         warmup_steps: int = 0,
-        r: float = 0.0,
-        weight_lr_power: float = 2.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["SGD", "SGDRule"]
@@ -22,7 +23,7 @@ class SGDRule(UpdateRule, algorithm="SGD"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
+        lr: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr)
@@ -53,7 +54,7 @@ class SGD(GradientMethod, rule=SGDRule):
 
     def __init__(
         self,
-        lr: float = 0.01,
+        lr: Scalar = 0.01,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["SMORMS3", "SMORMS3Rule"]
@@ -23,8 +24,8 @@ class SMORMS3Rule(UpdateRule, algorithm="SMORMS3"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        eps: float | None = None,
+        lr: Scalar | None = None,
+        eps: Scalar | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(lr=lr, eps=eps)
@@ -59,8 +60,8 @@ class SMORMS3(GradientMethod, rule=SMORMS3Rule):
 
     def __init__(
         self,
-        lr: float = 0.001,
-        eps: float = 1e-16,
+        lr: Scalar = 0.001,
+        eps: Scalar = 1e-16,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr

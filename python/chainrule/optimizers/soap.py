@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["SOAP", "SOAPRule"]
@@ -28,12 +29,12 @@ class SOAPRule(UpdateRule, algorithm="SOAP"):
     def __init__(
         self,
         parent_hyperparam: Hyperparameter | None = None,
-        lr: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        shampoo_beta: float | None = None,
-        eps: float | None = None,
-        weight_decay: float | None = None,
+        lr: Scalar | None = None,
+        beta1: Scalar | None = None,
+        beta2: Scalar | None = None,
+        shampoo_beta: Scalar | None = None,
+        eps: Scalar | None = None,
+        weight_decay: Scalar | None = None,
         precondition_frequency: int | None = None,
         max_precondition_dim: int | None = None,
         precondition_1d: bool | None = None,
@@ -105,12 +106,12 @@ class SOAP(GradientMethod, rule=SOAPRule):
 
     def __init__(
         self,
-        lr: float = 3e-3,
-        beta1: float = 0.95,
-        beta2: float = 0.95,
-        shampoo_beta: float = 0.95,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        lr: Scalar = 3e-3,
+        beta1: Scalar = 0.95,
+        beta2: Scalar = 0.95,
+        shampoo_beta: Scalar = 0.95,
+        eps: Scalar = 1e-8,
+        weight_decay: Scalar = 0.01,
         precondition_frequency: int = 10,
         max_precondition_dim: int = 10000,
         precondition_1d: bool = False,

@@ -31,6 +31,7 @@ _RULE_KEYS = (
     "hooks",
     "policies",
     "scalars",
+    "skipped",
 )
 _DESCRIBING = ("shape", "dtype", "tied", "state_bytes")
 
@@ -285,7 +286,7 @@ class Application:
         if rule is None:
             return
         changed = []
-        parent = self._values.get(data.get("parent", "optimizer"), path)
+        parent = self._values.get(data.get("parent", "optimizer"), path, rule._algorithm)
         if rule is not present or rule.hyperparam.parent is not parent:
             strict = rule._algorithm if type(rule)._strict else None
             hyperparam = Hyperparameter._make(parent, strict)

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+
+from chainrule._names import suggestion
 
 __all__ = ["compile_pattern", "listing", "nearest_paths", "suggestion", "translate"]
 
@@ -140,19 +142,3 @@ def listing(texts: Sequence[str], limit: int = 5) -> str:
     """
     more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
     return ", ".join(texts[:limit]) + more
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Say which known name is like one that is not known.
-
-    Args:
-        name: The unknown one.
-        known: What there is.
-
-    Returns:
-        Text to end an error with, such as ``"; did you mean 'lr'? Known: lr, momentum"``.
-    """
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1, 0.4)
-    text = f"; did you mean '{near[0]}'?" if near else ""
-    return text + (" Known: " if near else "; known: ") + (", ".join(known) or "none")

@@ -194,12 +194,13 @@ class SharedValues:
             f"expected 'optimizer', None or one of {len(parents)} parents"
         )
 
-    def get(self, reference: Any, where: str) -> Hyperparameter | None:
+    def get(self, reference: Any, where: str, own: Any = None) -> Hyperparameter | None:
         """Give the Hyperparameter that a rule falls back to.
 
         Args:
             reference: How the plan calls it.
             where: Path of the rule.
+            own: The rule's algorithm, which need not be built in.
 
         Returns:
             The Hyperparameter, up to date.
@@ -207,10 +208,10 @@ class SharedValues:
         if reference is None:
             return None
         if not isinstance(reference, (str, int)) or reference not in self._made:
-            self._made[reference] = self._make(reference, where)
+            self._made[reference] = self._make(reference, where, own)
         return self._made[reference]
 
-    def _make(self, reference: Any, where: str) -> Hyperparameter:
+    def _make(self, reference: Any, where: str, own: Any) -> Hyperparameter:
         application = self._application
         saved = self._saved(reference, where)
         name = "optimizer" if reference == "optimizer" else f"values {reference}, for {where}"
@@ -218,7 +219,9 @@ class SharedValues:
         algorithm = saved["algorithm"]
         known = None
         if algorithm is not None:
-            if algorithm not in plain.algorithms():
+            if algorithm == getattr(own, "name", None):
+                algorithm = own
+            elif algorithm not in plain.algorithms():
                 raise KeyError(
                     f"{application.prefix} {name}: no algorithm '{algorithm}'"
                     + suggestion(str(algorithm), plain.algorithms())
@@ -226,7 +229,7 @@ class SharedValues:
             known = algorithm_defaults(algorithm)
         is_new = hyperparam is None
         if hyperparam is None:
-            above = self.get(saved.get("parent"), where)
+            above = self.get(saved.get("parent"), where, own)
             hyperparam = Hyperparameter._make(above, algorithm)
         if application.set_values(name, hyperparam, saved.get("values", {}), known) and not is_new:
             application.report.changed.append(f"{name}: values")

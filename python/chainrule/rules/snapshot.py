@@ -61,10 +61,14 @@ def _describe(optimizer: Optimizer) -> dict[str, Any]:
     pairs = [(entry, entry.rule) for entry in walk(optimizer.target, optimizer)]
     data = describe(optimizer, pairs)
     for entry, rule in pairs:
-        if rule is not None and rule._scalars:
+        if rule is None:
+            continue
+        if rule._scalars:
             data["rules"][entry.path]["scalars"] = {
                 name: plain.encode(value) for name, value in rule._scalars.items()
             }
+        if rule.skipped:
+            data["rules"][entry.path]["skipped"] = rule.skipped
     data["loss_scaling"] = {
         name.lstrip("_"): plain.encode(getattr(optimizer, name)) for name in _LOSS_SCALING
     }
@@ -83,6 +87,7 @@ def _read(serializer: Deserializer) -> str | None:
 
 
 def _load(optimizer: Optimizer, serializer: Deserializer, text: str) -> None:
+    assert optimizer.target is not None
     prefix = f"[serialize] entry '{getattr(serializer, 'path', '')}{KEY}':"
     if isinstance(serializer, NpzDeserializer):
         prefix = prefix.replace("[serialize]", f"[load_npz] {serializer.report.file}:")
@@ -97,6 +102,10 @@ def _load(optimizer: Optimizer, serializer: Deserializer, text: str) -> None:
             on_failure(journal.roll_back)
         application = Application(optimizer, data, journal, strict=strict, prefix=prefix)
         report = application.run()
+        for entry in walk(optimizer.target, optimizer):
+            skipped = data["rules"].get(entry.path, {}).get("skipped", 0)
+            if entry.rule is not None and type(skipped) is int:
+                journal.set_plain(entry.rule, "skipped", skipped)
         scaling = data.get("loss_scaling", {})
         for name in _LOSS_SCALING:
             if isinstance(scaling, dict) and name.lstrip("_") in scaling:

@@ -31,11 +31,11 @@ _MISSING = object()
 
 
 @functools.cache
-def algorithm_defaults(algorithm: str) -> Mapping[str, Any]:
-    """Tell the defaults of a built-in algorithm.
+def algorithm_defaults(algorithm: str | _core.Algorithm) -> Mapping[str, Any]:
+    """Tell the defaults of an algorithm.
 
     Args:
-        algorithm: Its name.
+        algorithm: The algorithm, a built-in one by name.
 
     Returns:
         Values by name.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 from chainrule import _core
 from chainrule._core import Hyperparameter
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
+from chainrule.schedules import Scalar
 from chainrule.serializer import AbstractSerializer, Deserializer
 from chainrule.traced.signature import Signature, read_signature
 from chainrule.traced.symbol import Symbol
@@ -60,7 +61,7 @@ class ElementwiseRule(UpdateRule):
     _expression: ClassVar[int] = 0
 
     def __init__(
-        self, parent_hyperparam: Hyperparameter | None = None, **hyperparameters: float
+        self, parent_hyperparam: Hyperparameter | None = None, **hyperparameters: Scalar
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(**hyperparameters)
@@ -105,7 +106,7 @@ class ElementwiseMethod(GradientMethod):
     function: ClassVar[Callable[..., Any]]
     _defaults: ClassVar[dict[str, float | bool]] = {}
 
-    def __init__(self, **hyperparameters: float) -> None:
+    def __init__(self, **hyperparameters: Scalar) -> None:
         super().__init__()
         for name, value in {**self._defaults, **hyperparameters}.items():
             try:

@@ -222,3 +222,22 @@ def test_many_hooks_on_one_optimizer():
 def test_decay_out_of_range(decay):
     with pytest.raises(ValueError, match=r"\[EMA\] decay: got"):
         EMA(decay)
+
+
+@pytest.mark.parametrize("on_rule", [False, True])
+def test_what_is_not_updated_is_not_averaged(on_rule):
+    link = chainrule.Link(a=1, b=1)
+    link.a.array[:] = link.b.array[:] = 0
+    optimizer = optimizers.SGD(lr=1.0).setup(link)
+    for owner in [p.update_rule for p in link.params()] if on_rule else [optimizer]:
+        owner.add_hook(EMA(0.5))
+    for _ in range(2):
+        link.a.grad = np.full(1, -1, np.float32)
+        optimizer.update()
+    assert EMA.average_of(link.b.update_rule) is None  # it begins with the first update
+    link.b.array[:] = 8
+    link.a.cleargrad()
+    link.b.grad = np.full(1, -1, np.float32)
+    optimizer.update()
+    assert EMA.average_of(link.a.update_rule) == 1.5
+    assert EMA.average_of(link.b.update_rule) == 9

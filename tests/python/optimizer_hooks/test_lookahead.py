@@ -48,6 +48,32 @@ def test_a_parameter_without_gradient_stays():
     np.testing.assert_array_equal(link.b.array, 1)
 
 
+@pytest.mark.parametrize("why", ["off", "no gradient", "not finite", "in Python"])
+def test_slow_weights_wait_for_an_update(why):
+    """A count that stays at a multiple of k is no update."""
+    link = chainrule.Link(a=2, b=2)
+    link.a.array[:] = link.b.array[:] = 1
+    optimizer = optimizers.SGD(lr=1.0).setup(link)
+    optimizer.add_hook(Lookahead(0.5, 2))
+    if why == "in Python":
+        link.a.update_rule.add_hook(lambda rule, param: None, "python")
+    for _ in range(2):
+        link.a.grad = link.b.grad = np.ones(2, np.float32)
+        optimizer.update()
+    link.a.array[:] = 7  # somebody's own business
+    if why == "off":
+        link.a.update_rule.enabled = False
+    elif why == "not finite":
+        link.a.update_rule.on_nonfinite = "skip_param"
+        link.a.grad = np.full(2, np.nan, np.float32)
+    else:
+        link.a.cleargrad()
+    for _ in range(2):
+        optimizer.update()
+    np.testing.assert_array_equal(link.a.array, 7)
+    np.testing.assert_array_equal(link.b.array, -1)
+
+
 @pytest.mark.parametrize("kwargs", [{"alpha": -1.0}, {"alpha": 2.0}, {"k": 0}, {"k": 1.5}])
 def test_values_out_of_range(kwargs):
     with pytest.raises(ValueError, match=r"\[Lookahead\] (alpha|k): got"):

@@ -141,6 +141,65 @@ def test_a_loaded_switch_counts_for_the_first_forward_pass():
         assert other.target.b.update_rule.t == 3
 
 
+@chainrule.elementwise_rule
+def Traced(p, g, *, lr=0.01):
+    return p - lr * g
+
+
+@pytest.mark.parametrize("name", ["Traced", "SGD"])
+def test_values_shared_by_rules_that_are_not_built_in(name):
+    """The optimizer that they fall back to; one may have the name of a built-in one."""
+    rule = chainrule.elementwise_rule(name=name)(Traced.function)
+    one = optimizers.Adam().setup(make_net())
+    one.rules["/l1/*"].use(rule(lr=0.125))
+    other = optimizers.Adam().setup(make_net())
+    mine = rule()
+    other.rules["/l1/*"].use(mine)
+    serializers.load_npz(*saved(one), other)
+    assert [r.hyperparam.lr for r in other.rules["/l1/*"]] == [0.125, 0.125]
+    mine.lr = 0.5
+    assert [r.hyperparam.lr for r in other.rules["/l1/*"]] == [0.5, 0.5]
+    # Where each stands alone, the values are made anew.
+    alone = optimizers.Adam().setup(make_net())
+    for param in alone.target.l1.params():
+        param.update_rule = rule().create_update_rule()
+    serializers.load_npz(*saved(one), alone)
+    assert [r.hyperparam.lr for r in alone.rules["/l1/*"]] == [0.125, 0.125]
+    with pytest.raises(KeyError, match="no algorithm"):
+        serializers.load_npz(*saved(one), optimizers.Adam().setup(make_net()))
+
+
+def test_updates_left_out_are_counted_on():
+    one, other = (optimizers.SGD().setup(make_link(w=2, v=1)) for _ in range(2))
+    one.rules.on_nonfinite = other.rules.on_nonfinite = "skip_param"
+    for optimizer, name in ((one, "w"), (other, "v"), (other, "v")):
+        param = getattr(optimizer.target, name)
+        param.grad[0] = np.nan
+        optimizer.update()
+    serializers.load_npz(*saved(one), other)
+    assert {r.skipped for r in other.rules["/w"]} == {1}
+    assert {r.skipped for r in other.rules["/v"]} == {0}
+    (file,) = saved(one)
+    bad = spoilt(file, v__t=np.zeros(3))
+    other.target.v.update_rule.skipped = 5
+    with pytest.raises((TypeError, ValueError)):
+        serializers.load_npz(bad, other)
+    assert other.target.v.update_rule.skipped == 5
+
+
+def test_an_estimate_that_rules_share_comes_back_for_all_of_them():
+    """Also for one that was not updated yet."""
+    one, other = (optimizers.Prodigy().setup(make_link(w=2, v=1)) for _ in range(2))
+    one.rules["/w"].enabled = False
+    one.update()
+    one.update()
+    serializers.load_npz(*saved(one), other)
+    for name in "wv":
+        mine, its = (getattr(each.target, name).update_rule._scalars for each in (one, other))
+        assert mine["d"] > 0
+        assert mine == its
+
+
 def test_adabounds_first_rate_comes_back():
     one = optimizers.AdaBound(alpha=0.1).setup(make_net())
     one.alpha = 0.05

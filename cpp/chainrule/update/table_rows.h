@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "chainrule/autograd/variable.h"
+#include "chainrule/update/update_rule.h"
+
+// What an UpdateTable is made of.
+namespace chainrule::table {
+
+struct Entry {
+  Ref<VariableImpl> param;
+  Ref<UpdateRule> rule;
+  std::string path;
+  Array zeros;  // the gradient of this step, where there was none
+  const Array& gradient() const { return param->grad().defined() ? param->grad().array() : zeros; }
+  bool by_host;
+  bool counts = false;        // this step is an update of the rule
+  bool steps = false;         // the rule runs, and its scalars are kept
+  bool takes_part = false;    // the same, the host's rules included
+  bool held = false;          // but for its gradient, or that of another
+  std::int64_t planned = -1;  // elements in the chunk list
+  double scalars[kMaxScalars];
+  // What the row was filled from: where all of it is still so, a new gradient and new
+  // coefficients are all that it needs.
+  bool familiar = false;
+  Device device{};
+  std::int64_t revision = 0;
+  std::int64_t version = 0;
+  const Algorithm::Variant* variant = nullptr;
+  std::byte* raw = nullptr;
+  Ref<Storage> storage;
+  Shape shape;
+  // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
+  // it, and the update of a cautious rule.
+  Array seen;
+  Array direction;
+  Array update;
+};
+// What one device is handed.
+struct Part {
+  Device device;
+  bool by_host;
+  std::vector<update::Chunk> chunks;
+  std::vector<std::int64_t> starts;
+  std::vector<double> partial;     // per chunk: sums of squares, or what rules measure
+  std::vector<double> statistics;  // per chunk, where a row is observed
+};
+// What a first sweep found in one row; size -1 where the row measures nothing.
+struct Measured {
+  std::int64_t size = -1;
+  double sums[update::kMaxSums] = {};
+
+  void add(const Measured& other) {
+    size = (size < 0 ? 0 : size) + other.size;
+    for (int k = 0; k < update::kMaxSums; ++k) sums[k] += other.sums[k];
+  }
+};
+// Arrays that are not contiguous are worked on in a copy.
+struct Detour {
+  Array original;
+  Array copy;
+  bool back;
+};
+
+// What some row of the prepared step needs beyond the sweep; where none does, nobody looks
+// through thousands of rows for it.
+struct Needs {
+  bool programs = false;    // a gradient's program
+  bool sums = false;        // a first sweep that measures
+  bool statistics = false;  // observation
+  bool directions = false;  // a rule for whole tensors
+  bool masks = false;       // a cautious rule
+  bool scratch = false;     // arrays of its own during the step
+};
+
+// States that were made or converted for this step, and what was there before.
+struct Fresh {
+  Ref<UpdateRule> rule;
+  int place;
+  StoredState before;
+  void take_back() const { rule->set_state(place, before.values, before.scales); }
+};
+
+}  // namespace chainrule::table

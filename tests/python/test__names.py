@@ -1,0 +1,158 @@
+"""What is misspelt, or something else altogether, is refused with what was perhaps meant."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import optimizer_hooks, optimizers, schedules
+from small_links import make_link
+
+
+class OfTheUser(chainrule.UpdateRule):
+    """A rule whose attributes are its author's business."""
+
+
+def set_up():
+    link = make_link(w=2)
+    return link, optimizers.Adam().setup(link)
+
+
+MISTAKES = {
+    "value of the optimizer": (
+        lambda link, o: setattr(o, "aplha", 1),
+        AttributeError,
+        r"\[Adam\] no attribute 'aplha' to set; did you mean 'alpha'\?",
+    ),
+    "switch of the optimizer": (
+        lambda link, o: setattr(o, "clear_gradient", True),
+        AttributeError,
+        "did you mean 'clear_gradients'",
+    ),
+    "switch of a rule": (
+        lambda link, o: setattr(link.w.update_rule, "enabeld", False),
+        AttributeError,
+        r"\[AdamRule\] no attribute 'enabeld' to set; did you mean 'enabled'\?",
+    ),
+    "policy of a rule": (
+        lambda link, o: setattr(link.w.update_rule, "on_nonfinit", "raise"),
+        AttributeError,
+        "did you mean 'on_nonfinite'",
+    ),
+    "a word for a switch": (
+        lambda link, o: setattr(o.rules, "enabled", "no"),
+        TypeError,
+        r"/w: \[enabled\] got 'no', expected True, False or an expression",
+    ),
+    "nothing for a switch": (
+        lambda link, o: setattr(link.w.update_rule, "enabled", None),
+        TypeError,
+        "got None, expected True",
+    ),
+    "an optimizer for a rule": (
+        lambda link, o: setattr(link.w, "update_rule", optimizers.SGD()),
+        TypeError,
+        r"\[update_rule\] got SGD, expected an update rule, such as optimizer.create_update_rule",
+    ),
+    "a class for a rule": (
+        lambda link, o: setattr(link.w, "update_rule", optimizers.sgd.SGDRule),
+        TypeError,
+        "got the class SGDRule, expected an update rule",
+    ),
+    "a number for a rule": (
+        lambda link, o: setattr(link.w, "update_rule", 3),
+        TypeError,
+        "got int, expected an update rule",
+    ),
+    "a class for a hook": (
+        lambda link, o: o.add_hook(optimizer_hooks.Lasso),
+        TypeError,
+        r"got the class Lasso, expected a hook; did you mean Lasso\(...\)",
+    ),
+    "a hook of the optimizer": (
+        lambda link, o: o.remove_hook("WeightDecy"),
+        KeyError,
+        "no hook 'WeightDecy'; did you mean 'WeightDecay'",
+    ),
+    "a hook of a rule": (
+        lambda link, o: link.w.update_rule.remove_hook("Lasso"),
+        KeyError,
+        "no hook 'Lasso'; known: none",
+    ),
+    "a word for a hook's number": (
+        lambda link, o: optimizer_hooks.WeightDecay("much"),
+        TypeError,
+        r"\[WeightDecay\] got 'much', expected a number",
+    ),
+    "an expression for a hook's number": (
+        lambda link, o: optimizer_hooks.GradientClipping(schedules.step * 2),
+        TypeError,
+        r"\[GradientClipping\] got step \* 2.0, expected a number",
+    ),
+    "a word in a schedule": (
+        lambda link, o: schedules.linear("a", 0, 1),
+        TypeError,
+        r"\[linear\] got 'a', expected a number or an expression",
+    ),
+    "a word for a schedule's length": (
+        lambda link, o: schedules.cosine(1, 0, "long"),
+        TypeError,
+        r"\[cosine\] got 'long', expected a number",
+    ),
+    "no loss function": (
+        lambda link, o: o.update("loss"),
+        TypeError,
+        r"\[update\].* got str, expected a function",
+    ),
+    "no loss": (
+        lambda link, o: o.update(lambda: None),
+        TypeError,
+        r"\[update\] lossfun gave NoneType, expected the loss",
+    ),
+    "a statistic": (
+        lambda link, o: o.observe(None, "grad_nrom"),
+        KeyError,
+        "got 'grad_nrom'; did you mean 'grad_norm'",
+    ),
+    "a pattern for statistics": (
+        lambda link, o: o.observe("/v", "grad_norm"),
+        KeyError,
+        "no rule fits '/v' in rules; nearest: '/w'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_refused_and_change_nothing(mistake):
+    act, kind, message = MISTAKES[mistake]
+    link, optimizer = set_up()
+    optimizer.add_hook(optimizer_hooks.WeightDecay(0.5))
+    before = optimizer.plan().to_dict()
+    rule, grad = link.w.update_rule, link.w.grad
+    with pytest.raises(kind, match=message):
+        act(link, optimizer)
+    assert optimizer.plan().to_dict() == before
+    assert link.w.update_rule is rule
+    assert link.w.grad is grad
+    assert optimizer.t == 0
+    optimizer.update()
+
+
+def test_names_of_the_users_own_are_their_business():
+    link, optimizer = set_up()
+    optimizer.note = link.w.update_rule.comment = "mine"
+    assert (optimizer.note, link.w.update_rule.comment) == ("mine", "mine")
+    rule = OfTheUser()
+    rule.enabeld = 3
+    assert rule.enabeld == 3
+    with chainrule.using_config("chainer_semantics", True):
+        optimizer.aplha = 1
+    optimizer.aplha = 2  # it is there now
+
+
+def test_statistics_by_pattern_and_by_one_name():
+    link, optimizer = set_up()
+    optimizer.observe("/w", "grad_norm")
+    optimizer.update()
+    assert dict(link.w.update_rule.statistics) == {"grad_norm": pytest.approx(np.sqrt(2))}
