@@ -71,6 +71,7 @@ CUDA_ALONE: dict[str, str] = {
     "plugin": "the door: version stamp, device count, the table of kernels",
     "memory": "allocation and copies",
     "staging": "tables that kernels read, sent over before each launch",
+    "update_reduced": "rows with reduced states, which the CPU's update.cpp takes along",
 }
 
 # Tests that belong to no single module.

@@ -3,7 +3,8 @@
 #include "chainrule/update/rule_list.h"
 #include "kernels.h"
 #include "traced.cuh"
-#include "update_elements.cuh"
+#include "update_block.cuh"
+#include "update_reduced.h"
 #include "update_tables.h"
 
 // The traversal over many tensors: one launch per rule, however many tensors and values it has;
@@ -22,50 +23,6 @@ struct OnlyPrograms {
     T none;
   };
 };
-
-// A thread's part of what an observed chunk sums up.
-struct Observed {
-  double value[kStatistics] = {};
-
-  template <class T>
-  CR_INLINE void see(T g, T before, T after) {
-    const double wide_g = static_cast<double>(g);
-    const double wide_p = static_cast<double>(before);
-    const double wide_u = static_cast<double>(after - before);
-    value[kGradSquares] += wide_g * wide_g;
-    value[kParamSquares] += wide_p * wide_p;
-    value[kUpdateSquares] += wide_u * wide_u;
-    const double size = wide_g < 0 ? -wide_g : wide_g;
-    if (size > value[kMaxAbs]) value[kMaxAbs] = size;
-    if (!(size - size == 0)) value[kNonfinite] += 1;
-  }
-};
-
-template <class T, int width>
-CR_INLINE void run_programs(const Row& row, Values<T, width>& g, const Values<T, width>& p) {
-  if (!row.programmed) return;
-  if (row.fused != Fused::none) {
-    const auto program = Program<T>::of(row.program);
-    for (int i = 0; i < width; ++i) g.v[i] = program(g.v[i], p.v[i]);
-  } else {
-    run_program(row.shared_steps, row.shared_count, g, p);
-    run_program(row.own_steps, row.own_count, g, p);
-  }
-}
-
-template <class T, int width>
-CR_INLINE void count_lost(const Row& row,
-                          const Values<T, width>& before,
-                          const Values<T, width>& after,
-                          double& lost) {
-  const bool float16 = is<Float16>(row.param_dtype);
-  if (!float16 && !is<BFloat16>(row.param_dtype)) return;
-  for (int i = 0; i < width; ++i) {
-    const bool is_gone = float16 ? is_lost<Float16>(before.v[i], after.v[i])
-                                 : is_lost<BFloat16>(before.v[i], after.v[i]);
-    if (is_gone) lost += 1;
-  }
-}
 
 template <class Rule, class T, int width, bool observed, std::size_t... k>
 CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
@@ -104,22 +61,6 @@ CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
   if (row.clear_grad) store(row.grad_dtype, row.grad, at, Values<T, width>{});
 }
 
-// Adds up what the threads of a block found, always in the same order; the result is thread 0's.
-template <int count, class Join>
-__device__ inline void join_block(double (&values)[count], const Join& join) {
-  __shared__ double shared[kThreads];
-  const unsigned t = threadIdx.x;
-  for (int k = 0; k < count; ++k) {
-    shared[t] = values[k];
-    for (unsigned half = kThreads / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t < half) shared[t] = join(k, shared[t], shared[t + half]);
-    }
-    values[k] = shared[0];
-    __syncthreads();
-  }
-}
-
 // `order[b]` is block b's chunk.
 template <class Rule, class T, bool observed>
 __global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows,
@@ -135,15 +76,7 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows,
     update_elements<Rule, T, decltype(width)::value, observed>(
         coefs, row, at, seen, std::make_index_sequence<Rule::states.count>());
   });
-  if constexpr (observed) {
-    join_block(seen.value,
-               [](int k, double a, double b) { return k == kMaxAbs ? (a > b ? a : b) : a + b; });
-    if (threadIdx.x == 0) {
-      for (int k = 0; k < kStatistics; ++k) {
-        statistics[std::int64_t{place} * kStatistics + k] = seen.value[k];
-      }
-    }
-  }
+  if constexpr (observed) write_statistics(seen, statistics + std::int64_t{place} * kStatistics);
 }
 
 template <class Rule, class T, int width, std::size_t... k>
@@ -178,10 +111,7 @@ __global__ void __launch_bounds__(kThreads)
     measure_elements<Rule, T, decltype(width)::value>(
         coefs, row, at, mine, std::make_index_sequence<Rule::states.count>());
   });
-  join_block(mine, [](int, double a, double b) { return a + b; });
-  if (threadIdx.x == 0) {
-    for (int k = 0; k < kMaxSums; ++k) sums[std::int64_t{place} * kMaxSums + k] = mine[k];
-  }
+  write_sums(mine, sums + std::int64_t{place} * kMaxSums);
 }
 
 template <class T>
@@ -213,16 +143,6 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) partial[blockIdx.x] = sum[0];
 }
 
-using UpdateKernel = void (*)(const Row* rows,
-                              const Chunk* chunks,
-                              const std::int32_t* order,
-                              double* out);
-
-struct RuleKernels {
-  UpdateKernel update[2];  // without and with statistics
-  UpdateKernel measure;
-};
-
 template <class Rule, class T>
 constexpr RuleKernels kernels_of() {
   RuleKernels kernels{{update_kernel<Rule, T, false>, update_kernel<Rule, T, true>}, nullptr};
@@ -251,12 +171,22 @@ int device_of(const Batch& batch) {
   return attributes.device;
 }
 
-// What one launch does: all chunks of one rule and type, observed or not.
-constexpr int kLaunches = 4 * AllKernels::count;
+// What one launch does: all chunks of one rule and type, observed or not, reduced or not.
+constexpr int kLaunches = 8 * AllKernels::count;
 
 int launch_of(const Row& row) {
   const int place = row.rule == kTracedRule ? AllKernels::count - 1 : row.rule - kNoRule;
-  return 4 * place + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
+  return 8 * place + (is_reduced(row) ? 4 : 0) + (is<double>(row.param_dtype) ? 2 : 0) +
+         (row.observed ? 1 : 0);
+}
+
+RuleKernels kernels_of_launch(std::size_t launch) {
+  const std::size_t place = launch / 8;
+  const std::size_t wide = launch / 2 % 2;
+  if (launch / 4 % 2 == 0) return AllKernels::of[place][wide];
+  const bool traced = place == AllKernels::count - 1;
+  const int rule = traced ? kTracedRule : static_cast<int>(place) + kNoRule;
+  return reduced_kernels(static_cast<std::int16_t>(rule), wide != 0);
 }
 
 // Sends a batch over and calls start(kernels, launch, chunk count, rows, chunks, order, out) for
@@ -301,8 +231,7 @@ void run_batch(const Batch& batch,
   for (std::size_t k = 0; k < kLaunches; ++k) {
     const std::int64_t count = starts[k + 1] - starts[k];
     if (!count) continue;
-    const RuleKernels& kernels = AllKernels::of[k / 4][k / 2 % 2];
-    launch(start(kernels, k % 2 != 0), count, kThreads, rows,
+    launch(start(kernels_of_launch(k), k % 2 != 0), count, kThreads, rows,
            static_cast<const Chunk*>(chunks.device),
            static_cast<const std::int32_t*>(order.device + starts[k]), results.device);
   }

@@ -58,6 +58,8 @@ extern thread_local dim3 blockDim;
 extern thread_local dim3 gridDim;
 // Must be reached by every thread of the block, or by none.
 void __syncthreads();
+// The largest in each warp. Here by every thread of the block, too, and with a full mask.
+unsigned __reduce_max_sync(unsigned mask, unsigned value);
 
 cudaError_t emulate_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
 
