@@ -118,6 +118,7 @@ CR_INLINE void observe(const Row& row,
   });
 }
 
+// Without `observed`, no row is.
 template <class Rule, class T, bool observed>
 __global__ void __launch_bounds__(kThreads) reduced_kernel(const Row* rows,
                                                            const Chunk* chunks,
@@ -153,13 +154,15 @@ __global__ void __launch_bounds__(kThreads) reduced_kernel(const Row* rows,
         }
       }(each);
     }
-    if constexpr (observed) observe(row, places, g, before, p, seen);
+    if (observed && row.observed) observe(row, places, g, before, p, seen);
     states.store(row, places, largest, turn);
     store_param(row, places, p);
     if (row.clear_grad) store(row.grad_dtype, row.grad, places, Four<T>{});
     turn ^= 1;
   }
-  if constexpr (observed) write_statistics(seen, statistics + std::int64_t{place} * kStatistics);
+  if (observed && row.observed) {
+    write_statistics(seen, statistics + std::int64_t{place} * kStatistics);
+  }
 }
 
 template <class Rule, class T>
@@ -212,7 +215,8 @@ template <class Rule, class T>
 constexpr RuleKernels kernels_of() {
   RuleKernels kernels{};
   if constexpr (works_on_reduced<Rule>()) {
-    kernels.update[0] = reduced_kernel<Rule, T, false>;
+    // Double is not worth two.
+    kernels.update[0] = reduced_kernel<Rule, T, __is_same(T, double)>;
     kernels.update[1] = reduced_kernel<Rule, T, true>;
     if constexpr (count_sums<Rule>() > 0) kernels.measure = reduced_measure_kernel<Rule, T>;
   }
