@@ -3,6 +3,7 @@
 #include "chainrule/update/rule_list.h"
 #include "kernels.h"
 #include "loop.cuh"
+#include "traced_kernels.h"
 #include "update_kernel.cuh"
 #include "update_tables.h"
 
@@ -54,10 +55,7 @@ __global__ void __launch_bounds__(kThreads)
     measure_elements<Rule, T, decltype(width)::value>(
         coefs, row, at, mine, std::make_index_sequence<Rule::states.count>());
   });
-  join_block(mine, [](int, double a, double b) { return a + b; });
-  if (threadIdx.x == 0) {
-    for (int k = 0; k < kMaxSums; ++k) sums[std::int64_t{place} * kMaxSums + k] = mine[k];
-  }
+  write_sums(mine, sums + std::int64_t{place} * kMaxSums);
 }
 
 template <class T>
@@ -88,11 +86,6 @@ __global__ void __launch_bounds__(kThreads)
   join_block(sum, [](int, double a, double b) { return a + b; });
   if (threadIdx.x == 0) partial[blockIdx.x] = sum[0];
 }
-
-using UpdateKernel = void (*)(const Row* rows,
-                              const Chunk* chunks,
-                              const std::int32_t* order,
-                              double* out);
 
 struct RuleKernels {
   UpdateKernel update[2];  // without and with statistics
@@ -135,6 +128,48 @@ int launch_of(const Row& row) {
   return 4 * place + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
 }
 
+// The launches of one batch: those above, then a user's rule each that was compiled.
+class Launches {
+ public:
+  // For the device that is current.
+  explicit Launches(int device) : device_(device) {}
+
+  int of(const Row& row) {
+    // Rows that keep less than they compute are not what the generated kernel is for.
+    const bool reduced = row.stochastic || row.stochastic_states || is<std::int8_t>(row.state_dtype);
+    if (row.rule != kTracedRule || reduced) return launch_of(row);
+    const bool is_double = is<double>(row.param_dtype);
+    for (const Traced& known : traced_) {
+      if (known.program == row.traced && known.is_double == is_double &&
+          known.observed == row.observed) {
+        return known.launch;
+      }
+    }
+    const UpdateKernel kernel = traced_kernel(*row.traced, is_double, row.observed, device_);
+    if (kernel) compiled_.push_back(kernel);
+    const int launch = kernel ? count() - 1 : launch_of(row);
+    traced_.push_back({row.traced, is_double, row.observed, launch});
+    return launch;
+  }
+  int count() const { return kLaunches + static_cast<int>(compiled_.size()); }
+  // Null for those above.
+  UpdateKernel compiled(std::size_t launch) const {
+    return launch < kLaunches ? nullptr : compiled_[launch - kLaunches];
+  }
+
+ private:
+  struct Traced {
+    const TracedProgram* program;
+    bool is_double;
+    bool observed;
+    int launch;
+  };
+
+  int device_;
+  std::vector<Traced> traced_;
+  std::vector<UpdateKernel> compiled_;
+};
+
 // Sends a batch over and calls start(kernels, launch, chunk count, rows, chunks, order, out) for
 // each launch that `wanted` rows need; `width` numbers per chunk come back in `out`, if any.
 template <class Wanted, class Start>
@@ -146,6 +181,12 @@ void run_batch(const Batch& batch,
   const int device = device_of(batch);
   const DeviceGuard guard(device);
   check(guard.error(), "choosing the device");
+  Launches launches(device);
+  std::vector<int> launch_at(static_cast<std::size_t>(batch.chunk_count), -1);  // of each chunk
+  for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
+    const Row& row = batch.rows[batch.chunks[c].row];
+    if (wanted(row)) launch_at[static_cast<std::size_t>(c)] = launches.of(row);
+  }
   Staging staging(device);
   Tables tables(staging, batch);
   const std::size_t chunk_room = staging.room<Chunk>(batch.chunk_count);
@@ -160,26 +201,25 @@ void run_batch(const Batch& batch,
   for (std::int64_t i = 0; i < out_count; ++i) results.host[i] = out[i];
 
   // Chunks sorted by launch, each launch's in the batch's order.
-  std::vector<std::int64_t> starts(kLaunches + 1);
+  std::vector<std::int64_t> starts(static_cast<std::size_t>(launches.count() + 1));
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
     chunks.host[c] = batch.chunks[c];
-    const Row& row = batch.rows[batch.chunks[c].row];
-    if (wanted(row)) ++starts[static_cast<std::size_t>(launch_of(row) + 1)];
+    const int k = launch_at[static_cast<std::size_t>(c)];
+    if (k >= 0) ++starts[static_cast<std::size_t>(k + 1)];
   }
   for (std::size_t k = 1; k < starts.size(); ++k) starts[k] += starts[k - 1];
   std::vector<std::int64_t> next = starts;
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
-    const Row& row = batch.rows[batch.chunks[c].row];
-    if (!wanted(row)) continue;
-    order.host[next[static_cast<std::size_t>(launch_of(row))]++] = static_cast<std::int32_t>(c);
+    const int k = launch_at[static_cast<std::size_t>(c)];
+    if (k >= 0) order.host[next[static_cast<std::size_t>(k)]++] = static_cast<std::int32_t>(c);
   }
   staging.send();
-  for (std::size_t k = 0; k < kLaunches; ++k) {
+  for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
     const std::int64_t count = starts[k + 1] - starts[k];
     if (!count) continue;
-    const RuleKernels& kernels = AllKernels::of[k / 4][k / 2 % 2];
-    launch(start(kernels, k % 2 != 0), count, kThreads, rows,
-           static_cast<const Chunk*>(chunks.device),
+    UpdateKernel kernel = launches.compiled(k);
+    if (!kernel) kernel = start(AllKernels::of[k / 4][k / 2 % 2], k % 2 != 0);
+    launch(kernel, count, kThreads, rows, static_cast<const Chunk*>(chunks.device),
            static_cast<const std::int32_t*>(order.device + starts[k]), results.device);
   }
   if (out_count) {
