@@ -14,10 +14,6 @@ cudaError_t cudaLibraryLoadData(cudaLibrary_t* library,
                                 unsigned) {
   const char* path = static_cast<const char*>(code);
   if (path[0] != '/') return emulated_error(cudaErrorInvalidValue);  // of a real compiler
-  // Its kernels ask for threadIdx and the like, which are this library's.
-  Dl_info self{};
-  dladdr(reinterpret_cast<const void*>(&cudaLibraryLoadData), &self);
-  dlopen(self.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
   *library = static_cast<cudaLibrary_t>(dlopen(path, RTLD_NOW | RTLD_LOCAL));
   return *library ? cudaSuccess : emulated_error(cudaErrorInvalidValue);
 }

@@ -71,6 +71,7 @@ EXPORT int nvrtcDestroyProgram(NvrtcProgram** program) {
 EXPORT int nvrtcCompileProgram(NvrtcProgram* program, int, const char* const*) {
   const auto folder = new_folder();
   std::ofstream(folder / "rule.cpp") << program->source;
+  // Kernels ask the plug-in for threadIdx and the like.
   // The headers of the host's compiler serve instead of those given.
   const char* other = std::getenv("CHAINRULE_TEST_CXX");
   const std::string command = std::string(other ? other : CHAINRULE_TEST_CXX) +
@@ -78,7 +79,9 @@ EXPORT int nvrtcCompileProgram(NvrtcProgram* program, int, const char* const*) {
                               CHAINRULE_TEST_SOURCE + "/tests/cpp/emulation -I " +
                               CHAINRULE_TEST_SOURCE + "/cuda/kernels -I " + CHAINRULE_TEST_SOURCE +
                               "/cpp " + (folder / "rule.cpp").string() + " -o " +
-                              (folder / "rule.so").string() + " 2> " + (folder / "log").string();
+                              (folder / "rule.so").string() + " " +
+                              std::getenv("CHAINRULE_CUDA_PLUGIN") + " 2> " +
+                              (folder / "log").string();
   const bool failed = std::system(command.c_str()) != 0;
   std::ifstream log(folder / "log");
   program->log.assign(std::istreambuf_iterator<char>(log), {});

@@ -20,10 +20,12 @@ namespace {
 class TracedKernels : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (const char* before = std::getenv("TMPDIR")) before_ = before;
     std::string name = (std::filesystem::temp_directory_path() / "chainrule_XXXXXX").string();
     ASSERT_TRUE(mkdtemp(name.data()));
     folder_ = name;
     std::filesystem::copy(CHAINRULE_TEST_PLUGINS "/emulated.so", folder_ / "emulated.so");
+    setenv("TMPDIR", name.c_str(), 1);  // the compiler's files go with it
     setenv("CHAINRULE_NVRTC", kCompiler, 1);
     setenv("CHAINRULE_CUDA_PLUGIN", (folder_ / "emulated.so").c_str(), 1);
     cuda::forget_plugin();
@@ -31,6 +33,7 @@ class TracedKernels : public ::testing::Test {
     ASSERT_TRUE(status.available) << status.reason;
   }
   void TearDown() override {
+    before_.empty() ? unsetenv("TMPDIR") : setenv("TMPDIR", before_.c_str(), 1);
     unsetenv("CHAINRULE_NVRTC");
     unsetenv("CHAINRULE_CUDA_PLUGIN");
     cuda::forget_plugin();
@@ -46,6 +49,7 @@ class TracedKernels : public ::testing::Test {
 
   static constexpr const char* kCompiler = CHAINRULE_TEST_PLUGINS "/host_compiler.so";
   std::filesystem::path folder_;
+  std::string before_;
 };
 
 // Rows for one program and their numbers, on one device.
