@@ -154,8 +154,8 @@ Compiled compile(const std::string& source, int capability) {
     texts.push_back(header.text);
   }
   Program program = nullptr;
-  int error = lib.create(&program, source.c_str(), "traced_rule.cu",
-                         static_cast<int>(names.size()), texts.data(), names.data());
+  int error = lib.create(&program, source.c_str(), "traced_rule.cu", static_cast<int>(names.size()),
+                         texts.data(), names.data());
   if (error != 0) return {{}, cat("NVRTC: ", lib.error_text(error))};
   bool machine_code = false;
   const std::string arch = architecture(lib, capability, machine_code);
@@ -164,8 +164,8 @@ Compiled compile(const std::string& source, int capability) {
   Compiled out;
   error = lib.compile(program, static_cast<int>(std::size(options)), options);
   if (error != 0) {
-    out.problem = cat("NVRTC: ", lib.error_text(error), "\n",
-                      read(program, lib.log_size, lib.log).c_str());
+    out.problem =
+        cat("NVRTC: ", lib.error_text(error), "\n", read(program, lib.log_size, lib.log).c_str());
   } else {
     out.code = machine_code ? read(program, lib.cubin_size, lib.cubin)
                             : read(program, lib.ptx_size, lib.ptx);

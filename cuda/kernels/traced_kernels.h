@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../compiler.h"
 #include "chainrule/update/traced_program.h"
 
 // Users' rules as kernels of their own, where NVRTC is at hand.
@@ -13,10 +14,14 @@ using UpdateKernel = void (*)(const update::Row* rows,
                               double* out);
 
 // Compiled at first use, then kept as long as the process lives. Null where there is none: then
-// the interpreter (traced.cuh) runs the program, to the same values. `device` is the current one.
+// the interpreter (traced.cuh) runs the program, to the same values but for roundings. `device` is
+// the current one.
 UpdateKernel traced_kernel(const update::TracedProgram& program,
                            bool is_double,
                            bool observed,
                            int device);
+
+// The compiler, and why the last program that is interpreted is.
+CompilerState traced_state();
 
 }  // namespace chainrule::cuda

@@ -136,7 +136,8 @@ class Launches {
 
   int of(const Row& row) {
     // Rows that keep less than they compute are not what the generated kernel is for.
-    const bool reduced = row.stochastic || row.stochastic_states || is<std::int8_t>(row.state_dtype);
+    const bool reduced =
+        row.stochastic || row.stochastic_states || is<std::int8_t>(row.state_dtype);
     if (row.rule != kTracedRule || reduced) return launch_of(row);
     const bool is_double = is<double>(row.param_dtype);
     for (const Traced& known : traced_) {

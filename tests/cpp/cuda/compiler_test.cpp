@@ -22,9 +22,20 @@ using cuda::traced_source;
 class Compiler : public ::testing::Test {
  protected:
   void SetUp() override {
+#if defined(CHAINRULE_TEST_NVRTC)
+    setenv("CHAINRULE_NVRTC", CHAINRULE_TEST_NVRTC, 0);
+#endif
     const cuda::CompilerState state = cuda::compiler_state();
     if (!state.problem.empty()) GTEST_SKIP() << state.problem;
   }
+#if defined(CHAINRULE_TEST_NVRTC)
+  // Other tests' plug-ins are to do without.
+  void TearDown() override {
+    if (std::string(std::getenv("CHAINRULE_NVRTC")) == CHAINRULE_TEST_NVRTC) {
+      unsetenv("CHAINRULE_NVRTC");
+    }
+  }
+#endif
 };
 
 void expect_machine_code(const update::TracedProgram& program, int capability) {
@@ -33,8 +44,9 @@ void expect_machine_code(const update::TracedProgram& program, int capability) {
       const std::string source = traced_source(program, is_double, observed);
       const Compiled compiled = compile(source, capability);
       ASSERT_EQ(compiled.problem, "") << source;
-      ASSERT_EQ(compiled.code.substr(0, 4), "\x7f"
-                                            "ELF");
+      ASSERT_EQ(compiled.code.substr(0, 4),
+                "\x7f"
+                "ELF");
       EXPECT_NE(compiled.code.find(cuda::kTracedKernel), std::string::npos);
     }
   }
@@ -98,8 +110,8 @@ TEST(CompilerHeaders, AreAllThere) {
     for (std::size_t at = 0; (at = text.find("#include \"", at)) != std::string::npos; ++at) {
       const std::size_t begin = at + 10;
       const std::string name = text.substr(begin, text.find('"', begin) - begin);
-      EXPECT_TRUE(names.count(name)) << header.name << " includes " << name
-                                     << ": a line in cmake/DeviceHeaders.cmake";
+      EXPECT_TRUE(names.count(name))
+          << header.name << " includes " << name << ": a line in cmake/DeviceHeaders.cmake";
     }
   }
 }

@@ -74,14 +74,13 @@ EXPORT int nvrtcCompileProgram(NvrtcProgram* program, int, const char* const*) {
   // Kernels ask the plug-in for threadIdx and the like.
   // The headers of the host's compiler serve instead of those given.
   const char* other = std::getenv("CHAINRULE_TEST_CXX");
-  const std::string command = std::string(other ? other : CHAINRULE_TEST_CXX) +
-                              " -std=c++20 -O1 -shared -fPIC -w -include cuda_runtime.h -I " +
-                              CHAINRULE_TEST_SOURCE + "/tests/cpp/emulation -I " +
-                              CHAINRULE_TEST_SOURCE + "/cuda/kernels -I " + CHAINRULE_TEST_SOURCE +
-                              "/cpp " + (folder / "rule.cpp").string() + " -o " +
-                              (folder / "rule.so").string() + " " +
-                              std::getenv("CHAINRULE_CUDA_PLUGIN") + " 2> " +
-                              (folder / "log").string();
+  const std::string command =
+      std::string(other ? other : CHAINRULE_TEST_CXX) +
+      " -std=c++20 -O1 -shared -fPIC -w -include cuda_runtime.h -I " + CHAINRULE_TEST_SOURCE +
+      "/tests/cpp/emulation -I " + CHAINRULE_TEST_SOURCE + "/cuda/kernels -I " +
+      CHAINRULE_TEST_SOURCE + "/cpp " + (folder / "rule.cpp").string() + " -o " +
+      (folder / "rule.so").string() + " " + std::getenv("CHAINRULE_CUDA_PLUGIN") + " 2> " +
+      (folder / "log").string();
   const bool failed = std::system(command.c_str()) != 0;
   std::ifstream log(folder / "log");
   program->log.assign(std::istreambuf_iterator<char>(log), {});

@@ -88,9 +88,9 @@ struct Rows {
       append_chunks(chunks, starts, static_cast<std::int32_t>(i), rows[i].size);
     }
     statistics.assign(chunks.size() * update::kStatistics, 0);
-    run_update(device, {rows.data(), chunks.data(), starts.data(),
-                        static_cast<std::int64_t>(rows.size()),
-                        static_cast<std::int64_t>(chunks.size()), statistics.data()});
+    run_update(device,
+               {rows.data(), chunks.data(), starts.data(), static_cast<std::int64_t>(rows.size()),
+                static_cast<std::int64_t>(chunks.size()), statistics.data()});
   }
 };
 
@@ -120,6 +120,8 @@ TEST_F(TracedKernels, GiveTheValuesOfTheCpu) {
       EXPECT_NEAR(there.statistics[i], sum, 1e-5 * std::max(1.0, sum)) << dtype << " " << i;
     }
   }
+  EXPECT_EQ(cuda::rule_compiler().problem, "");
+  EXPECT_EQ(cuda::rule_compiler().name, std::string(kCompiler) + " 13.0");
   // With and without statistics, once each for all steps and rows.
   EXPECT_EQ(compiled() - before, 4);
 }
@@ -136,6 +138,8 @@ TEST_F(TracedKernels, CanFail) {
   there.update();
   unsetenv("CHAINRULE_TEST_CXX");
   EXPECT_EQ(values_of(to_device(there.arrays[0], {})), gradient);
+  EXPECT_NE(cuda::rule_compiler().problem.find("the host's compiler failed"), std::string::npos)
+      << cuda::rule_compiler().problem;
   EXPECT_EQ(compiled() - before, 2);  // tried once, with and without statistics
 }
 
