@@ -1,8 +1,10 @@
 #pragma once
 
+#include <utility>
+
 #include "chainrule/core/dtype.h"
 #include "chainrule/update/element.h"
-#include "loop.cuh"
+#include "pack.cuh"
 
 // What a thread does with its elements of a row: loads, gradient programs, stores.
 namespace chainrule::cuda {
