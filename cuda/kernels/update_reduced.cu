@@ -1,6 +1,7 @@
 #include "update_reduced.h"
 
 #include "chainrule/update/rule_list.h"
+#include "loop.cuh"
 #include "reduced_elements.cuh"
 #include "traced.cuh"
 
