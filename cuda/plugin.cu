@@ -2,6 +2,7 @@
 #include <exception>
 
 #include "kernels/kernels.h"
+#include "kernels/traced_kernels.h"
 #include "runtime.h"
 
 // The door of the plug-in: C functions that catch everything, and the table that names them.
@@ -88,12 +89,21 @@ PluginStatus device_name(int index, char* text, int size) {
       [&] { std::snprintf(text, static_cast<std::size_t>(size), "%s", name_of(index).c_str()); });
 }
 
+PluginStatus rule_compiler(char* name, char* problem, int size) {
+  return guarded([&] {
+    const CompilerState state = traced_state();
+    std::snprintf(name, static_cast<std::size_t>(size), "%s", state.name.c_str());
+    std::snprintf(problem, static_cast<std::size_t>(size), "%s", state.problem.c_str());
+  });
+}
+
 constexpr PluginTable kTable = {
     .stamp = {kPluginAbi, sizeof(PluginTable), plugin_layout(), CHAINRULE_VERSION},
     .last_error = last_error,
     .device_count = device_count,
     .device_problem = device_problem,
     .device_name = device_name,
+    .rule_compiler = rule_compiler,
     .kernels = register_kernels,
     .allocate = [](int index,
                    std::int64_t bytes,

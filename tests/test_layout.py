@@ -70,7 +70,11 @@ LONG: dict[str, str] = {
 CUDA_ALONE: dict[str, str] = {
     "plugin": "the door: version stamp, device count, the table of kernels",
     "memory": "allocation and copies",
+    "compiler": "NVRTC, opened at run time",
+    "traced_source": "users' rules as text for it",
+    "traced_kernels": "what it made of them",
     "staging": "tables that kernels read, sent over before each launch",
+    "update_reduced": "rows with reduced states, which the CPU's update.cpp takes along",
 }
 
 # Tests that belong to no single module.

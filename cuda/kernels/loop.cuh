@@ -3,16 +3,12 @@
 #include <utility>
 
 #include "../runtime.h"
-#include "chainrule/functors/convert.h"
 #include "loop.h"
+#include "pack.cuh"
 
 // The kernels under every elementwise call: one for operands that lie flat, which moves 16
 // bytes at a time, and one for any strides.
 namespace chainrule::cuda {
-
-using functors::Compute;
-
-inline constexpr int kThreads = 256;
 
 template <class... Params, class... Args>
 void launch(void (*kernel)(Params...), std::int64_t blocks, int threads, const Args&... args) {
@@ -22,79 +18,6 @@ void launch(void (*kernel)(Params...), std::int64_t blocks, int threads, const A
   config.stream = stream();
   keep_launch_error(cudaLaunchKernelEx(&config, kernel, args...));
 }
-
-// How an element lies in memory.
-template <class T>
-struct StoredType {
-  using type = T;
-};
-template <>
-struct StoredType<bool> {
-  using type = std::uint8_t;
-};
-template <class T>
-using Stored = typename StoredType<T>::type;
-
-template <class T>
-CR_INLINE Compute<T> to_compute(Stored<T> stored) {
-  if constexpr (__is_same(T, bool)) {
-    return stored != 0;
-  } else {
-    return static_cast<Compute<T>>(stored);
-  }
-}
-template <class T, class V>
-CR_INLINE Stored<T> to_stored(V value) {
-  return static_cast<Stored<T>>(static_cast<T>(value));
-}
-
-// What one access moves.
-template <int bytes>
-struct Word {};
-template <>
-struct Word<1> {
-  using type = unsigned char;
-};
-template <>
-struct Word<2> {
-  using type = unsigned short;
-};
-template <>
-struct Word<4> {
-  using type = unsigned int;
-};
-template <>
-struct Word<8> {
-  using type = uint2;
-};
-template <>
-struct Word<16> {
-  using type = uint4;
-};
-
-// Neighbouring elements, in registers.
-template <class T, int width>
-struct Pack {
-  using Whole = typename Word<width* static_cast<int>(sizeof(T))>::type;
-  Stored<T> values[width];
-
-  Pack() = default;
-  CR_INLINE Pack(const char* data, bool repeated, std::uint32_t index) {
-    if (repeated) {
-      const Stored<T> value = *reinterpret_cast<const Stored<T>*>(data);
-      for (int i = 0; i < width; ++i) values[i] = value;
-    } else {
-      const Whole whole = reinterpret_cast<const Whole*>(data)[index];
-      __builtin_memcpy(values, &whole, sizeof(values));
-    }
-  }
-  CR_INLINE void store(char* data, std::uint32_t index) const {
-    Whole whole;
-    __builtin_memcpy(&whole, values, sizeof(values));
-    reinterpret_cast<Whole*>(data)[index] = whole;
-  }
-  CR_INLINE Compute<T> operator[](int i) const { return to_compute<T>(values[i]); }
-};
 
 template <class Out, int width, class F, class... Packs>
 CR_INLINE void map_pack(char* out, std::uint32_t index, const F& f, const Packs&... inputs) {

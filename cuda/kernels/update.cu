@@ -2,8 +2,10 @@
 
 #include "chainrule/update/rule_list.h"
 #include "kernels.h"
-#include "traced.cuh"
-#include "update_elements.cuh"
+#include "loop.cuh"
+#include "traced_kernels.h"
+#include "update_kernel.cuh"
+#include "update_reduced.h"
 #include "update_tables.h"
 
 // The traversal over many tensors: one launch per rule, however many tensors and values it has;
@@ -14,136 +16,12 @@ namespace {
 using namespace update;
 using functors::List;
 
-// A row of which only the gradient's programs run.
-struct OnlyPrograms {
-  static constexpr auto states = names();
-  template <class T>
-  struct Coefs {
-    T none;
-  };
-};
-
-// A thread's part of what an observed chunk sums up.
-struct Observed {
-  double value[kStatistics] = {};
-
-  template <class T>
-  CR_INLINE void see(T g, T before, T after) {
-    const double wide_g = static_cast<double>(g);
-    const double wide_p = static_cast<double>(before);
-    const double wide_u = static_cast<double>(after - before);
-    value[kGradSquares] += wide_g * wide_g;
-    value[kParamSquares] += wide_p * wide_p;
-    value[kUpdateSquares] += wide_u * wide_u;
-    const double size = wide_g < 0 ? -wide_g : wide_g;
-    if (size > value[kMaxAbs]) value[kMaxAbs] = size;
-    if (!(size - size == 0)) value[kNonfinite] += 1;
-  }
-};
-
-template <class T, int width>
-CR_INLINE void run_programs(const Row& row, Values<T, width>& g, const Values<T, width>& p) {
-  if (!row.programmed) return;
-  if (row.fused != Fused::none) {
-    const auto program = Program<T>::of(row.program);
-    for (int i = 0; i < width; ++i) g.v[i] = program(g.v[i], p.v[i]);
-  } else {
-    run_program(row.shared_steps, row.shared_count, g, p);
-    run_program(row.own_steps, row.own_count, g, p);
-  }
-}
-
-template <class T, int width>
-CR_INLINE void count_lost(const Row& row,
-                          const Values<T, width>& before,
-                          const Values<T, width>& after,
-                          double& lost) {
-  const bool float16 = is<Float16>(row.param_dtype);
-  if (!float16 && !is<BFloat16>(row.param_dtype)) return;
-  for (int i = 0; i < width; ++i) {
-    const bool is_gone = float16 ? is_lost<Float16>(before.v[i], after.v[i])
-                                 : is_lost<BFloat16>(before.v[i], after.v[i]);
-    if (is_gone) lost += 1;
-  }
-}
-
-template <class Rule, class T, int width, bool observed, std::size_t... k>
-CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
-                               const Row& row,
-                               std::int64_t at,
-                               Observed& seen,
-                               std::index_sequence<k...>) {
-  Values<T, width> p;
-  Values<T, width> g;
-  load_param(row, at, p);
-  load(row.grad_dtype, row.grad, at, g);
-  run_programs(row, g, p);
-  if (row.write_grad) store(row.grad_dtype, row.grad, at, g);
-  if constexpr (!__is_same(Rule, OnlyPrograms)) {
-    Values<T, width> u = g;
-    if (row.direction) load_as<T>(row.direction, at, u);
-    const Values<T, width> before = p;
-    Values<T, width> states[sizeof...(k) + 1];
-    const auto present = [&](std::size_t state) {
-      return !__is_same(Rule, Traced) || state < row.state_count;
-    };
-    ((present(k) ? load(row.state_dtype, row.state[k], at, states[k]) : void()), ...);
-    if constexpr (__is_same(Rule, Traced)) {
-      run_traced(*row.traced, coefs.value, u, p, states);
-    } else {
-      for (int i = 0; i < width; ++i) Rule::step(coefs, u.v[i], p.v[i], states[k].v[i]...);
-    }
-    if constexpr (observed) {
-      for (int i = 0; i < width; ++i) seen.see(g.v[i], before.v[i], p.v[i]);
-      count_lost(row, before, p, seen.value[kLost]);
-    }
-    ((present(k) ? store(row.state_dtype, row.state[k], at, states[k]) : void()), ...);
-    store(row.param_dtype, row.param, at, p);
-    if (row.half) store(row.half_dtype, row.half, at, p);
-  }
-  if (row.clear_grad) store(row.grad_dtype, row.grad, at, Values<T, width>{});
-}
-
-// Adds up what the threads of a block found, always in the same order; the result is thread 0's.
-template <int count, class Join>
-__device__ inline void join_block(double (&values)[count], const Join& join) {
-  __shared__ double shared[kThreads];
-  const unsigned t = threadIdx.x;
-  for (int k = 0; k < count; ++k) {
-    shared[t] = values[k];
-    for (unsigned half = kThreads / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t < half) shared[t] = join(k, shared[t], shared[t + half]);
-    }
-    values[k] = shared[0];
-    __syncthreads();
-  }
-}
-
-// `order[b]` is block b's chunk.
 template <class Rule, class T, bool observed>
 __global__ void __launch_bounds__(kThreads) update_kernel(const Row* rows,
                                                           const Chunk* chunks,
                                                           const std::int32_t* order,
                                                           double* statistics) {
-  const std::int32_t place = order[blockIdx.x];
-  const Chunk chunk = chunks[place];
-  const Row& row = rows[chunk.row];
-  const auto coefs = load_coefs<Rule, T>(row.coefs);
-  Observed seen;
-  for_my_elements<kWidth<T>>(row, chunk, [&](std::int64_t at, auto width) {
-    update_elements<Rule, T, decltype(width)::value, observed>(
-        coefs, row, at, seen, std::make_index_sequence<Rule::states.count>());
-  });
-  if constexpr (observed) {
-    join_block(seen.value,
-               [](int k, double a, double b) { return k == kMaxAbs ? (a > b ? a : b) : a + b; });
-    if (threadIdx.x == 0) {
-      for (int k = 0; k < kStatistics; ++k) {
-        statistics[std::int64_t{place} * kStatistics + k] = seen.value[k];
-      }
-    }
-  }
+  update_block<Rule, T, observed>(rows, chunks, order, statistics);
 }
 
 template <class Rule, class T, int width, std::size_t... k>
@@ -178,10 +56,7 @@ __global__ void __launch_bounds__(kThreads)
     measure_elements<Rule, T, decltype(width)::value>(
         coefs, row, at, mine, std::make_index_sequence<Rule::states.count>());
   });
-  join_block(mine, [](int, double a, double b) { return a + b; });
-  if (threadIdx.x == 0) {
-    for (int k = 0; k < kMaxSums; ++k) sums[std::int64_t{place} * kMaxSums + k] = mine[k];
-  }
+  write_sums(mine, sums + std::int64_t{place} * kMaxSums);
 }
 
 template <class T>
@@ -213,16 +88,6 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) partial[blockIdx.x] = sum[0];
 }
 
-using UpdateKernel = void (*)(const Row* rows,
-                              const Chunk* chunks,
-                              const std::int32_t* order,
-                              double* out);
-
-struct RuleKernels {
-  UpdateKernel update[2];  // without and with statistics
-  UpdateKernel measure;
-};
-
 template <class Rule, class T>
 constexpr RuleKernels kernels_of() {
   RuleKernels kernels{{update_kernel<Rule, T, false>, update_kernel<Rule, T, true>}, nullptr};
@@ -251,13 +116,64 @@ int device_of(const Batch& batch) {
   return attributes.device;
 }
 
-// What one launch does: all chunks of one rule and type, observed or not.
-constexpr int kLaunches = 4 * AllKernels::count;
+// What one launch does: all chunks of one rule and type, observed or not, reduced or not.
+constexpr int kLaunches = 8 * AllKernels::count;
 
 int launch_of(const Row& row) {
   const int place = row.rule == kTracedRule ? AllKernels::count - 1 : row.rule - kNoRule;
-  return 4 * place + (is<double>(row.param_dtype) ? 2 : 0) + (row.observed ? 1 : 0);
+  return 8 * place + (is_reduced(row) ? 4 : 0) + (is<double>(row.param_dtype) ? 2 : 0) +
+         (row.observed ? 1 : 0);
 }
+
+RuleKernels kernels_of_launch(std::size_t launch) {
+  const std::size_t place = launch / 8;
+  const std::size_t wide = launch / 2 % 2;
+  if (launch / 4 % 2 == 0) return AllKernels::of[place][wide];
+  const bool traced = place == AllKernels::count - 1;
+  const int rule = traced ? kTracedRule : static_cast<int>(place) + kNoRule;
+  return reduced_kernels(static_cast<std::int16_t>(rule), wide != 0);
+}
+
+// The launches of one batch: those above, then a user's rule each that was compiled.
+class Launches {
+ public:
+  // For the device that is current.
+  explicit Launches(int device) : device_(device) {}
+
+  int of(const Row& row) {
+    // Rows that keep less than they compute are not what the generated kernel is for.
+    if (row.rule != kTracedRule || is_reduced(row)) return launch_of(row);
+    const bool is_double = is<double>(row.param_dtype);
+    for (const Traced& known : traced_) {
+      if (known.program == row.traced && known.is_double == is_double &&
+          known.observed == row.observed) {
+        return known.launch;
+      }
+    }
+    const UpdateKernel kernel = traced_kernel(*row.traced, is_double, row.observed, device_);
+    if (kernel) compiled_.push_back(kernel);
+    const int launch = kernel ? count() - 1 : launch_of(row);
+    traced_.push_back({row.traced, is_double, row.observed, launch});
+    return launch;
+  }
+  int count() const { return kLaunches + static_cast<int>(compiled_.size()); }
+  // Null for those above.
+  UpdateKernel compiled(std::size_t launch) const {
+    return launch < kLaunches ? nullptr : compiled_[launch - kLaunches];
+  }
+
+ private:
+  struct Traced {
+    const TracedProgram* program;
+    bool is_double;
+    bool observed;
+    int launch;
+  };
+
+  int device_;
+  std::vector<Traced> traced_;
+  std::vector<UpdateKernel> compiled_;
+};
 
 // Sends a batch over and calls start(kernels, launch, chunk count, rows, chunks, order, out) for
 // each launch that `wanted` rows need; `width` numbers per chunk come back in `out`, if any.
@@ -270,6 +186,12 @@ void run_batch(const Batch& batch,
   const int device = device_of(batch);
   const DeviceGuard guard(device);
   check(guard.error(), "choosing the device");
+  Launches launches(device);
+  std::vector<int> launch_at(static_cast<std::size_t>(batch.chunk_count), -1);  // of each chunk
+  for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
+    const Row& row = batch.rows[batch.chunks[c].row];
+    if (wanted(row)) launch_at[static_cast<std::size_t>(c)] = launches.of(row);
+  }
   Staging staging(device);
   Tables tables(staging, batch);
   const std::size_t chunk_room = staging.room<Chunk>(batch.chunk_count);
@@ -284,26 +206,25 @@ void run_batch(const Batch& batch,
   for (std::int64_t i = 0; i < out_count; ++i) results.host[i] = out[i];
 
   // Chunks sorted by launch, each launch's in the batch's order.
-  std::vector<std::int64_t> starts(kLaunches + 1);
+  std::vector<std::int64_t> starts(static_cast<std::size_t>(launches.count() + 1));
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
     chunks.host[c] = batch.chunks[c];
-    const Row& row = batch.rows[batch.chunks[c].row];
-    if (wanted(row)) ++starts[static_cast<std::size_t>(launch_of(row) + 1)];
+    const int k = launch_at[static_cast<std::size_t>(c)];
+    if (k >= 0) ++starts[static_cast<std::size_t>(k + 1)];
   }
   for (std::size_t k = 1; k < starts.size(); ++k) starts[k] += starts[k - 1];
   std::vector<std::int64_t> next = starts;
   for (std::int64_t c = 0; c < batch.chunk_count; ++c) {
-    const Row& row = batch.rows[batch.chunks[c].row];
-    if (!wanted(row)) continue;
-    order.host[next[static_cast<std::size_t>(launch_of(row))]++] = static_cast<std::int32_t>(c);
+    const int k = launch_at[static_cast<std::size_t>(c)];
+    if (k >= 0) order.host[next[static_cast<std::size_t>(k)]++] = static_cast<std::int32_t>(c);
   }
   staging.send();
-  for (std::size_t k = 0; k < kLaunches; ++k) {
+  for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
     const std::int64_t count = starts[k + 1] - starts[k];
     if (!count) continue;
-    const RuleKernels& kernels = AllKernels::of[k / 4][k / 2 % 2];
-    launch(start(kernels, k % 2 != 0), count, kThreads, rows,
-           static_cast<const Chunk*>(chunks.device),
+    UpdateKernel kernel = launches.compiled(k);
+    if (!kernel) kernel = start(kernels_of_launch(k), k % 2 != 0);
+    launch(kernel, count, kThreads, rows, static_cast<const Chunk*>(chunks.device),
            static_cast<const std::int32_t*>(order.device + starts[k]), results.device);
   }
   if (out_count) {

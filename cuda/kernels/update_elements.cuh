@@ -1,8 +1,10 @@
 #pragma once
 
+#include <utility>
+
 #include "chainrule/core/dtype.h"
 #include "chainrule/update/element.h"
-#include "loop.cuh"
+#include "pack.cuh"
 
 // What a thread does with its elements of a row: loads, gradient programs, stores.
 namespace chainrule::cuda {
@@ -51,16 +53,17 @@ CR_INLINE void store_as(void* array, std::int64_t at, const Values<T, width>& va
   }
 }
 
-template <class V>
-CR_INLINE void load(std::uint8_t dtype, const void* array, std::int64_t at, V& out) {
+// `at`: the first of neighbours, or any other way to say where a thread's elements are.
+template <class At, class V>
+CR_INLINE void load(std::uint8_t dtype, const void* array, const At& at, V& out) {
   if (is<float>(dtype)) return load_as<float>(array, at, out);
   if (is<BFloat16>(dtype)) return load_as<BFloat16>(array, at, out);
   if (is<Float16>(dtype)) return load_as<Float16>(array, at, out);
   load_as<double>(array, at, out);
 }
 
-template <class V>
-CR_INLINE void store(std::uint8_t dtype, void* array, std::int64_t at, const V& values) {
+template <class At, class V>
+CR_INLINE void store(std::uint8_t dtype, void* array, const At& at, const V& values) {
   if (is<float>(dtype)) return store_as<float>(array, at, values);
   if (is<BFloat16>(dtype)) return store_as<BFloat16>(array, at, values);
   if (is<Float16>(dtype)) return store_as<Float16>(array, at, values);

@@ -25,6 +25,17 @@ void bind_cuda(py::module_& m) {
       },
       "Whether CUDA can be used, and if not, why: one sentence. Looks on the first call.");
   m.def(
+      "cuda_rule_compiler",
+      [] {
+        cuda::RuleCompiler compiler;
+        {
+          const ReleaseGil gil;  // the first call opens a library
+          compiler = cuda::rule_compiler();
+        }
+        return std::pair(compiler.name, compiler.problem);
+      },
+      "What compiles traced rules for CUDA, and why some are interpreted; each may be empty.");
+  m.def(
       "cuda_device_count",
       [] {
         const ReleaseGil gil;

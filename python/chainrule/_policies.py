@@ -72,8 +72,8 @@ class Policies(_core.UpdateRule):
         that are fine near zero (a fourth root; an eighth root for squares). After many updates
         Adam's ``v`` has about 15 % of noise, its ``m`` about 3 %. ``state['m']`` then holds codes
         and ``state['m_scale']`` the scales; :meth:`decoded_state` gives numbers. States that are
-        there already are converted at the next update. Only for parameters on the CPU so far; the
-        states of rules for whole tensors stay full.
+        there already are converted at the next update. The states of rules for whole tensors stay
+        full.
 
         Source:
             Dettmers et al., `8-bit Optimizers via Block-wise Quantization

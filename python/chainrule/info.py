@@ -25,7 +25,7 @@ def runtime_info() -> dict[str, str]:
         True
     """
     usable, reason = _core.cuda_status()
-    return {
+    info = {
         "chainrule": _core.__version__,
         "Python": platform.python_version(),
         "NumPy": np.__version__,
@@ -35,6 +35,10 @@ def runtime_info() -> dict[str, str]:
         "oneDNN": _core.onednn_version(),
         "CUDA": "available" if usable else f"not available: {reason}",
     }
+    if usable:
+        compiler, problem = _core.cuda_rule_compiler()
+        info["traced rules on CUDA"] = f"interpreted: {problem}" if problem else compiler
+    return info
 
 
 def print_runtime_info(out: TextIO | None = None) -> None:

@@ -24,8 +24,13 @@ def test_what_is_told(monkeypatch):
     assert info["oneDNN"].startswith("3.")
     monkeypatch.setattr(_core, "cuda_status", lambda: (False, "no driver"))
     assert runtime_info()["CUDA"] == "not available: no driver"
+    assert "traced rules on CUDA" not in runtime_info()
     monkeypatch.setattr(_core, "cuda_status", lambda: (True, "1 device"))
+    monkeypatch.setattr(_core, "cuda_rule_compiler", lambda: ("libnvrtc.so.13 13.0", ""))
     assert runtime_info()["CUDA"] == "available"
+    assert runtime_info()["traced rules on CUDA"] == "libnvrtc.so.13 13.0"
+    monkeypatch.setattr(_core, "cuda_rule_compiler", lambda: ("", "NVRTC was not found"))
+    assert runtime_info()["traced rules on CUDA"] == "interpreted: NVRTC was not found"
 
 
 def test_number_of_threads():

@@ -233,6 +233,17 @@ void require(int index) {
   }
 }
 
+RuleCompiler rule_compiler() {
+  if (const Status found = status(); !found.available) {
+    throw DeviceError(cat("[cuda] CUDA is not available: ", found.reason));
+  }
+  const PluginTable& t = table();
+  char name[1024] = "";
+  char problem[1024] = "";
+  if (const PluginStatus status = t.rule_compiler(name, problem, sizeof(name))) fail(t, status);
+  return {name, problem};
+}
+
 std::string device_name(int index) {
   const PluginTable& t = required(index);
   char text[256] = "";

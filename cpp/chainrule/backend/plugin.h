@@ -31,6 +31,15 @@ struct DeviceMemoryInfo {
   std::int64_t total;
 };
 
+// What makes kernels of traced rules: a library and its version; empty where there is none.
+// `problem` says why traced rules are interpreted instead, all of them or the last that was not
+// compiled. Throws a DeviceError where CUDA is not available.
+struct RuleCompiler {
+  std::string name;
+  std::string problem;
+};
+CHAINRULE_API RuleCompiler rule_compiler();
+
 // These throw as `require` does.
 CHAINRULE_API std::string device_name(int index);
 CHAINRULE_API DeviceMemoryInfo memory_info(int index);

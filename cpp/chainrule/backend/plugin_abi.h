@@ -45,6 +45,8 @@ struct PluginTable {
   // Why the device cannot be used; empty where it can. Cut to `size` bytes, as the next is.
   PluginStatus (*device_problem)(int index, char* text, int size);
   PluginStatus (*device_name)(int index, char* text, int size);
+  // What compiles users' rules into kernels; and why some are interpreted, empty where none is.
+  PluginStatus (*rule_compiler)(char* name, char* problem, int size);
   // Hands over every kernel. Touches no device.
   void (*kernels)(KernelRegistrar add);
   PluginStatus (*allocate)(int index, std::int64_t bytes, void** data);

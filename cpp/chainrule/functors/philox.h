@@ -54,14 +54,23 @@ CR_INLINE void philox_group(std::uint64_t group, PhiloxKey key, std::uint32_t* w
   }
 }
 
-// The number at one position.
-CR_INLINE std::uint32_t philox_at(std::uint64_t position, PhiloxKey key) {
+// The four words of the counter that `position` takes: those of the positions 0, 16, 32 and 48
+// after the one in the first quarter of its group.
+CR_INLINE void philox_column(std::uint64_t position, PhiloxKey key, std::uint32_t (&words)[4]) {
   const std::uint64_t counter =
       position / kPhiloxGroup * kPhiloxCounters + position % kPhiloxCounters;
-  std::uint32_t c[4] = {static_cast<std::uint32_t>(counter),
-                        static_cast<std::uint32_t>(counter >> 32), 0, 0};
-  philox4x32(c[0], c[1], c[2], c[3], key);
-  return c[position / kPhiloxCounters % 4];
+  words[0] = static_cast<std::uint32_t>(counter);
+  words[1] = static_cast<std::uint32_t>(counter >> 32);
+  words[2] = 0;
+  words[3] = 0;
+  philox4x32(words[0], words[1], words[2], words[3], key);
+}
+
+// The number at one position.
+CR_INLINE std::uint32_t philox_at(std::uint64_t position, PhiloxKey key) {
+  std::uint32_t words[4];
+  philox_column(position, key, words);
+  return words[position / kPhiloxCounters % 4];
 }
 
 // Dropout's factor: 0 with probability `ratio`, 1 / (1 - ratio) otherwise.

@@ -85,7 +85,21 @@ CR_INLINE float scale_of(float largest, float before) {
   return half_bits::bit_cast<float>((bits + 0x7fffffu) & 0x7f800000u);
 }
 
-// `inverse`: 1 / scale, or 0 where the scale is 0 or NaN.
+// 1 / scale, or 0 where the scale is 0 or NaN.
+template <class T>
+CR_INLINE T inverse_of(float scale) {
+  return scale > 0 ? T(1) / static_cast<T>(scale) : T(0);
+}
+
+// |x| as a whole number that grows with it, infinity and NaN beyond all others: what threads find
+// the largest of. `sized` is the way back.
+template <class T>
+CR_INLINE std::uint32_t size_bits(T x) {
+  return half_bits::bit_cast<std::uint32_t>(functors::math::abs(static_cast<float>(x)));
+}
+CR_INLINE float sized(std::uint32_t bits) { return half_bits::bit_cast<float>(bits); }
+
+// `inverse`: of the scale.
 template <bool square, class T>
 CR_INLINE std::int8_t encoded(T x, T inverse, std::uint32_t word) {
   namespace math = functors::math;

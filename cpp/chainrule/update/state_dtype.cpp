@@ -39,7 +39,7 @@ void encode(const float* x, const StoredState& out) {
     }
     scale = update::scale_of(scale + bad, 0);
     scales[begin / kStateBlock] = scale;
-    const float inverse = scale > 0 ? 1 / scale : 0.0f;
+    const float inverse = update::inverse_of<float>(scale);
     for (std::int64_t i = begin; i < end; ++i) {
       codes[i] = update::encoded<square>(x[i], inverse, 0x80000000u);
     }

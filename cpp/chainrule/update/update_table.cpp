@@ -357,14 +357,6 @@ void UpdateTable::plan_rule(Entry& entry, Row& row, const UpdateOptions& options
   if (!places.empty()) {
     row.state_dtype = static_cast<std::uint8_t>(rule.state(places[0]).dtype());
   }
-  const bool reduced = rule.policies().state_dtype == Policies::StateDtype::int8 ||
-                       rule.policies().state_dtype == Policies::StateDtype::bfloat16;
-  if (data.device() != Device{} && (reduced || rule.policies().stochastic)) {
-    throw TypeError(cat("[update] ", entry.path,
-                        ": reduced states and stochastic rounding are only there for parameters "
-                        "on the CPU: got one on ",
-                        data.device()));
-  }
   row.stochastic = rule.policies().stochastic && !mastered && is_half(data.dtype());
   row.stochastic_states = rule.policies().state_dtype == Policies::StateDtype::bfloat16;
   row.rule = resolved.variant->rule;

@@ -67,9 +67,9 @@ void UpdateTable::pin() {
     if (!entry.param->grad().defined()) continue;  // zeros of our own
     pinned_.push_back(entry.param->grad().array().storage());
     for (int i = 0; i < update::kMaxStates; ++i) {
-      if (const Array& state = entry.rule->state(i); state.defined()) {
-        pinned_.push_back(state.storage());
-      }
+      const StoredState& state = entry.rule->stored_state(i);
+      if (state.values.defined()) pinned_.push_back(state.values.storage());
+      if (state.is_coded()) pinned_.push_back(state.scales.storage());
     }
     if (const Array& master = entry.rule->master(); master.defined()) {
       pinned_.push_back(master.storage());

@@ -8,6 +8,8 @@
 // be compiled by the host's compiler and its kernels run, thread by thread, on machines without a
 // GPU. Device memory can be touched by kernels and copies alone, and only on its own device.
 //
+// A library of kernels is the path of a shared library (tests/cpp/plugins/host_compiler.cpp).
+//
 // CHAINRULE_EMULATE changes what is pretended: "no_driver", "no_device", "old" (compute
 // capability 7.5), "out_of_memory" (no allocation succeeds), "no_launch" (no kernel starts).
 
@@ -52,12 +54,17 @@ struct cudaLaunchConfig_t {
   cudaStream_t stream;
 };
 
+// Seen by kernels that were compiled at run time, too.
+#pragma GCC visibility push(default)
 extern thread_local dim3 threadIdx;
 extern thread_local dim3 blockIdx;
 extern thread_local dim3 blockDim;
 extern thread_local dim3 gridDim;
 // Must be reached by every thread of the block, or by none.
 void __syncthreads();
+// The largest in each warp. Here by every thread of the block, too, and with a full mask.
+unsigned __reduce_max_sync(unsigned mask, unsigned value);
+#pragma GCC visibility pop
 
 cudaError_t emulate_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
 
@@ -145,3 +152,19 @@ constexpr unsigned cudaEventDisableTiming = 2;
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+// Kernels that were compiled at run time.
+using cudaLibrary_t = struct EmulatedLibrary*;
+using cudaKernel_t = struct EmulatedKernel*;
+enum cudaJitOption {};
+enum cudaLibraryOption {};
+cudaError_t cudaLibraryLoadData(cudaLibrary_t* library,
+                                const void* code,
+                                cudaJitOption* jit_options,
+                                void** jit_values,
+                                unsigned jit_count,
+                                cudaLibraryOption* options,
+                                void** values,
+                                unsigned count);
+cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name);
+cudaError_t cudaLibraryUnload(cudaLibrary_t library);

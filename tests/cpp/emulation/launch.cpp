@@ -127,6 +127,22 @@ void __syncthreads() {
   change.arrived();
 }
 
+unsigned __reduce_max_sync(unsigned mask, unsigned value) {
+  constexpr unsigned kWarp = 32;
+  if (mask != 0xffffffffu) emulation_abort("__reduce_max_sync is not for all threads of a warp");
+  thread_local unsigned values[1024];
+  const unsigned self = threadIdx.x;
+  values[self] = value;
+  __syncthreads();
+  const unsigned begin = self / kWarp * kWarp;
+  unsigned largest = 0;
+  for (unsigned t = begin; t < begin + kWarp && t < blockDim.x; ++t) {
+    if (values[t] > largest) largest = values[t];
+  }
+  __syncthreads();  // before anybody writes again
+  return largest;
+}
+
 cudaError_t emulate_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
   if (emulating("no_launch")) return emulated_error(cudaErrorLaunchFailure);
   const unsigned blocks = config.gridDim.x;

@@ -33,5 +33,17 @@ TEST(Philox, GroupsAndSinglePositionsAgree) {
   }
 }
 
+TEST(Philox, AColumnHasTheWordsSixteenPlacesApart) {
+  const PhiloxKey key{0x12345678u, 0x9abcdef0u};
+  for (std::uint64_t position :
+       {std::uint64_t{3}, std::uint64_t{64 * 7 + 15}, std::uint64_t{1} << 41}) {
+    std::uint32_t words[4];
+    philox_column(position, key, words);
+    for (std::uint64_t k = 0; k < 4; ++k) {
+      EXPECT_EQ(words[k], philox_at(position + k * kPhiloxCounters, key)) << position << " " << k;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace chainrule::functors

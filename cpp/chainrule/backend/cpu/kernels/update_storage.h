@@ -107,7 +107,7 @@ void encode(const Row& row, int slot, std::int64_t at, const T* x, std::int64_t 
     const std::int64_t count = n - i < kStateBlock ? n - i : kStateBlock;
     float& scale = row.scale[slot][(at + i) / kStateBlock];
     scale = update::scale_of(static_cast<float>(largest_of(x + i, count)), scale);
-    const T inverse = scale > 0 ? T(1) / static_cast<T>(scale) : T(0);
+    const T inverse = update::inverse_of<T>(scale);
     for (std::int64_t k = 0; k < count; k += kPhiloxGroup) {
       philox_group(static_cast<std::uint64_t>(at + i + k) / kPhiloxGroup,
                    update::stream_of(row, slot), words + k);
