@@ -31,7 +31,7 @@ set(names
   chainrule/functors/math.h chainrule/functors/math_series.h chainrule/functors/philox.h
   chainrule/update/element.h chainrule/update/plan.h chainrule/update/reduced.h
   chainrule/update/rule.h chainrule/update/traced_element.h chainrule/update/traced_program.h)
-set(blank chainrule/core/error.h cuda_bf16.h)  # only the host needs them
+set(blank chainrule/core/error.h cuda_bf16.h cuda_runtime.h)  # not needed there
 
 set(texts "")
 foreach(name IN LISTS names)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include "chainrule/functors/convert.h"
 
 // How kernels move elements: up to 16 bytes at a time.
