@@ -17,26 +17,6 @@ namespace py = pybind11;
 namespace chainrule::python {
 namespace {
 
-constexpr std::int32_t kCpu = 1;  // DLPack's numbers
-constexpr std::uint8_t kFloat = 2;
-constexpr std::uint8_t kBfloat = 4;
-
-std::optional<Dtype> dtype_of(const dlpack::Tensor& tensor) {
-  if (tensor.lanes != 1) return std::nullopt;
-  if (tensor.code == kBfloat && tensor.bits == 16) return Dtype::bfloat16;
-  if (tensor.code != kFloat) return std::nullopt;
-  switch (tensor.bits) {
-    case 16:
-      return Dtype::float16;
-    case 32:
-      return Dtype::float32;
-    case 64:
-      return Dtype::float64;
-    default:
-      return std::nullopt;
-  }
-}
-
 bool overlaps(const dlpack::Tensor& tensor) {
   for (int i = 0; i < tensor.ndim; ++i) {
     if (tensor.strides[i] == 0 && tensor.shape[i] > 1) return true;
@@ -54,8 +34,9 @@ HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); 
 
 // An array on a tensor's memory; undefined where there is none that rules could work on.
 Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
-  const auto dtype = dtype_of(tensor);
-  if (!dtype || tensor.device_type != kCpu || overlaps(tensor)) return {};
+  const auto dtype = dlpack::dtype_of(tensor.dtype);
+  if (!dtype || !is_floating(*dtype)) return {};
+  if (tensor.device.type != dlpack::kCpu || overlaps(tensor)) return {};
   const Shape shape(tensor.shape, tensor.ndim);
   Strides strides(tensor.strides, tensor.ndim);
   for (std::int64_t& stride : strides) stride *= item_size(*dtype);
@@ -75,13 +56,16 @@ struct Layout {
   std::int64_t strides[kMaxDims];
 
   explicit Layout(const dlpack::Tensor& tensor)
-      : device_type(tensor.device_type), ndim(tensor.ndim), code(tensor.code), bits(tensor.bits) {
+      : device_type(tensor.device.type),
+        ndim(tensor.ndim),
+        code(tensor.dtype.code),
+        bits(tensor.dtype.bits) {
     std::copy_n(tensor.shape, ndim, shape);
     std::copy_n(tensor.strides, ndim, strides);
   }
   bool fits(const dlpack::Tensor& other) const {
-    if (device_type != other.device_type || ndim != other.ndim || code != other.code ||
-        bits != other.bits) {
+    if (device_type != other.device.type || ndim != other.ndim || code != other.dtype.code ||
+        bits != other.dtype.bits) {
       return false;
     }
     for (int i = 0; i < ndim; ++i) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "chainrule/backend/elementwise.h"
+#include "dlpack_types.h"
 #include "errors.h"
 
 namespace py = pybind11;
@@ -14,31 +15,9 @@ namespace py = pybind11;
 namespace chainrule::python {
 namespace {
 
-// What dlpack.h, version 1.0, lays down.
-struct DLDevice {
-  std::int32_t type;
-  std::int32_t id;
-};
-
-struct DLDataType {
-  std::uint8_t code;
-  std::uint8_t bits;
-  std::uint16_t lanes;
-};
-
-struct DLTensor {
-  void* data;
-  DLDevice device;
-  std::int32_t ndim;
-  DLDataType dtype;
-  std::int64_t* shape;
-  std::int64_t* strides;  // in elements; null for C order
-  std::uint64_t byte_offset;
-};
-
 // The old form, which cannot tell what is read-only.
 struct DLManagedTensor {
-  DLTensor tensor;
+  dlpack::Tensor tensor;
   void* context;
   void (*deleter)(DLManagedTensor* self);
 
@@ -52,42 +31,19 @@ struct DLManagedTensorVersioned {
   void* context;
   void (*deleter)(DLManagedTensorVersioned* self);
   std::uint64_t flags;
-  DLTensor tensor;
+  dlpack::Tensor tensor;
 
   static constexpr const char* name = "dltensor_versioned";
   static constexpr const char* used = "used_dltensor_versioned";
 };
 
-constexpr std::int32_t kCpu = 1;
-constexpr std::int32_t kCuda = 2;
-constexpr std::int32_t kCudaHost = 3;
 constexpr std::uint64_t kReadOnly = 1;
 constexpr std::uint64_t kIsCopied = 2;
 
-DLDevice device_of(const Array& array) {
-  if (!array.defined()) return {kCpu, 0};
+dlpack::Device device_of(const Array& array) {
+  if (!array.defined()) return {dlpack::kCpu, 0};
   const Device device = array.device();
-  return {device.kind == DeviceKind::cpu ? kCpu : kCuda, device.index};
-}
-
-DLDataType type_of(Dtype dtype) {
-  return visit(dtype, []<class T>(TypeTag<T>) -> DLDataType {
-    constexpr auto bits = static_cast<std::uint8_t>(8 * sizeof(T));
-    if constexpr (std::is_same_v<T, bool>) return {6, bits, 1};
-    if constexpr (std::is_same_v<T, BFloat16>) return {4, bits, 1};
-    if constexpr (std::is_same_v<T, Float16> || std::is_floating_point_v<T>) return {2, bits, 1};
-    return {static_cast<std::uint8_t>(std::is_signed_v<T> ? 0 : 1), bits, 1};
-  });
-}
-
-std::optional<Dtype> dtype_of(const DLDataType& type) {
-  for (int i = 0; i < kDtypeCount; ++i) {
-    const auto known = type_of(static_cast<Dtype>(i));
-    if (known.code == type.code && known.bits == type.bits && type.lanes == 1) {
-      return static_cast<Dtype>(i);
-    }
-  }
-  return std::nullopt;
+  return {device.kind == DeviceKind::cpu ? dlpack::kCpu : dlpack::kCuda, device.index};
 }
 
 // An array on its way out; lives until the consumer is done with it.
@@ -126,7 +82,7 @@ py::object export_as(const Array& array, std::uint64_t flags) {
   managed.tensor = {array.raw(),
                     device_of(array),
                     array.ndim(),
-                    type_of(array.dtype()),
+                    dlpack::type_of(array.dtype()),
                     out->shape,
                     out->strides,
                     0};
@@ -151,14 +107,14 @@ py::object to_dlpack(const VariableImpl& self,
                      std::optional<bool> copy) {
   Array array = self.data();
   if (!array.defined()) throw py::buffer_error("[dlpack] the variable has no array yet");
-  const DLDevice own = device_of(array);
-  if (own.type != kCpu) {
+  const dlpack::Device own = device_of(array);
+  if (own.type != dlpack::kCpu) {
     throw py::buffer_error(cat("[dlpack] got an array on ", array.device(), ", expected the CPU"));
   }
   if (!stream.is_none()) {
     throw py::buffer_error("[dlpack] stream: the CPU has none, expected None");
   }
-  if (device && (device->first != kCpu || device->second != 0)) {
+  if (device && (device->first != dlpack::kCpu || device->second != 0)) {
     throw py::buffer_error(cat("[dlpack] dl_device: got (", device->first, ", ", device->second,
                                "), expected (1, 0), the CPU"));
   }
@@ -199,12 +155,12 @@ py::object consume(const py::object& capsule, Managed** out) {
   return py::reinterpret_steal<py::object>(holder);
 }
 
-Array array_on(const DLTensor& tensor, bool writeable, py::object holder) {
-  if (tensor.device.type != kCpu && tensor.device.type != kCudaHost) {
+Array array_on(const dlpack::Tensor& tensor, bool writeable, py::object holder) {
+  if (tensor.device.type != dlpack::kCpu && tensor.device.type != dlpack::kCudaHost) {
     throw py::buffer_error(cat("[from_dlpack] got memory on device (", tensor.device.type, ", ",
                                tensor.device.id, "), expected the CPU's"));
   }
-  const auto dtype = dtype_of(tensor.dtype);
+  const auto dtype = dlpack::dtype_of(tensor.dtype);
   if (!dtype) {
     throw TypeError(cat("[from_dlpack] dtype not supported: got DLPack's code ",
                         static_cast<int>(tensor.dtype.code), " of ",
@@ -270,7 +226,7 @@ py::object capsule_of(const py::object& x, std::optional<bool> copy) {
                         ", expected an object with __dlpack__ and __dlpack_device__"));
   }
   const auto device = x.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-  if (device.first != kCpu && device.first != kCudaHost) {
+  if (device.first != dlpack::kCpu && device.first != dlpack::kCudaHost) {
     throw py::buffer_error(cat("[from_dlpack] got memory on device (", device.first, ", ",
                                device.second, "), expected the CPU's, device type 1"));
   }
@@ -315,7 +271,7 @@ void bind_dlpack(VariableClass& variable) {
       .def(
           "__dlpack_device__",
           [](const VariableImpl& self) {
-            const DLDevice device = device_of(self.data());
+            const dlpack::Device device = device_of(self.data());
             return std::pair(device.type, device.id);
           },
           "The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU.")

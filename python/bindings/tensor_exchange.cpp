@@ -43,11 +43,11 @@ bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
   strides_ = Dims(strides.data(), static_cast<int>(strides.size()));
   *out = {};
   out->data = reinterpret_cast<void*>(address);
-  out->device_type = device;
+  out->device.type = device;
   out->ndim = shape_.size();
-  out->code = static_cast<std::uint8_t>(code);
-  out->bits = static_cast<std::uint8_t>(bits);
-  out->lanes = 1;
+  out->dtype.code = static_cast<std::uint8_t>(code);
+  out->dtype.bits = static_cast<std::uint8_t>(bits);
+  out->dtype.lanes = 1;
   out->shape = shape_.begin();
   out->strides = strides_.begin();
   return true;

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "chainrule/core/dtype.h"
 #include "chainrule/core/shape.h"
+#include "dlpack_types.h"
 
 namespace chainrule::python {
 
@@ -17,19 +17,6 @@ namespace dlpack {
 struct Version {
   std::uint32_t major;
   std::uint32_t minor;
-};
-
-struct Tensor {
-  void* data;
-  std::int32_t device_type;
-  std::int32_t device_id;
-  std::int32_t ndim;
-  std::uint8_t code;
-  std::uint8_t bits;
-  std::uint16_t lanes;
-  std::int64_t* shape;
-  std::int64_t* strides;  // in elements
-  std::uint64_t byte_offset;
 };
 
 struct Exchange {
