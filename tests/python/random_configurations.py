@@ -15,7 +15,7 @@ from chainrule import optimizer_hooks, optimizers, schedules
 NAMES = sorted(set(optimizers.__all__) - {"Muon"})
 PATHS = ("/l1/W", "/l1/b", "/l2/W", "/l2/b")
 RATES = st.floats(1e-6, 0.5) | st.sampled_from([np.float32(0.1), 1])
-OWN = RATES | st.sampled_from(
+EXPRESSIONS = st.sampled_from(
     [
         schedules.inherit * 0.5,
         schedules.cosine(0.1, 0.05, 7),
@@ -23,6 +23,7 @@ OWN = RATES | st.sampled_from(
         schedules.piecewise([2, 5], [0.1, schedules.inherit, 0.03]),
     ]
 )
+OWN = RATES | EXPRESSIONS
 SWITCHES = st.booleans() | st.sampled_from(
     [schedules.after(2), schedules.every(2), ~schedules.every(3), schedules.before(3)]
 )

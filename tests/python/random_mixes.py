@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import chainrule
 from chainrule import _core, optimizer_hooks, optimizers, schedules
+from random_configurations import EXPRESSIONS, SWITCHES
 
 SHAPES = ((), (0,), (1,), (5,), (2, 0), (3, 4), (4, 1), (2, 3, 4), (300,), (3, 3000), (40000,))
 DTYPES = {
@@ -39,17 +40,7 @@ READING = (
     "Traced",
 )
 RATES = st.floats(1e-4, 0.1)
-VALUES = RATES | st.sampled_from(
-    [
-        schedules.inherit * 0.5,
-        schedules.cosine(0.1, 0.05, 7),
-        schedules.warmup(3, 0.01) * schedules.minimum(schedules.inherit, 0.25),
-        schedules.piecewise([2, 5], [0.1, schedules.inherit, 0.03]),
-    ]
-)
-SWITCHES = st.booleans() | st.sampled_from(
-    [schedules.after(2), schedules.every(2), ~schedules.every(3), schedules.before(3)]
-)
+VALUES = RATES | EXPRESSIONS
 
 
 @chainrule.elementwise_rule

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "chainrule/update/rule_expression.h"
+#include "chainrule/update/traced.h"
 
 // Expressions for the tests of traced rules.
 namespace chainrule::testing {
@@ -66,6 +67,20 @@ inline Writer adam_expression() {
   const int below = w.make(Op::add, w.make(Op::sqrt, v_hat), w.field(3));
   w.results(w.make(Op::subtract, p, w.make(Op::divide, times(lr, m_hat), below)), {m, v});
   return w;
+}
+
+// The same as a user's rule.
+inline TracedRule traced_adam(double lr) {
+  using update::FieldKind;
+  TracedRule rule;
+  rule.name = "traced Adam";
+  rule.fields = {{"lr", lr, FieldKind::real},
+                 {"beta1", 0.9, FieldKind::real},
+                 {"beta2", 0.999, FieldKind::real},
+                 {"eps", 1e-8, FieldKind::real}};
+  rule.states = {{"m", 0}, {"v", 0}};
+  rule.variants.push_back({{}, {0, 1}, adam_expression().expression});
+  return rule;
 }
 
 }  // namespace chainrule::testing

@@ -14,24 +14,12 @@ namespace {
 
 using update::FieldKind;
 
-TracedRule traced_adam() {
-  TracedRule rule;
-  rule.name = "traced Adam";
-  rule.fields = {{"lr", 0.001, FieldKind::real},
-                 {"beta1", 0.9, FieldKind::real},
-                 {"beta2", 0.999, FieldKind::real},
-                 {"eps", 1e-8, FieldKind::real}};
-  rule.states = {{"m", 0}, {"v", 0}};
-  rule.variants.push_back({{}, {0, 1}, adam_expression().expression});
-  return rule;
-}
-
 Ref<UpdateRule> rule_of(const Ref<const Algorithm>& algorithm) {
   return make_ref<UpdateRule>(algorithm.get(), default_hyperparameter(*algorithm));
 }
 
 TEST(Traced, AdamIsThePapersInEveryDtypeAndSize) {
-  const Ref<const Algorithm> adam = make_algorithm(traced_adam());
+  const Ref<const Algorithm> adam = make_algorithm(traced_adam(0.001));
   for (const Dtype dtype : {Dtype::float64, Dtype::float32, Dtype::float16, Dtype::bfloat16}) {
     for (const std::int64_t size : {1, 15, 511, 513, 4097, 9001}) {
       std::vector<double> p = values_of(array_of(noise(size, 1), dtype));
@@ -219,7 +207,7 @@ TEST(Traced, AnAlgorithmLivesAsLongAsSomebodyPointsToIt) {
   const auto param = parameter({1}, {1});
   UpdateTable table;
   {
-    auto algorithm = make_algorithm(traced_adam());
+    auto algorithm = make_algorithm(traced_adam(0.001));
     EXPECT_EQ(algorithm->use_count(), 1u);
     auto rule = rule_of(algorithm);
     EXPECT_EQ(algorithm->use_count(), 3u);  // the rule, and the values that know its names
@@ -231,7 +219,7 @@ TEST(Traced, AnAlgorithmLivesAsLongAsSomebodyPointsToIt) {
 
 TEST(Traced, RefusesWhatIsNotWellFormed) {
   const auto refused = [](auto spoil) {
-    TracedRule rule = traced_adam();
+    TracedRule rule = traced_adam(0.001);
     spoil(rule);
     EXPECT_THROW(make_algorithm(rule), ValueError);
   };

@@ -230,15 +230,7 @@ TEST_F(CudaUpdateReduced, EveryElementHasItsOwnRandomBits) {
 }
 
 TEST_F(CudaUpdateReduced, TracedRulesGiveTheSameCodes) {
-  TracedRule adam;
-  adam.name = "traced Adam";
-  adam.fields = {{"lr", 0.01, update::FieldKind::real},
-                 {"beta1", 0.9, update::FieldKind::real},
-                 {"beta2", 0.999, update::FieldKind::real},
-                 {"eps", 1e-8, update::FieldKind::real}};
-  adam.states = {{"m", 0}, {"v", 0}};
-  adam.variants.push_back({{}, {0, 1}, adam_expression().expression});
-  const auto algorithm = make_algorithm(adam);
+  const auto algorithm = make_algorithm(traced_adam(0.01));
   for (StateDtype states : kStateDtypes) {
     Pair pair;
     std::uint64_t seed = 1;

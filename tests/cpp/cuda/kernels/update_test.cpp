@@ -163,14 +163,6 @@ TEST_F(CudaUpdate, EveryRuleAgreesWithTheCpu) {
 
 // Rules of users': Adam as the paper has it, and one of all other operations.
 std::vector<Ref<const Algorithm>> traced_algorithms() {
-  TracedRule adam;
-  adam.name = "traced Adam";
-  adam.fields = {{"lr", 0.01, update::FieldKind::real},
-                 {"beta1", 0.9, update::FieldKind::real},
-                 {"beta2", 0.999, update::FieldKind::real},
-                 {"eps", 1e-8, update::FieldKind::real}};
-  adam.states = {{"m", 0}, {"v", 0}};
-  adam.variants.push_back({{}, {0, 1}, adam_expression().expression});
   Writer w;
   int sum = w.grad();
   for (const Op op : {Op::absolute, Op::sign, Op::floor, Op::expm1, Op::log1p, Op::tanh, Op::exp}) {
@@ -186,7 +178,7 @@ std::vector<Ref<const Algorithm>> traced_algorithms() {
   all.name = "everything";
   all.states = {{"s", 0.5}};
   all.variants.push_back({{}, {0}, w.expression});
-  return {make_algorithm(adam), make_algorithm(all)};
+  return {make_algorithm(traced_adam(0.01)), make_algorithm(all)};
 }
 
 TEST_F(CudaUpdate, TracedRulesAgreeWithTheCpu) {
