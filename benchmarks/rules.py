@@ -26,7 +26,7 @@ import chainrule.links as L
 import common
 import torch
 from chainrule import optimizer_hooks, optimizers
-from update import c_adam, compiled, ours
+from update import c_adam, compiled, gradient, ours
 
 LARGE = 25_000_000
 
@@ -63,10 +63,6 @@ def hidden(i: int, shape: tuple[int, ...]) -> bool:
 
 def rate(i: int) -> float:
     return 1e-4 * (1 + i / 1000)
-
-
-def gradient(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def ours_on(optimizer, shapes, muon=False):
@@ -253,7 +249,7 @@ def frozen_encoder():
     )
 
 
-def residual_network(chainer: str | None):
+def residual_network():
     shapes = resnet50()
     flat = (sum(int(np.prod(shape)) for shape in shapes),)
     common.compare(
@@ -317,7 +313,7 @@ def main() -> None:
         "clipping": clipping,
         "overhead": overhead,
         "frozen": frozen_encoder,
-        "resnet": lambda: residual_network(chainer),
+        "resnet": residual_network,
         "bert": lambda: transformer(chainer),
     }
     parser = argparse.ArgumentParser(add_help=False)

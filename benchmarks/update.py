@@ -50,8 +50,8 @@ def compiled() -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def gradient(size: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
+def gradient(shape: int | tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def ours(optimizer, count: int, size: int, own_rates: bool = False, scheduled: bool = False):
