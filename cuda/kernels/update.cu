@@ -90,7 +90,9 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class Rule, class T>
 constexpr RuleKernels kernels_of() {
-  RuleKernels kernels{{update_kernel<Rule, T, false>, update_kernel<Rule, T, true>}, nullptr};
+  // Double is not worth two.
+  RuleKernels kernels{{update_kernel<Rule, T, __is_same(T, double)>, update_kernel<Rule, T, true>},
+                      nullptr};
   if constexpr (count_sums<Rule>() > 0) kernels.measure = measure_kernel<Rule, T>;
   return kernels;
 }

@@ -42,7 +42,7 @@ CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
     } else {
       for (int i = 0; i < width; ++i) Rule::step(coefs, u.v[i], p.v[i], states[k].v[i]...);
     }
-    if constexpr (observed) {
+    if (observed && row.observed) {
       for (int i = 0; i < width; ++i) seen.see(g.v[i], before.v[i], p.v[i]);
       count_lost(row, before, p, seen.value[update::kLost]);
     }
@@ -53,7 +53,7 @@ CR_INLINE void update_elements(const typename Rule::template Coefs<T>& coefs,
   if (row.clear_grad) store(row.grad_dtype, row.grad, at, Values<T, width>{});
 }
 
-// What a block does: `order[b]` is block b's chunk.
+// What a block does: `order[b]` is block b's chunk. Without `observed`, no row is.
 template <class Rule, class T, bool observed>
 __device__ inline void update_block(const Row* rows,
                                     const Chunk* chunks,
@@ -68,7 +68,7 @@ __device__ inline void update_block(const Row* rows,
     update_elements<Rule, T, decltype(width)::value, observed>(
         coefs, row, at, seen, std::make_index_sequence<Rule::states.count>());
   });
-  if constexpr (observed) {
+  if (observed && row.observed) {
     write_statistics(seen, statistics + std::int64_t{place} * kStatistics);
   }
 }

@@ -119,8 +119,7 @@ CR_INLINE void observe(const Row& row,
   });
 }
 
-// Without `observed`, no row is.
-template <class Rule, class T, bool observed>
+template <class Rule, class T>
 __global__ void __launch_bounds__(kThreads) reduced_kernel(const Row* rows,
                                                            const Chunk* chunks,
                                                            const std::int32_t* order,
@@ -155,13 +154,13 @@ __global__ void __launch_bounds__(kThreads) reduced_kernel(const Row* rows,
         }
       }(each);
     }
-    if (observed && row.observed) observe(row, places, g, before, p, seen);
+    if (row.observed) observe(row, places, g, before, p, seen);
     states.store(row, places, largest, turn);
     store_param(row, places, p);
     if (row.clear_grad) store(row.grad_dtype, row.grad, places, Four<T>{});
     turn ^= 1;
   }
-  if (observed && row.observed) {
+  if (row.observed) {
     write_statistics(seen, statistics + std::int64_t{place} * kStatistics);
   }
 }
@@ -216,9 +215,8 @@ template <class Rule, class T>
 constexpr RuleKernels kernels_of() {
   RuleKernels kernels{};
   if constexpr (works_on_reduced<Rule>()) {
-    // Double is not worth two.
-    kernels.update[0] = reduced_kernel<Rule, T, __is_same(T, double)>;
-    kernels.update[1] = reduced_kernel<Rule, T, true>;
+    // One for both: these are not worth two, observed and not.
+    kernels.update[0] = kernels.update[1] = reduced_kernel<Rule, T>;
     if constexpr (count_sums<Rule>() > 0) kernels.measure = reduced_measure_kernel<Rule, T>;
   }
   return kernels;
