@@ -27,6 +27,21 @@ CR_INLINE double floor(double x) { return __builtin_floor(x); }
 CR_INLINE float pow(float x, float y) { return __builtin_powf(x, y); }
 CR_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
 
+// a * b + c. Where the machine rounds that once, it is rounded once, whichever product of a sum the
+// compiler would have fused.
+#if defined(__CUDA_ARCH__)
+CR_INLINE float multiply_add(float a, float b, float c) { return ::fmaf(a, b, c); }
+CR_INLINE double multiply_add(double a, double b, double c) { return ::fma(a, b, c); }
+#elif defined(__FP_FAST_FMAF)
+CR_INLINE float multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+CR_INLINE double multiply_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+template <Real T>
+CR_INLINE T multiply_add(T a, T b, T c) {
+  return a * b + c;
+}
+#endif
+
 // NaN in either argument gives NaN, as numpy.maximum does. In two selections, since compilers
 // make a branch of a joint condition, and no vector code of that.
 template <Real T>

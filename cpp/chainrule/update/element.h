@@ -14,6 +14,13 @@ CR_INLINE T bounded(T x, T low, T high) {
   return functors::math::select(high < x, high, x);
 }
 
+// The sign of zero and of NaN is the number itself.
+template <class T>
+CR_INLINE T sign_of(T x) {
+  using functors::math::select;
+  return select(x > T(0), T(1), select(x < T(0), T(-1), x));
+}
+
 // One step of a gradient's program.
 template <GradientOp op, class T>
 CR_INLINE T apply(T g, T p, T a, T b) {
@@ -21,10 +28,9 @@ CR_INLINE T apply(T g, T p, T a, T b) {
   if constexpr (op == GradientOp::scale) {
     return g * a;
   } else if constexpr (op == GradientOp::weight_decay) {
-    return g + a * p;
+    return math::multiply_add(a, p, g);
   } else if constexpr (op == GradientOp::lasso) {
-    // The sign of zero and of NaN is the number itself.
-    return g + a * math::select(p > T(0), T(1), math::select(p < T(0), T(-1), p));
+    return math::multiply_add(a, sign_of(p), g);
   } else {
     return bounded(g, a, b);
   }
@@ -37,7 +43,7 @@ struct Unchanged {
   CR_INLINE T operator()(T g, T) const { return g; }
 };
 
-// or a linear program of it,
+// or a linear program of it, with the bits of its steps one by one,
 template <class T>
 struct LinearProgram {
   T g_scale, p_scale;
@@ -46,8 +52,7 @@ struct LinearProgram {
     return {static_cast<T>(f.g_scale), static_cast<T>(f.p_scale)};
   }
   CR_INLINE T operator()(T g, T p) const {
-    const T decay = p_scale * p;
-    return decay + g_scale * g;
+    return functors::math::multiply_add(p_scale, p, g_scale * g);
   }
 };
 
@@ -61,14 +66,9 @@ struct Program {
             static_cast<T>(f.low), static_cast<T>(f.high)};
   }
   CR_INLINE T operator()(T g, T p) const {
-    using namespace functors;
-    const T sign = math::select(p > T(0), T(1), math::select(p < T(0), T(-1), p));
-    // The products in this order: compilers fuse the first one they meet, so that a program
-    // without a scale gives the bits of its steps one by one.
-    T sum = sign_scale * sign;
-    const T decay = p_scale * p;
-    sum += decay + g_scale * g;
-    return bounded(sum, low, high);
+    using functors::math::multiply_add;
+    const T decayed = multiply_add(p_scale, p, g_scale * g);
+    return bounded(multiply_add(sign_scale, sign_of(p), decayed), low, high);
   }
 };
 
