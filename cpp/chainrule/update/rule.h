@@ -23,10 +23,12 @@
 //     static Coefs<double> prepare(const Values& h) { return {h.lr, h.momentum}; }
 //
 //     // Per element: T is float or double; the arguments after `p` are the states, in order.
-//     // No std::, no branch on a value: math::select, so that the loop becomes vector code.
+//     // No std::, no branch on a value: math::select, so that the loop becomes vector code. No
+//     // sum of two products, of which every compiler, and one compiler here and there, would
+//     // round another one: multiply_add.
 //     template <class T>
 //     CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& v) {
-//       v = c.momentum * v - c.lr * g;
+//       v = multiply_add(c.momentum, v, -c.lr * g);
 //       p += v;
 //     }
 //   };
@@ -55,6 +57,8 @@
 //                                          those of the parameter with the most updates
 // Sums are taken in double and in a fixed order.
 namespace chainrule::update {
+
+using functors::math::multiply_add;
 
 enum class FieldKind : std::uint8_t {
   real,

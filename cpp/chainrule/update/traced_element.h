@@ -19,15 +19,15 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
   } else if constexpr (code == Opcode::affine) {
     return s[0] * a + s[1];
   } else if constexpr (code == Opcode::combine) {
-    return s[0] * a + s[1] * b;
+    return math::multiply_add(s[0], a, s[1] * b);
   } else if constexpr (code == Opcode::multiply) {
     return s[0] * a * b + s[1];
   } else if constexpr (code == Opcode::multiply_add) {
-    return s[0] * a * b + s[1] * c;
+    return math::multiply_add(s[0] * a, b, s[1] * c);
   } else if constexpr (code == Opcode::divide) {
     return s[0] * a / b + s[1];
   } else if constexpr (code == Opcode::divide_add) {
-    return s[0] * a / b + s[1] * c;
+    return math::multiply_add(s[1], c, s[0] * a / b);
   } else if constexpr (code == Opcode::reciprocal) {
     return s[0] / a + s[1];
   } else if constexpr (code == Opcode::reciprocal_add) {

@@ -37,8 +37,8 @@ struct AdaBelief {
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& m, T& s) {
     m += c.one_minus_beta1 * (g - m);
     const T surprise = g - m;
-    s = c.beta2 * s + c.one_minus_beta2 * surprise * surprise + c.eps;
-    p = c.keep * p - c.rate * m / (functors::math::sqrt(s * c.unbias) + c.eps);
+    s = multiply_add(c.beta2, s, c.one_minus_beta2 * surprise * surprise) + c.eps;
+    p = multiply_add(c.keep, p, -c.rate * m / (functors::math::sqrt(s * c.unbias) + c.eps));
   }
 };
 

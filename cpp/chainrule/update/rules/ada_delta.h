@@ -23,9 +23,9 @@ struct AdaDelta {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& msg, T& msdx) {
-    msg = c.rho * msg + c.one_minus_rho * g * g;
+    msg = multiply_add(c.rho, msg, c.one_minus_rho * g * g);
     const T dx = functors::math::sqrt((msdx + c.eps) / (msg + c.eps)) * g;
-    msdx = c.rho * msdx + c.one_minus_rho * dx * dx;
+    msdx = multiply_add(c.rho, msdx, c.one_minus_rho * dx * dx);
     p -= dx;
   }
 };

@@ -43,7 +43,7 @@ struct Adafactor<false> : AdafactorBase {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T u, T& p) {
-    p = c.keep * p - c.rate * u;
+    p = multiply_add(c.keep, p, -c.rate * u);
   }
 };
 

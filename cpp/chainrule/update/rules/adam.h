@@ -64,7 +64,7 @@ struct AdamBase {
     if constexpr (adabound) {
       rate = functors::math::min(functors::math::max(rate, c.lower), c.upper);
     }
-    p = c.keep * p - c.eta * (rate * m);
+    p = multiply_add(c.keep, p, -c.eta * (rate * m));
   }
 };
 

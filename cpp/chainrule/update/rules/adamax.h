@@ -32,7 +32,7 @@ struct Adamax {
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& m, T& u) {
     m += c.one_minus_beta1 * (g - m);
     u = functors::math::max(c.beta2 * u, functors::math::abs(g) + c.eps);
-    p = c.keep * p - c.rate * m / u;
+    p = multiply_add(c.keep, p, -c.rate * m / u);
   }
 };
 

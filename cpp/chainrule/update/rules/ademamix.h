@@ -55,7 +55,8 @@ struct AdEMAMix {
     m2 += c.one_minus_beta3 * (g - m2);
     v += c.one_minus_beta2 * (g * g - v);
     const T root = functors::math::sqrt(v * c.unbias2) + c.eps;
-    p = c.keep * p - c.alpha * ((c.unbias1 * m1 + c.mixing * m2) / root);
+    const T mixed = multiply_add(c.unbias1, m1, c.mixing * m2);
+    p = multiply_add(c.keep, p, -c.alpha * (mixed / root));
   }
 };
 

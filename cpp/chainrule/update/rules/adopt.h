@@ -34,7 +34,7 @@ struct ADOPT {
     const T scaled = g / math::max(math::sqrt(v), c.eps);
     const T clipped = math::min(math::max(scaled, -c.bound), c.bound);
     m += c.one_minus_beta1 * (clipped - m);
-    p = c.keep * p - c.alpha * m;
+    p = multiply_add(c.keep, p, -c.alpha * m);
     v += c.one_minus_beta2 * (g * g - v);
   }
 };

@@ -38,7 +38,7 @@ struct LAMB {
   template <class T>
   CR_INLINE static T direction(const Coefs<T>& c, T p, T m, T v) {
     const T root = functors::math::sqrt(v * c.unbias2) + c.eps;
-    return c.unbias1 * m / root + c.weight_decay * p;
+    return multiply_add(c.weight_decay, p, c.unbias1 * m / root);
   }
   template <class T>
   CR_INLINE static Sums<T, 2> measure(const Coefs<T>& c, T g, T p, T& m, T& v) {

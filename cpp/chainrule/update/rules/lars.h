@@ -44,7 +44,7 @@ struct LARS {
   }
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& v) {
-    v = c.momentum * v - c.rate * (g + c.weight_decay * p);
+    v = multiply_add(c.momentum, v, -c.rate * multiply_add(c.weight_decay, p, g));
     p += v;
   }
 };

@@ -32,7 +32,7 @@ struct Lion {
     const T u = m + c.one_minus_beta1 * (g - m);
     // The sign of zero and of NaN is the number itself.
     const T sign = select(u > T(0), T(1), select(u < T(0), T(-1), u));
-    p = c.keep * p - c.lr * sign;
+    p = multiply_add(c.keep, p, -c.lr * sign);
     m += c.one_minus_beta2 * (g - m);
   }
 };

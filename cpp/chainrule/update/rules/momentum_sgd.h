@@ -23,7 +23,7 @@ struct MomentumSGD {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& v) {
-    v = c.momentum * v - c.lr * g;
+    v = multiply_add(c.momentum, v, -c.lr * g);
     p += v;
   }
 };

@@ -39,12 +39,12 @@ struct MSVAG {
     v += c.one_minus_beta * (g * g - v);
     const T mt = m * c.unbias;
     const T mt2 = mt * mt;
-    const T s = (v * c.unbias - mt2) * c.over_one_minus_rho;
-    const T f = mt2 / (mt2 + c.rho * s);
+    const T s = multiply_add(v, c.unbias, -mt2) * c.over_one_minus_rho;
+    const T f = mt2 / multiply_add(c.rho, s, mt2);
     // 0/0 where no gradient ever came: no step. Comparisons with NaN are false.
     const T factor =
         functors::math::select(f > T(0), functors::math::select(f < T(1), f, T(1)), T(0));
-    p -= c.eta * (c.lr * mt * factor + c.weight_decay_rate * p);
+    p -= c.eta * multiply_add(c.lr * mt, factor, c.weight_decay_rate * p);
   }
 };
 

@@ -30,7 +30,7 @@ struct Muon {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T u, T& p) {
-    p = c.keep * p - c.rate * u;
+    p = multiply_add(c.keep, p, -c.rate * u);
   }
 };
 

@@ -47,7 +47,8 @@ struct NAdam {
     m += c.one_minus_beta1 * (g - m);
     v += c.one_minus_beta2 * (g * g - v);
     const T scale = T(1) / (functors::math::sqrt(v * c.unbias) + c.eps);
-    p = c.keep * p - (c.gradient_rate * g + c.moment_rate * m) * scale;
+    const T mixed = multiply_add(c.gradient_rate, g, c.moment_rate * m);
+    p = multiply_add(c.keep, p, -mixed * scale);
   }
 };
 

@@ -25,7 +25,7 @@ struct NesterovAG {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& v) {
-    v = c.momentum * v - c.lr * g;
+    v = multiply_add(c.momentum, v, -c.lr * g);
     p += c.momentum2 * v;
     p -= c.ahead * g;
   }

@@ -62,9 +62,9 @@ struct Prodigy {
 
   template <class T>
   CR_INLINE static Sums<T, 2> measure(const Coefs<T>& c, T g, T p, T& m, T& v, T& s, T& p0) {
-    m = c.beta1 * m + c.for_m * g;
-    v = c.beta2 * v + c.for_v * g * g;
-    s = c.beta3 * s + c.for_s * g;
+    m = multiply_add(c.beta1, m, c.for_m * g);
+    v = multiply_add(c.beta2, v, c.for_v * g * g);
+    s = multiply_add(c.beta3, s, c.for_s * g);
     return {{c.for_numerator * g * (p0 - p), functors::math::abs(s)}};
   }
   static void refine(const Values& h,
@@ -87,7 +87,7 @@ struct Prodigy {
   }
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T, T& p, T& m, T& v, T&, T&) {
-    p = c.keep * p - c.rate * m / (functors::math::sqrt(v) + c.eps);
+    p = multiply_add(c.keep, p, -c.rate * m / (functors::math::sqrt(v) + c.eps));
   }
 };
 

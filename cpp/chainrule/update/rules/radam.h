@@ -43,7 +43,8 @@ struct RAdam {
     m += c.one_minus_beta1 * (g - m);
     v += c.one_minus_beta2 * (g * g - v);
     const T root = functors::math::sqrt(v) + c.eps;
-    p = c.keep * p - c.rate * m / functors::math::select(c.adaptive > T(0), root, T(1));
+    const T divisor = functors::math::select(c.adaptive > T(0), root, T(1));
+    p = multiply_add(c.keep, p, -c.rate * m / divisor);
   }
 };
 

@@ -30,7 +30,7 @@ struct RMSprop {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& ms) {
-    ms = c.alpha * ms + c.one_minus_alpha * g * g;
+    ms = multiply_add(c.alpha, ms, c.one_minus_alpha * g * g);
     p -= c.lr * g / (functors::math::sqrt(ms + c.eps_inside) + c.eps_outside);
   }
 };

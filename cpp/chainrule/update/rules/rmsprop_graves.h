@@ -28,9 +28,10 @@ struct RMSpropGraves {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T grad, T& p, T& n, T& g, T& delta) {
-    n = c.alpha * n + c.one_minus_alpha * grad * grad;
-    g = c.alpha * g + c.one_minus_alpha * grad;
-    delta = c.momentum * delta - c.lr * grad / functors::math::sqrt(n - g * g + c.eps);
+    n = multiply_add(c.alpha, n, c.one_minus_alpha * grad * grad);
+    g = multiply_add(c.alpha, g, c.one_minus_alpha * grad);
+    const T root = functors::math::sqrt(n - g * g + c.eps);
+    delta = multiply_add(c.momentum, delta, -c.lr * grad / root);
     p += delta;
   }
 };

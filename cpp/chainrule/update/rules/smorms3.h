@@ -25,8 +25,8 @@ struct SMORMS3 {
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T grad, T& p, T& mem, T& g, T& g2) {
     const T r = T(1) / (mem + T(1));
-    g = (T(1) - r) * g + r * grad;
-    g2 = (T(1) - r) * g2 + r * grad * grad;
+    g = multiply_add(T(1) - r, g, r * grad);
+    g2 = multiply_add(T(1) - r, g2, r * grad * grad);
     const T x = g * g / (g2 + c.eps);
     p -= grad * functors::math::min(x, c.lr) / (functors::math::sqrt(g2) + c.eps);
     mem = T(1) + mem * (T(1) - x);

@@ -52,7 +52,7 @@ struct StableAdamW {
   }
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T, T& p, T& m, T& v) {
-    p = c.keep * p - c.rate * m / (functors::math::sqrt(v) + c.eps);
+    p = multiply_add(c.keep, p, -c.rate * m / (functors::math::sqrt(v) + c.eps));
   }
 };
 
