@@ -8,6 +8,8 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter
+from chainrule._names import suggestion
+from chainrule.rules.entries import algorithm_name
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
@@ -97,10 +99,9 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
     levels = _levels(rule.hyperparam, name)
     if not levels:
         known = [*rule.hyperparam.get_dict(), "enabled"]
-        near = _core.nearest(name, known)
-        hint = f"; did you mean {near!r}?" if near else ""
         raise AttributeError(
-            f"[explain] {path} has no hyperparameter {name!r}{hint} Known: {', '.join(known)}"
+            f"[explain] {path}: {algorithm_name(rule)} has no hyperparameter {name!r}"
+            + suggestion(name, known)
         )
     level, _, origin = levels[0]
     return f"{_formula(levels, name, step)}, {_where(level, origin, rule, optimizer)}"

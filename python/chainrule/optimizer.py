@@ -86,6 +86,8 @@ class GradientMethod(Optimizer):
     _algorithm: ClassVar[str | None] = None
     _strict: ClassVar[bool] = False
     _rule_class: ClassVar[type[UpdateRule] | None] = None
+    # How tables call its rules, if not by their algorithm.
+    _rule_name: ClassVar[str | None] = None
     _use_fp32_update = False
     _use_cleargrads = True
     _clear_gradients = False
@@ -108,6 +110,8 @@ class GradientMethod(Optimizer):
         super().__init_subclass__(**kwargs)
         if rule is not None:
             cls._rule_class = rule
+            built_in = cls.__module__.startswith("chainrule.optimizers.")
+            cls._rule_name = cls.__name__ if built_in and rule._algorithm != cls.__name__ else None
         cls._strict = rule is not None
 
     def __init__(self) -> None:
@@ -155,7 +159,10 @@ class GradientMethod(Optimizer):
         """
         if self._rule_class is None:
             raise NotImplementedError(f"[{type(self).__name__}] override create_update_rule")
-        return self._rule_class(self.hyperparam)
+        rule = self._rule_class(self.hyperparam)
+        if self._rule_name is not None:
+            rule._named = self._rule_name
+        return rule
 
     def _changed(self) -> None:
         self._version = -1

@@ -78,6 +78,8 @@ class UpdateRule(SavedRule):
     _keeps_scalars: ClassVar[bool] = True
     _params: tuple[weakref.ref[Parameter], ...] = ()
     _enabled_origin: str | None = None
+    #: The built-in optimizer that made it, where its algorithm has another name.
+    _named: str | None = None
     _observed_names: tuple[str, ...] = ()
 
     def __init_subclass__(

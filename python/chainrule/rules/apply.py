@@ -263,7 +263,7 @@ class Application:
     def _rule_for(self, entry: Entry, name: str) -> UpdateRule | None:
         """The present rule where its algorithm is the plan's, otherwise a new one."""
         present = entry.rule
-        if present is not None and algorithm_name(present) == name:
+        if present is not None and plain.is_of(present, name):
             return present
         make = self._algorithms.get(name) or plain.algorithms().get(name)
         if make is None:
@@ -286,6 +286,10 @@ class Application:
         if rule is None:
             return
         changed = []
+        named = data["algorithm"] if rule._algorithm != data["algorithm"] else None
+        if data["algorithm"] in plain.algorithms() and rule._named != named:
+            self.journal.set_plain(rule, "_named", named)
+            changed.append("algorithm")
         parent = self._values.get(data.get("parent", "optimizer"), path, rule._algorithm)
         if rule is not present or rule.hyperparam.parent is not parent:
             strict = rule._algorithm if type(rule)._strict else None
