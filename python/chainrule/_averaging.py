@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._walk import each_param
+from chainrule.optimizer_hooks._weights import WeightHook
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["averaged"]
 
 
-def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[Any]) -> Any:
+def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[tuple[str, Any]]) -> Any:
     """What the rule's hooks, the optimizer's or the rule have for a parameter; the last first."""
-    for hook in (*reversed(list(rule.hooks.values())), *hooks):
+    for name, hook in (*reversed(list(rule.hooks.items())), *hooks):
+        if isinstance(hook, WeightHook):
+            hook._key = name
         offer = getattr(hook, "averaged_value", None)
         value = None if offer is None else offer(rule, param)
         if value is not None:
@@ -35,7 +38,7 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Pa
             f"[averaged] {type(optimizer).__name__} is not set up: call setup(link) first"
         )
     hookable = optimizer._hooks()
-    hooks = [*reversed(hookable.of("post")), *reversed(hookable.of("pre"))]
+    hooks = [*reversed(hookable.items("post")), *reversed(hookable.items("pre"))]
     for path, param in each_param(optimizer.target, False):
         rule = param.update_rule
         if not isinstance(rule, UpdateRule):

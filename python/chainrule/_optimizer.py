@@ -254,8 +254,7 @@ class Optimizer(RuleControl):
             if rule is not None:
                 rule.serialize(serializer[path])
                 if isinstance(rule, UpdateRule):
-                    hooks = self._hooks().of("post")
-                    serialize_hooks(rule, hooks, serializer[path])
+                    serialize_hooks(rule, self._hooks().items("post"), serializer[path])
 
     def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.

@@ -26,12 +26,12 @@ from chainrule._moved_hooks import (  # noqa: F401  (their old place)
 )
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
-from chainrule._walk import each_param
+from chainrule._walk import each_param, warn_of_new
 from chainrule.configuration import config
 from chainrule.link import Link
-from chainrule.optimizer_hooks import SAM, Cautious
+from chainrule.optimizer_hooks import SAM
 from chainrule.optimizer_hooks._native import is_native
-from chainrule.optimizer_hooks._weights import Pairs, WeightHook, rules_of
+from chainrule.optimizer_hooks._places import HookPlaces, Placed
 from chainrule.rules.replace import keep
 from chainrule.update_rule import UpdateRule
 
@@ -102,8 +102,8 @@ class GradientMethod(Optimizer):
     _updating = False  # some thread is in an update in which Python has a part
     # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
     # what they stand on.
-    _first: list[tuple[WeightHook, Pairs]] = []
-    _last: list[tuple[WeightHook, Pairs]] = []
+    _first: list[Placed] = []
+    _last: list[Placed] = []
     _sharp: list[tuple[SAM, list[Parameter]]] = []
 
     def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
@@ -137,6 +137,8 @@ class GradientMethod(Optimizer):
             TypeError: If ``link`` is none.
         """
         super().setup(link)
+        for part in link.links():
+            part.__dict__["_update_clock"] = self._clock
         for _, param in each_param(link):
             param._clock = self._clock
             before, rule = param.update_rule, self._new_rule()
@@ -177,17 +179,21 @@ class GradientMethod(Optimizer):
             raise RuntimeError(_BUSY)
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
-        in_python = []
+        in_python, without = [], []
         for path, param in each_param(self.target):
             rule, param._clock = param.update_rule, self._clock
             if rule is None:
+                without.append((path, param))
                 continue
             by_python = rule._by_python
             table.add(param, rule, path, by_python)
             if by_python:
                 in_python.append((path, param, rule))
+        warn_of_new(without)
         hooks = self._hooks()
-        pre = self._sort_hooks(hooks.of("pre"), hooks.of("post"))
+        places = HookPlaces(self, hooks)
+        pre, self._last, self._sharp = places.in_sweep, places.on_rules, places.sharp
+        self._first = [*places.everywhere, *places.on_rules]
         overridden = any(
             getattr(type(self), name) is not getattr(GradientMethod, name) or name in vars(self)
             for name in _STEPS
@@ -205,36 +211,6 @@ class GradientMethod(Optimizer):
         table.clear_gradients = self._clear_gradients
         self._table, self._in_python = table, in_python
         self._built_for, self._version = self.target, version
-
-    def _sort_hooks(self, pre: list[Any], post: list[Any]) -> list[Any]:
-        """Note which hooks need more than a place in the sweep; the others before it are given."""
-        pairs = cast("list[tuple[UpdateRule, Parameter]]", rules_of(self))
-        cautious = any(isinstance(hook, Cautious) for hook in pre)
-        sharp = [(hook, [p for _, p in pairs]) for hook in pre if isinstance(hook, SAM)]
-        on_rules: dict[int, tuple[WeightHook, Pairs]] = {}
-        for rule, param in pairs:
-            if cautious and rule._runs_in_python:
-                raise TypeError(
-                    f"[Cautious] {param.name} is updated in Python: got {type(rule).__name__}, "
-                    "expected rules of chainrule.optimizers"
-                )
-            rule._cautious = cautious or rule._own_cautious
-            for hook in rule._hookable.pre.values():
-                if isinstance(hook, SAM):
-                    found = next((params for known, params in sharp if known is hook), None)
-                    if found is None:
-                        sharp.append((hook, found := []))
-                    if not any(param is other for other in found):
-                        found.append(param)
-            if not rule._by_python:
-                for weight_hook in rule._weight_hooks():
-                    on_rules.setdefault(id(weight_hook), (weight_hook, []))[1].append((rule, param))
-        self._last = list(on_rules.values())
-        everywhere: Pairs = [*pairs]
-        own = [(hook, everywhere) for hook in post if isinstance(hook, WeightHook)]
-        self._first = [*own, *self._last]
-        self._sharp = sharp
-        return [hook for hook in pre if not isinstance(hook, (Cautious, SAM))]
 
     def update(
         self, lossfun: Callable[..., Any] | Gradients | None = None, *args: Any, **kwds: Any
@@ -286,8 +262,8 @@ class GradientMethod(Optimizer):
         if self._plain and not chainer:
             if self._updating:
                 raise RuntimeError(_BUSY)
-            for hook, pairs in self._first:
-                hook._before(pairs)
+            for name, hook, pairs in self._first:
+                hook._before(pairs, name)
             self._table.step_and_count(scale)
             return
         with _claim:
@@ -295,8 +271,8 @@ class GradientMethod(Optimizer):
                 raise RuntimeError(_BUSY)
             self._updating = True
         try:
-            for hook, pairs in self._first:
-                hook._before(pairs)
+            for name, hook, pairs in self._first:
+                hook._before(pairs, name)
             self._update_in_steps(scale, chainer)
         finally:
             self._held = frozenset()
@@ -369,8 +345,8 @@ class GradientMethod(Optimizer):
             )
             raise
         try:
-            for hook, pairs in self._last if safe else ():
-                hook._after(pairs)
+            for name, hook, pairs in self._last if safe else ():
+                hook._after(pairs, name)
             if chainer:
                 self.reallocate_cleared_grads()
             self.call_hooks("post")
@@ -425,10 +401,10 @@ class GradientMethod(Optimizer):
         Args:
             hook: The hook.
         """
-        known = next((pairs for mine, pairs in self._first if mine is hook), None)
+        known = next((known for known in self._first if known[1] is hook), None)
         if known is not None:
             if not self._loss_scaling_isnan:
-                cast("WeightHook", hook)._after(known)
+                known[1]._after(known[2], known[0])
         else:
             super().call_hook(hook)
         if config.chainer_semantics:
