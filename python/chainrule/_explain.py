@@ -84,6 +84,11 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
     """Do what :meth:`chainrule.optimizer.Optimizer.explain` says."""
     if optimizer.target is None:
         raise RuntimeError(f"[explain] {type(optimizer).__name__} is not set up: call setup(link)")
+    if not isinstance(path, str) or not isinstance(name, str):
+        raise TypeError(
+            f"[explain] got {type(path).__name__} and {type(name).__name__}, expected the path of "
+            "a parameter and the name of a value"
+        )
     params = dict(optimizer.target.namedparams())
     if path not in params:
         near = _core.nearest(path, list(params))

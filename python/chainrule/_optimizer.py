@@ -18,6 +18,7 @@ from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.rules import snapshot
+from chainrule.rules.attributes import ATTRIBUTES
 from chainrule.serializer import AbstractSerializer
 from chainrule.update_rule import UpdateRule
 
@@ -103,6 +104,11 @@ class Optimizer(RuleControl):
     def __setattr__(self, name: str, value: Any) -> None:
         if getattr(type(self), "_strict", False):
             refuse_misspelt(self, name)
+            if name in ATTRIBUTES and not config.chainer_semantics:
+                raise AttributeError(
+                    f"[{type(self).__name__}] '{name}' is set on update rules: "
+                    f"optimizer.rules.{name} = ... sets it on all"
+                )
         super().__setattr__(name, value)
 
     def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:

@@ -239,8 +239,9 @@ class SelectedValues:
             >>> import chainrule
             >>> net = chainrule.Sequential(*(chainrule.links.Linear(4, 4) for _ in range(3)))
             >>> rules = chainrule.optimizers.SGD(lr=0.1).setup(net).rules
-            >>> rules.hyperparam.set_each(
-            ...     "lr", lambda path, param: chainrule.inherit * 0.5 ** (2 - int(path.split("/")[1])))
+            >>> def decayed(path, param):
+            ...     return chainrule.inherit * 0.5 ** (2 - int(path.split("/")[1]))
+            >>> rules.hyperparam.set_each("lr", decayed)
             >>> rules["/*/W"].hyperparam.get("lr")
             {'/0/W': 0.025, '/1/W': 0.05, '/2/W': 0.1}
         """
