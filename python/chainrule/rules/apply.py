@@ -216,6 +216,8 @@ class Application:
         aliases = {path: entry for entry in self._entries for path in entry.aliases}
         orders = []
         for path, data in rules.items():
+            if not isinstance(path, str):
+                raise ValueError(f"{self.prefix} 'rules': got the key {path!r}, expected a path")
             data = self._mapping(path, "its rule", data)
             for key in data:
                 if key not in _RULE_KEYS and key not in _DESCRIBING:
@@ -332,6 +334,8 @@ class Application:
         """Set ``enabled`` and policies. The rule sits on its parameter already, which hears it."""
         wanted = {policy.name: policy.default for policy in POLICIES if policy.is_on(rule)}
         given = {"enabled": True, **self._mapping(path, "policies", data.get("policies", {}))}
+        if "enabled" in data.get("policies", {}):
+            self.problem(ValueError, f"{path}: 'enabled' stands beside 'policies', not in it")
         given["enabled"] = data.get("enabled", True)
         for name, encoded in given.items():
             try:

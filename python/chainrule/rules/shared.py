@@ -101,7 +101,11 @@ class SharedHooks:
                     f"{prefix} {where}: timing of a hook: got {timing!r}, expected 'pre' or 'post'"
                 )
             hook = self._get(number, where, place["name"])
-            if hook is not None:
+            if timing == "pre" and getattr(hook, "_only_after", False):
+                self._application.problem(
+                    ValueError, f"{where}: hook '{place['name']}' runs after updates: got 'pre'"
+                )
+            elif hook is not None:
                 (pre if timing == "pre" else post)[place["name"]] = hook
         return pre, post
 
