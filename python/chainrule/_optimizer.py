@@ -46,7 +46,7 @@ class Optimizer(RuleControl):
     _loss_scaling_isnan = False
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
-    _averaging = False
+    _averaging: Any = None  # what is kept while parameters hold their averages
     #: Paths of the parameters that the update on its way leaves alone, because of their gradients.
     _held: frozenset[str] = frozenset()
     _own_clock: _core.Clock | None = None
@@ -158,6 +158,10 @@ class Optimizer(RuleControl):
         if self._hookable is None:
             raise RuntimeError("Optimizer is not set up. Call `setup` method.")
         return self._hookable
+
+    def _is_updating(self) -> bool:
+        """Whether some thread is in an update at this moment."""
+        return False
 
     def _changed(self) -> None:
         """Note that hooks or target are others."""

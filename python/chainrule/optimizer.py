@@ -50,6 +50,7 @@ __all__ = [
 _Self = TypeVar("_Self", bound="GradientMethod")
 
 _BUSY = "[update] this optimizer is updating in another thread at this moment"
+_LENT = "[update] parameters hold their averages: leave the block of averaged() first"
 _claim = threading.Lock()  # held while an optimizer is looked at and marked
 
 # Hooks that change gradients and nothing else.
@@ -169,13 +170,16 @@ class GradientMethod(Optimizer):
     def _changed(self) -> None:
         self._version = -1
 
+    def _is_updating(self) -> bool:
+        return self._updating or (self._table is not None and self._table.running)
+
     def _build(self) -> None:
         """Build the table anew: rules, children or hooks are others."""
         if self.target is None:
             raise RuntimeError(
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
-        if self._updating or (self._table is not None and self._table.running):
+        if self._is_updating():
             raise RuntimeError(_BUSY)
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
@@ -235,10 +239,8 @@ class GradientMethod(Optimizer):
         says at which parameter and hook, and whether the update has taken place: after a hook of
         timing ``'post'`` it has; otherwise parameters, gradients, states and counts are put back.
         """
-        if self._averaging:
-            raise RuntimeError(
-                "[update] parameters hold their averages: leave the block of averaged() first"
-            )
+        if self._averaging is not None:
+            raise RuntimeError(_LENT)
         if lossfun is not None and not callable(lossfun):
             with given(self, lossfun):
                 self.update()
@@ -267,8 +269,10 @@ class GradientMethod(Optimizer):
             self._table.step_and_count(scale)
             return
         with _claim:
-            if self._updating or self._table.running:
+            if self._is_updating():
                 raise RuntimeError(_BUSY)
+            if self._averaging is not None:
+                raise RuntimeError(_LENT)
             self._updating = True
         try:
             for name, hook, pairs in self._first:
