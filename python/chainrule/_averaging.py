@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule._walk import each_param
+from chainrule.optimizer_hooks._weights import WeightHook
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
+    from chainrule.link import Link
     from chainrule.variable import Parameter
 
 __all__ = ["averaged"]
 
 
-def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[Any]) -> Any:
+def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[tuple[str, Any]]) -> Any:
     """What the rule's hooks, the optimizer's or the rule have for a parameter; the last first."""
-    for hook in (*reversed(list(rule.hooks.values())), *hooks):
+    for name, hook in (*reversed(list(rule.hooks.items())), *hooks):
+        if isinstance(hook, WeightHook):
+            hook._key = name
         offer = getattr(hook, "averaged_value", None)
         value = None if offer is None else offer(rule, param)
         if value is not None:
@@ -28,15 +33,19 @@ def _average_of(param: Parameter, rule: UpdateRule, hooks: Iterable[Any]) -> Any
     return rule.averaged_value(param)
 
 
-def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Parameter]]:
-    """Walk over parameters that have an average: their array, the average, themselves."""
+def _target(optimizer: Optimizer) -> Link:
     if optimizer.target is None:
         raise RuntimeError(
             f"[averaged] {type(optimizer).__name__} is not set up: call setup(link) first"
         )
+    return optimizer.target
+
+
+def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Parameter]]:
+    """Walk over parameters that have an average: their array, the average, themselves."""
     hookable = optimizer._hooks()
-    hooks = [*reversed(hookable.of("post")), *reversed(hookable.of("pre"))]
-    for path, param in each_param(optimizer.target, False):
+    hooks = [*reversed(hookable.items("post")), *reversed(hookable.items("pre"))]
+    for path, param in each_param(_target(optimizer), False):
         rule = param.update_rule
         if not isinstance(rule, UpdateRule):
             continue
@@ -53,26 +62,65 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Pa
         yield param.array, average, param
 
 
-@contextlib.contextmanager
-def averaged(optimizer: Optimizer) -> Iterator[None]:
-    """Let the parameters of an optimizer hold their averages; see :meth:`Optimizer.averaged`."""
-    if optimizer._averaging:
-        yield  # they do already
-        return
-    # Everything is looked up and kept before the first parameter changes.
-    kept = [(*found, found[0].copy(), found[2].update_rule) for found in _averages(optimizer)]
-    optimizer._averaging = True
-    try:
-        for array, average, _, _, rule in kept:
-            rule._lent = True
-            array[...] = average
-        yield
-    finally:
-        optimizer._averaging = False
-        for array, _, param, before, rule in kept:
-            rule._lent = False
+class _Averages:
+    """The parameters of an optimizer that hold their averages now."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.blocks = 0
+        self._kept: list[tuple[np.ndarray, np.ndarray, Parameter]] = []
+        params = [param for _, param in each_param(_target(optimizer), False)]
+        self._rules = [p.update_rule for p in params if isinstance(p.update_rule, UpdateRule)]
+        # From here on no update begins, and one that has begun is seen.
+        self._lend(self._rules, True)
+        try:
+            if optimizer._is_updating():
+                raise RuntimeError(
+                    "[averaged] this optimizer is updating in another thread at this moment"
+                )
+            # Everything is looked up and kept before the first parameter changes.
+            found = [(*each, each[0].copy()) for each in _averages(optimizer)]
+            having = {id(param) for _, _, param, _ in found}
+            self._lend([p.update_rule for p in params if id(p) not in having], False)
+            for array, average, param, before in found:
+                self._kept.append((array, before, param))
+                array[...] = average
+        except BaseException:
+            self.give_back()
+            raise
+
+    @staticmethod
+    def _lend(rules: Iterable[object], lent: bool) -> None:
+        for rule in rules:
+            if isinstance(rule, UpdateRule):
+                rule._lent = lent
+
+    def give_back(self) -> None:
+        """Let the parameters have their values again."""
+        for array, before, param in self._kept:
             if not array.flags.writeable:  # somebody froze it in the block
                 array = before
             array[...] = before
             if param.array is not array:
                 param.array = array
+        self._lend(self._rules, False)
+
+
+_swap = threading.RLock()  # held while parameters get their averages, or their values back
+
+
+@contextlib.contextmanager
+def averaged(optimizer: Optimizer) -> Iterator[None]:
+    """Let the parameters of an optimizer hold their averages; see :meth:`Optimizer.averaged`."""
+    with _swap:
+        if optimizer._averaging is None:
+            optimizer._averaging = _Averages(optimizer)
+        held = optimizer._averaging
+        held.blocks += 1
+    try:
+        yield
+    finally:
+        with _swap:
+            held.blocks -= 1
+            if held.blocks == 0:
+                optimizer._averaging = None
+                held.give_back()

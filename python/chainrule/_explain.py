@@ -8,6 +8,8 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter
+from chainrule._names import suggestion
+from chainrule.rules.entries import algorithm_name
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
@@ -82,6 +84,11 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
     """Do what :meth:`chainrule.optimizer.Optimizer.explain` says."""
     if optimizer.target is None:
         raise RuntimeError(f"[explain] {type(optimizer).__name__} is not set up: call setup(link)")
+    if not isinstance(path, str) or not isinstance(name, str):
+        raise TypeError(
+            f"[explain] got {type(path).__name__} and {type(name).__name__}, expected the path of "
+            "a parameter and the name of a value"
+        )
     params = dict(optimizer.target.namedparams())
     if path not in params:
         near = _core.nearest(path, list(params))
@@ -97,10 +104,9 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
     levels = _levels(rule.hyperparam, name)
     if not levels:
         known = [*rule.hyperparam.get_dict(), "enabled"]
-        near = _core.nearest(name, known)
-        hint = f"; did you mean {near!r}?" if near else ""
         raise AttributeError(
-            f"[explain] {path} has no hyperparameter {name!r}{hint} Known: {', '.join(known)}"
+            f"[explain] {path}: {algorithm_name(rule)} has no hyperparameter {name!r}"
+            + suggestion(name, known)
         )
     level, _, origin = levels[0]
     return f"{_formula(levels, name, step)}, {_where(level, origin, rule, optimizer)}"

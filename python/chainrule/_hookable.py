@@ -52,6 +52,11 @@ class Hookable:
                     stacklevel=3,
                 )
                 timing = "pre"
+        if timing == "pre" and getattr(hook, "_only_after", False):
+            raise ValueError(
+                f"[add_hook] {type(hook).__name__} works on updated parameters: got timing 'pre', "
+                "expected 'post' or 'auto'"
+            )
         if name is None:
             name = getattr(hook, "name", getattr(hook, "__name__", None))
             if name is None:

@@ -27,8 +27,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         Text to end an error with, such as ``"; did you mean 'lr'? Known: lr, momentum"``.
     """
     known = list(known)
-    near = difflib.get_close_matches(name, known, 1, 0.4)
-    text = f"; did you mean '{near[0]}'?" if near else ""
+    spelling = {each.lower(): each for each in known}  # case is the likeliest mistake
+    near = difflib.get_close_matches(name.lower(), spelling, 1, 0.4)
+    text = f"; did you mean '{spelling[near[0]]}'?" if near else ""
     return text + (" Known: " if near else "; known: ") + (", ".join(known) or "none")
 
 

@@ -18,6 +18,7 @@ from chainrule.configuration import config
 from chainrule.link import Link
 from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.rules import snapshot
+from chainrule.rules.attributes import ATTRIBUTES
 from chainrule.serializer import AbstractSerializer
 from chainrule.update_rule import UpdateRule
 
@@ -45,7 +46,7 @@ class Optimizer(RuleControl):
     _loss_scaling_isnan = False
     _loss_scaling_isnan_ever = False
     _loss_scaling_multiplier = 1.0
-    _averaging = False
+    _averaging: Any = None  # what is kept while parameters hold their averages
     #: Paths of the parameters that the update on its way leaves alone, because of their gradients.
     _held: frozenset[str] = frozenset()
     _own_clock: _core.Clock | None = None
@@ -103,6 +104,11 @@ class Optimizer(RuleControl):
     def __setattr__(self, name: str, value: Any) -> None:
         if getattr(type(self), "_strict", False):
             refuse_misspelt(self, name)
+            if name in ATTRIBUTES and not config.chainer_semantics:
+                raise AttributeError(
+                    f"[{type(self).__name__}] '{name}' is set on update rules: "
+                    f"optimizer.rules.{name} = ... sets it on all"
+                )
         super().__setattr__(name, value)
 
     def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:
@@ -152,6 +158,10 @@ class Optimizer(RuleControl):
         if self._hookable is None:
             raise RuntimeError("Optimizer is not set up. Call `setup` method.")
         return self._hookable
+
+    def _is_updating(self) -> bool:
+        """Whether some thread is in an update at this moment."""
+        return False
 
     def _changed(self) -> None:
         """Note that hooks or target are others."""
@@ -254,8 +264,7 @@ class Optimizer(RuleControl):
             if rule is not None:
                 rule.serialize(serializer[path])
                 if isinstance(rule, UpdateRule):
-                    hooks = self._hooks().of("post")
-                    serialize_hooks(rule, hooks, serializer[path])
+                    serialize_hooks(rule, self._hooks().items("post"), serializer[path])
 
     def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.

@@ -117,14 +117,15 @@ class RuleControl:
         Averages come from rules that keep one, as the Schedule-Free ones do, and from hooks (see
         :meth:`UpdateRule.averaged_value`). Parameters without one keep their values. When the block
         is left, also by an exception, every parameter holds the bits that it held before; what
-        was assigned to it in the block is lost. A block in a block changes nothing.
+        was assigned to it in the block is lost. A block in a block, or beside one in another
+        thread, changes nothing; the last one that is left gives the values back.
 
         Returns:
             A context manager. In its block, :meth:`update` raises RuntimeError, and so does
             every other update of a parameter that holds its average.
 
         Raises:
-            RuntimeError: If :meth:`setup` was not called.
+            RuntimeError: If :meth:`setup` was not called, or another thread is in an update.
             ValueError: If a parameter's array is read-only, or an average has another shape;
                 nothing is changed then.
 

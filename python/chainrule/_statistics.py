@@ -16,7 +16,7 @@ STATISTICS: dict[str, str] = {
     "grad_norm": "Euclidean norm of the gradient as the rule saw it, after hooks and unscaling",
     "param_norm": "norm of the parameter before the update",
     "update_norm": "norm of the change of the parameter, before it was rounded to its dtype",
-    "update_ratio": "update_norm / param_norm",
+    "update_ratio": "update_norm / param_norm; 0 if both are",
     "max_abs": "largest absolute value in the gradient",
     "nonfinite": "number of elements of the gradient that were infinite or NaN",
     "lost": "number of elements of a half-precision parameter whose change was rounded away",
@@ -51,7 +51,8 @@ class Statistics(Mapping[str, float]):
             raise KeyError(f"[statistics] '{name}': no update has been observed yet")
         if name == "update_ratio":
             before = sums["param_squares"]
-            return math.sqrt(sums["update_squares"] / before) if before else math.inf
+            change = sums["update_squares"]
+            return math.sqrt(change / before) if before else math.inf if change else 0.0
         if name.endswith("_norm"):
             return math.sqrt(sums[name.replace("_norm", "_squares")])
         return float(sums[name]) if name == "max_abs" else int(sums[name])

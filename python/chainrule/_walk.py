@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from chainrule.configuration import config
 
 if TYPE_CHECKING:
     from chainrule.link import Link
     from chainrule.variable import Parameter
 
-__all__ = ["each_param"]
+__all__ = ["each_param", "warn_of_new"]
 
 
 def each_param(link: Link, include_uninit: bool = True) -> Iterator[tuple[str, Parameter]]:
@@ -35,3 +38,23 @@ def each_param(link: Link, include_uninit: bool = True) -> Iterator[tuple[str, P
         if id(param) not in seen:
             seen.add(id(param))
             yield path, param
+
+
+def warn_of_new(without: Sequence[tuple[str, Parameter]]) -> None:
+    """Warn of parameters that have joined since an optimizer was set up.
+
+    Where somebody has taken a rule away, it is meant; and Chainer says nothing.
+
+    Args:
+        without: Parameters without a rule, with their paths.
+    """
+    new = [path for path, param in without if "_update_rule" not in vars(param)]
+    if not new or config.chainer_semantics:
+        return
+    shown = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
+    warnings.warn(
+        "[update] not updated, because they have joined since setup and have no update rule: "
+        f"{shown}; give each one, param.update_rule = optimizer.create_update_rule(), or None if "
+        "it is meant",
+        stacklevel=4,
+    )

@@ -138,6 +138,8 @@ class Chain(_Tree):
                     raise AttributeError(f"cannot register a new link {name}: attribute exists")
                 value.name = name
                 self._children.add(name)
+                if self._update_clock is not None:
+                    value._follow(self._update_clock)
             structure_changed()
         elif name in self._children:
             structure_changed()
@@ -244,6 +246,8 @@ class ChainList(_Tree, MutableSequence[Link]):
         structure_changed()
         for index, link in enumerate(self._children):
             link.name = str(index)
+            if self._update_clock is not None and link._update_clock is None:
+                link._follow(self._update_clock)
 
     def insert(self, index: int, link: Link) -> None:
         """Put a child before another.

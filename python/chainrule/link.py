@@ -68,6 +68,8 @@ class Link(HookedCalls, DeviceResident):
     #: The class of its parts: what ``rules.of`` takes subclasses of.
     _part_class: ClassVar[type] = DeviceResident  # Link, which does not exist yet
     _within_init_scope = False
+    # The count of the optimizer that was set up for it; parameters that join later follow it.
+    _update_clock: Any = None
     # Replaced by `__init__`; here for attributes that are set before it runs.
     _params: Any = frozenset()
     # All parameters, with the version of the structure and the link they were listed for.
@@ -103,6 +105,8 @@ class Link(HookedCalls, DeviceResident):
         if isinstance(value, Parameter):
             if self._within_init_scope:
                 value.name = name
+                if value._clock is None:
+                    value._clock = self._update_clock
                 self._params.add(name)
                 self._persistent.discard(name)
             structure_changed()
@@ -121,6 +125,15 @@ class Link(HookedCalls, DeviceResident):
     def within_init_scope(self) -> bool:
         """Whether assigned parameters and links are being registered."""
         return self._within_init_scope
+
+    def _follow(self, clock: Any) -> None:
+        """Let what belongs to no optimizer yet follow an optimizer's count."""
+        for link in self.links():
+            if link._update_clock is None:
+                link.__dict__["_update_clock"] = clock
+        for param in self.params():
+            if param._clock is None:
+                param._clock = clock
 
     @contextlib.contextmanager
     def init_scope(self) -> Iterator[None]:

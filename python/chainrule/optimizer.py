@@ -26,12 +26,12 @@ from chainrule._moved_hooks import (  # noqa: F401  (their old place)
 )
 from chainrule._optimizer import Optimizer
 from chainrule._undo import Undo, add_note
-from chainrule._walk import each_param
+from chainrule._walk import each_param, warn_of_new
 from chainrule.configuration import config
 from chainrule.link import Link
-from chainrule.optimizer_hooks import SAM, Cautious
+from chainrule.optimizer_hooks import SAM
 from chainrule.optimizer_hooks._native import is_native
-from chainrule.optimizer_hooks._weights import Pairs, WeightHook, rules_of
+from chainrule.optimizer_hooks._places import HookPlaces, Placed
 from chainrule.rules.replace import keep
 from chainrule.update_rule import UpdateRule
 
@@ -50,6 +50,7 @@ __all__ = [
 _Self = TypeVar("_Self", bound="GradientMethod")
 
 _BUSY = "[update] this optimizer is updating in another thread at this moment"
+_LENT = "[update] parameters hold their averages: leave the block of averaged() first"
 _claim = threading.Lock()  # held while an optimizer is looked at and marked
 
 # Hooks that change gradients and nothing else.
@@ -86,6 +87,8 @@ class GradientMethod(Optimizer):
     _algorithm: ClassVar[str | None] = None
     _strict: ClassVar[bool] = False
     _rule_class: ClassVar[type[UpdateRule] | None] = None
+    # How tables call its rules, if not by their algorithm.
+    _rule_name: ClassVar[str | None] = None
     _use_fp32_update = False
     _use_cleargrads = True
     _clear_gradients = False
@@ -100,14 +103,16 @@ class GradientMethod(Optimizer):
     _updating = False  # some thread is in an update in which Python has a part
     # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
     # what they stand on.
-    _first: list[tuple[WeightHook, Pairs]] = []
-    _last: list[tuple[WeightHook, Pairs]] = []
+    _first: list[Placed] = []
+    _last: list[Placed] = []
     _sharp: list[tuple[SAM, list[Parameter]]] = []
 
     def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if rule is not None:
             cls._rule_class = rule
+            built_in = cls.__module__.startswith("chainrule.optimizers.")
+            cls._rule_name = cls.__name__ if built_in and rule._algorithm != cls.__name__ else None
         cls._strict = rule is not None
 
     def __init__(self) -> None:
@@ -133,6 +138,8 @@ class GradientMethod(Optimizer):
             TypeError: If ``link`` is none.
         """
         super().setup(link)
+        for part in link.links():
+            part.__dict__["_update_clock"] = self._clock
         for _, param in each_param(link):
             param._clock = self._clock
             before, rule = param.update_rule, self._new_rule()
@@ -155,10 +162,16 @@ class GradientMethod(Optimizer):
         """
         if self._rule_class is None:
             raise NotImplementedError(f"[{type(self).__name__}] override create_update_rule")
-        return self._rule_class(self.hyperparam)
+        rule = self._rule_class(self.hyperparam)
+        if self._rule_name is not None:
+            rule._named = self._rule_name
+        return rule
 
     def _changed(self) -> None:
         self._version = -1
+
+    def _is_updating(self) -> bool:
+        return self._updating or (self._table is not None and self._table.running)
 
     def _build(self) -> None:
         """Build the table anew: rules, children or hooks are others."""
@@ -166,21 +179,25 @@ class GradientMethod(Optimizer):
             raise RuntimeError(
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
-        if self._updating or (self._table is not None and self._table.running):
+        if self._is_updating():
             raise RuntimeError(_BUSY)
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
-        in_python = []
+        in_python, without = [], []
         for path, param in each_param(self.target):
             rule, param._clock = param.update_rule, self._clock
             if rule is None:
+                without.append((path, param))
                 continue
             by_python = rule._by_python
             table.add(param, rule, path, by_python)
             if by_python:
                 in_python.append((path, param, rule))
+        warn_of_new(without)
         hooks = self._hooks()
-        pre = self._sort_hooks(hooks.of("pre"), hooks.of("post"))
+        places = HookPlaces(self, hooks)
+        pre, self._last, self._sharp = places.in_sweep, places.on_rules, places.sharp
+        self._first = [*places.everywhere, *places.on_rules]
         overridden = any(
             getattr(type(self), name) is not getattr(GradientMethod, name) or name in vars(self)
             for name in _STEPS
@@ -198,36 +215,6 @@ class GradientMethod(Optimizer):
         table.clear_gradients = self._clear_gradients
         self._table, self._in_python = table, in_python
         self._built_for, self._version = self.target, version
-
-    def _sort_hooks(self, pre: list[Any], post: list[Any]) -> list[Any]:
-        """Note which hooks need more than a place in the sweep; the others before it are given."""
-        pairs = cast("list[tuple[UpdateRule, Parameter]]", rules_of(self))
-        cautious = any(isinstance(hook, Cautious) for hook in pre)
-        sharp = [(hook, [p for _, p in pairs]) for hook in pre if isinstance(hook, SAM)]
-        on_rules: dict[int, tuple[WeightHook, Pairs]] = {}
-        for rule, param in pairs:
-            if cautious and rule._runs_in_python:
-                raise TypeError(
-                    f"[Cautious] {param.name} is updated in Python: got {type(rule).__name__}, "
-                    "expected rules of chainrule.optimizers"
-                )
-            rule._cautious = cautious or rule._own_cautious
-            for hook in rule._hookable.pre.values():
-                if isinstance(hook, SAM):
-                    found = next((params for known, params in sharp if known is hook), None)
-                    if found is None:
-                        sharp.append((hook, found := []))
-                    if not any(param is other for other in found):
-                        found.append(param)
-            if not rule._by_python:
-                for weight_hook in rule._weight_hooks():
-                    on_rules.setdefault(id(weight_hook), (weight_hook, []))[1].append((rule, param))
-        self._last = list(on_rules.values())
-        everywhere: Pairs = [*pairs]
-        own = [(hook, everywhere) for hook in post if isinstance(hook, WeightHook)]
-        self._first = [*own, *self._last]
-        self._sharp = sharp
-        return [hook for hook in pre if not isinstance(hook, (Cautious, SAM))]
 
     def update(
         self, lossfun: Callable[..., Any] | Gradients | None = None, *args: Any, **kwds: Any
@@ -252,10 +239,8 @@ class GradientMethod(Optimizer):
         says at which parameter and hook, and whether the update has taken place: after a hook of
         timing ``'post'`` it has; otherwise parameters, gradients, states and counts are put back.
         """
-        if self._averaging:
-            raise RuntimeError(
-                "[update] parameters hold their averages: leave the block of averaged() first"
-            )
+        if self._averaging is not None:
+            raise RuntimeError(_LENT)
         if lossfun is not None and not callable(lossfun):
             with given(self, lossfun):
                 self.update()
@@ -279,17 +264,19 @@ class GradientMethod(Optimizer):
         if self._plain and not chainer:
             if self._updating:
                 raise RuntimeError(_BUSY)
-            for hook, pairs in self._first:
-                hook._before(pairs)
+            for name, hook, pairs in self._first:
+                hook._before(pairs, name)
             self._table.step_and_count(scale)
             return
         with _claim:
-            if self._updating or self._table.running:
+            if self._is_updating():
                 raise RuntimeError(_BUSY)
+            if self._averaging is not None:
+                raise RuntimeError(_LENT)
             self._updating = True
         try:
-            for hook, pairs in self._first:
-                hook._before(pairs)
+            for name, hook, pairs in self._first:
+                hook._before(pairs, name)
             self._update_in_steps(scale, chainer)
         finally:
             self._held = frozenset()
@@ -362,8 +349,8 @@ class GradientMethod(Optimizer):
             )
             raise
         try:
-            for hook, pairs in self._last if safe else ():
-                hook._after(pairs)
+            for name, hook, pairs in self._last if safe else ():
+                hook._after(pairs, name)
             if chainer:
                 self.reallocate_cleared_grads()
             self.call_hooks("post")
@@ -418,10 +405,10 @@ class GradientMethod(Optimizer):
         Args:
             hook: The hook.
         """
-        known = next((pairs for mine, pairs in self._first if mine is hook), None)
+        known = next((known for known in self._first if known[1] is hook), None)
         if known is not None:
             if not self._loss_scaling_isnan:
-                cast("WeightHook", hook)._after(known)
+                known[1]._after(known[2], known[0])
         else:
             super().call_hook(hook)
         if config.chainer_semantics:

@@ -78,6 +78,8 @@ class UpdateRule(SavedRule):
     _keeps_scalars: ClassVar[bool] = True
     _params: tuple[weakref.ref[Parameter], ...] = ()
     _enabled_origin: str | None = None
+    #: The built-in optimizer that made it, where its algorithm has another name.
+    _named: str | None = None
     _observed_names: tuple[str, ...] = ()
 
     def __init_subclass__(
@@ -242,8 +244,12 @@ class UpdateRule(SavedRule):
         self._hooks_in_python = not native
         _core.structure_changed()
 
-    def _weight_hooks(self) -> list[WeightHook]:
-        return [hook for hook in self._hookable.of("post") if isinstance(hook, WeightHook)]
+    def _weight_hooks(self) -> list[tuple[str, WeightHook]]:
+        return [
+            (name, hook)
+            for name, hook in self._hookable.items("post")
+            if isinstance(hook, WeightHook)
+        ]
 
     # Updates
 
@@ -277,14 +283,14 @@ class UpdateRule(SavedRule):
                 hook(self, param)
         weight_hooks = self._weight_hooks()
         if param.array is not None:
-            for hook in weight_hooks:
-                hook._before([(self, param)])
+            for name, hook in weight_hooks:
+                hook._before([(self, param)], name)
         if not self._by_python:
             t = self.t
             self._update(param)
             if self.t != t and param.array is not None:
-                for hook in weight_hooks:
-                    hook._after([(self, param)])
+                for name, hook in weight_hooks:
+                    hook._after([(self, param)], name)
             return
         undo = Undo()
         undo.keep(param, self)
@@ -310,8 +316,8 @@ class UpdateRule(SavedRule):
                 param.zerograd()
             if not (param.grad is not None if admitted else self._admits(param)):
                 return
-        for hook in self._weight_hooks() if initialized else ():
-            hook._before([(self, param)])
+        for name, hook in self._weight_hooks() if initialized else ():
+            hook._before([(self, param)], name)
         self._begin_update()
         try:
             self._run_in_python(param, initialized)

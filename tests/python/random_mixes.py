@@ -1,8 +1,8 @@
-"""Random optimizers of everything that there is, random training, and the plain reference.
+"""Random optimizers of everything that there is, and random training.
 
 A mix is drawn as data. `Mix` makes a link and an optimizer of it, and `Mix.begin_step` brings them
-from step to step, so that several of them go the same way. `one_by_one` is what an update has to
-come to: every parameter by itself, through its own rule.
+from step to step, so that several of them go the same way. What an update has to come to is in
+`one_by_one`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import chainrule
-from chainrule import _core, optimizer_hooks, optimizers, schedules
+from chainrule import optimizer_hooks, optimizers, schedules
 from random_configurations import EXPRESSIONS, SWITCHES
 
 SHAPES = ((), (0,), (1,), (5,), (2, 0), (3, 4), (4, 1), (2, 3, 4), (300,), (3, 3000), (40000,))
@@ -95,6 +95,8 @@ class Watching:
 OWN = {"Traced": Traced, "Plain": optimizers.SGD, "Derived": optimizers.Adam}
 IN_PYTHON = ("Plain", "Derived")
 NAMES = (*sorted(optimizers.__all__), *OWN)
+#: What the rules of a mix are chosen from; of those with one estimate there are several at times.
+POOLS = (NAMES, NAMES, NAMES, ("Prodigy", "Prodigy", "Prodigy", *NAMES), ("Prodigy", "Plain"))
 #: What each hook is made of, from a number between 0 and 1.
 HOOKS = {
     "WeightDecay": lambda x: optimizer_hooks.WeightDecay(x),
@@ -104,8 +106,10 @@ HOOKS = {
     "GradientLARS": lambda x: optimizer_hooks.GradientLARS(weight_decay=x),
     "GradientNoise": lambda x: optimizer_hooks.GradientNoise(x),
     "EMA": lambda x: optimizer_hooks.EMA(x),
+    "second EMA": lambda x: optimizer_hooks.EMA(1 - x),
     "Lookahead": lambda x: optimizer_hooks.Lookahead(x, 2),
     "Cautious": lambda x: optimizer_hooks.Cautious(),
+    "SAM": lambda x: optimizer_hooks.SAM(x),
     "Halving": lambda x: Halving(),
     "Watching": lambda x: Watching(),
 }
@@ -114,6 +118,13 @@ KINDS = (
     *("value", "main", "parent", "enabled", "policies", "use"),
     *("value", "enabled", "array", "hook", "number", "state"),
 )
+#: Loss scaling: none, found by itself (its interval), or fixed.
+SCALES = (1024.0, 3.0, 0.25, 1.0, 2.0**20)
+SCALINGS = st.tuples(st.just("interval"), st.sampled_from([1, 2])) | st.tuples(
+    st.just("scale"), st.sampled_from(SCALES)
+)
+#: Where gradients come from: whoever calls update, or a loss function, with what more.
+SOURCES = ("given", "given", "loss", "scaled", "scaled", "sharp", "scaled and sharp")
 ELEMENTWISE = ("WeightDecay", "Lasso", "GradientHardClipping")
 NATIVE = (*ELEMENTWISE, "GradientClipping")
 
@@ -141,16 +152,16 @@ class Drawn:
     rate: Any
     params: list[Spec]
     hooks: list[tuple[str, float]]
+    #: Whether gradients come from a loss function, and how its loss is multiplied.
+    lossfun: bool
+    scaling: tuple[str, float] | None
     #: For each step: changes, places without a gradient, places and values that are not finite.
     steps: list[tuple[list[tuple[Any, ...]], list[int], list[tuple[int, float]]]]
 
 
-def fits(rule: str, spec: Spec, place: int) -> bool:
+def fits(rule: str, spec: Spec) -> bool:
     """Whether a rule is for such a parameter."""
-    if rule == "Muon":
-        return len(spec.shape) == 2 and 0 not in spec.shape
-    # Rules that share an estimate depend on each other.
-    return rule != "Prodigy" or place == 0
+    return rule != "Muon" or (len(spec.shape) == 2 and 0 not in spec.shape)
 
 
 def policies_of(rule: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -168,7 +179,7 @@ def policies_of(rule: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def specs(draw: Any, place: int) -> Spec:
+def specs(draw: Any, lossfun: bool, pool: tuple[str, ...]) -> Spec:
     spec = Spec(
         draw(st.sampled_from(SHAPES)),
         draw(st.sampled_from(list(DTYPES))),
@@ -180,9 +191,11 @@ def specs(draw: Any, place: int) -> Spec:
         {},
         draw(st.booleans()),
     )
-    spec.rule = draw(st.sampled_from([name for name in NAMES if fits(name, spec, place)]))
-    # The optimizer's own hooks on weights keep their arrays under the same names.
+    spec.rule = draw(st.sampled_from([name for name in pool if fits(name, spec)]))
+    # The optimizer's own hooks on weights keep their arrays by the same names.
     known = [name for name in HOOKS if name not in ("EMA", "Cautious")]
+    if not lossfun:
+        known.remove("SAM")
     if spec.rule not in (*READING, *IN_PYTHON):
         known.append("Cautious")
     spec.hooks = draw(hooks_of(known))
@@ -198,19 +211,26 @@ def hooks_of(known: list[str]) -> st.SearchStrategy[list[tuple[str, float]]]:
 @st.composite
 def mixes(draw: Any, most_params: int = 5, most_steps: int = 5) -> Drawn:
     count = draw(st.integers(1, most_params))
-    params = [draw(specs(place)) for place in range(count)]
-    known = [name for name in HOOKS if name not in ("Lookahead", "Cautious")]
+    source = draw(st.sampled_from(SOURCES))
+    lossfun = source != "given"
+    scaling = draw(SCALINGS) if "scaled" in source else None
+    pool = draw(st.sampled_from(POOLS))
+    params = [draw(specs(lossfun, pool)) for _ in range(count)]
+    known = [name for name in HOOKS if name not in ("second EMA", "Lookahead", "Cautious")]
+    known.remove("SAM")
     hooks = draw(hooks_of(known))
+    if "sharp" in source:
+        hooks.insert(draw(st.integers(0, len(hooks))), ("SAM", draw(st.floats(0.01, 1))))
     if any(spec.dtype in HALVES for spec in params):
         # Several hooks that work in memory round a half-precision gradient several times, where
-        # the sweep does once.
+        # the sweep does once. Dividing by the loss scale is one of them.
         natives = [hook for hook in hooks if hook[0] in NATIVE]
-        hooks = [hook for hook in hooks if hook not in natives[1:]]
+        hooks = [hook for hook in hooks if hook not in natives[not lossfun :]]
     places = st.integers(0, count - 1)
 
     def change() -> tuple[Any, ...]:
         i = draw(places)
-        kind = draw(st.sampled_from(KINDS))
+        kind = draw(st.sampled_from((*KINDS, "scaling") if lossfun else KINDS))
         spec = params[i]
         return (
             kind,
@@ -222,12 +242,11 @@ def mixes(draw: Any, most_params: int = 5, most_steps: int = 5) -> Drawn:
                 "enabled": lambda: draw(SWITCHES),
                 # What goes with all rules.
                 "policies": lambda: draw(policies_of("Muon")),
-                "use": lambda: draw(
-                    st.sampled_from([name for name in NAMES if fits(name, spec, i)])
-                ),
+                "use": lambda: draw(st.sampled_from([name for name in NAMES if fits(name, spec)])),
                 "array": lambda: draw(st.sampled_from(LAYOUTS)),
                 "hook": lambda: draw(st.sampled_from(["Halving", *ELEMENTWISE])),
                 "number": lambda: draw(st.floats(0, 1)),
+                "scaling": lambda: draw(SCALINGS),
                 "state": lambda: None,
             }[kind](),
         )
@@ -244,7 +263,7 @@ def mixes(draw: Any, most_params: int = 5, most_steps: int = 5) -> Drawn:
         steps.append((changes, missing, bad))
     main = draw(st.sampled_from(["SGD", "Adam", "RMSprop", "Traced"]))
     rate = draw(RATES | st.sampled_from([schedules.cosine(0.1, 0.01, 4), schedules.warmup(3, 0.1)]))
-    return Drawn(main, rate, params, hooks, steps)
+    return Drawn(main, rate, params, hooks, lossfun, scaling, steps)
 
 
 def laid(values: np.ndarray, layout: str) -> np.ndarray:
@@ -274,13 +293,31 @@ def new_rule(name: str, rate: float) -> chainrule.UpdateRule:
     return optimizer.create_update_rule()
 
 
+class Loss:
+    """A loss with given gradients."""
+
+    def __init__(self, mix: Mix) -> None:
+        self._mix = mix
+
+    def backward(self, loss_scale: float | None = None) -> None:
+        mix = self._mix
+        mix.seen.append([param.array.copy() for param in mix.params()])
+        for i, param in enumerate(mix.params()):
+            param.grad = mix.gradient(i, loss_scale)
+
+
 class Mix:
     """A link and its optimizer, made as drawn.
 
     Args:
         drawn: What to make.
         bare: Whether only the parameters are made, with other values, as for a file to be loaded.
+
+    Attributes:
+        seen: For each call of the loss function in this step, the parameters that it saw.
     """
+
+    seen: list[list[np.ndarray]]
 
     def __init__(self, drawn: Drawn, bare: bool = False) -> None:
         np.random.seed(11 if bare else 7)
@@ -304,6 +341,8 @@ class Mix:
     def _configure(self) -> None:
         hyperparam = self.optimizer.hyperparam
         setattr(hyperparam, rate_name(hyperparam), self.drawn.rate)
+        if self.drawn.scaling is not None:
+            self._scale(*self.drawn.scaling)
         for name, number in self.drawn.hooks:
             self.optimizer.add_hook(HOOKS[name](number), name)
         for i, spec in enumerate(self.drawn.params):
@@ -326,6 +365,11 @@ class Mix:
 
     def _use(self, i: int, name: str, rate: float) -> None:
         self.optimizer.rules[f"/a/p{i}"].use(lambda: new_rule(name, rate))
+
+    def _scale(self, kind: str, number: float) -> None:
+        self.optimizer.loss_scaling(**{kind: number})
+        if kind == "interval":
+            self.optimizer._loss_scale = 64.0  # as after a few updates
 
     def _change(self, kind: str, i: int, what: Any) -> None:
         rule = self.rule(i)
@@ -358,6 +402,10 @@ class Mix:
             for hook in (*rule.hooks.values(), *self.optimizer._hookable.pre.values()):
                 if hasattr(hook, "rate"):
                     hook.rate = what
+                elif isinstance(hook, optimizer_hooks.SAM):
+                    hook.rho = what
+        elif kind == "scaling":
+            self._scale(*what)
         elif rule.state is not None:  # a state in memory that the user has
             for name, state in rule.state.items():
                 if np.ndim(state) and state.dtype != np.int8:
@@ -368,20 +416,54 @@ class Mix:
         changes, missing, bad = self.drawn.steps[self.step]
         for each in changes:
             self._change(*each)
-        for i, spec in enumerate(self.drawn.params):
-            param = self.param(i)
-            values = np.random.RandomState(100 * self.step + i).normal(size=spec.shape)
-            for place, value in bad:
-                if place == i and values.size:
-                    values.flat[-1] = value
-            param.grad = laid(values.astype(param.dtype), spec.grad_layout)
-            if i in missing:
-                param.cleargrad()
+        self._missing, self._bad = missing, bad
+        self.seen = []
+        for i, param in enumerate(self.params()):
+            param.cleargrad()
+            if not self.drawn.lossfun:
+                param.grad = self.gradient(i)
         self.step += 1
+
+    def gradient(self, i: int, loss_scale: float | None = None) -> np.ndarray | None:
+        """The gradient of a parameter in this step, as it is now; None if it has none."""
+        if i in self._missing:
+            return None
+        spec, param = self.drawn.params[i], self.param(i)
+        values = np.random.RandomState(100 * self.step + i).normal(size=spec.shape)
+        for place, value in self._bad:
+            if place == i and values.size:
+                values.flat[-1] = value
+        if self.drawn.lossfun:
+            values = np.asarray(values + 0.25 * param.array.astype(np.float64))
+            # Rounded before it is multiplied, so that halves of it lose nothing.
+            values = values.astype(param.dtype) * param.dtype.type(loss_scale or 1.0)
+        return laid(values.astype(param.dtype), spec.grad_layout)
+
+    def update(self) -> None:
+        """Update as a program does."""
+        if self.drawn.lossfun:
+            self.optimizer.update(lambda: Loss(self))
+        else:
+            self.optimizer.update()
+
+    def pending(self) -> set[str]:
+        """Names of parameters whose states the next update stores as another dtype.
+
+        The policy was changed after the last one. Loading stores them so at once.
+        """
+        found = set()
+        for param in self.params():
+            rule = param.update_rule
+            if rule._algorithm is None:
+                continue
+            names = {s.dtype.name for n, s in (rule.state or {}).items() if n[-6:] != "_scale"}
+            if "int8" in names if rule.state_dtype is None else names - {rule.state_dtype}:
+                found.add(param.name)
+        return found
 
     def facts(self) -> dict[str, Any]:
         """Everything that an update changes, as bytes and numbers."""
-        found: dict[str, Any] = {"t": self.optimizer.t}
+        found: dict[str, Any] = {"t": self.optimizer.t, "scale": self.optimizer._loss_scale}
         for param in self.params():
             rule, name = param.update_rule, param.name
             found[f"{name} array"] = param.array.tobytes()
@@ -412,71 +494,3 @@ def as_bytes(value: Any) -> Any:
 def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """What of the facts is not the same."""
     return [key for key in sorted({*one, *other}) if one.get(key, "") != other.get(key, "")]
-
-
-def one_by_one(mix: Mix, factors: list[float]) -> None:
-    """Update every parameter by itself, as the documentation says that an update is.
-
-    Args:
-        mix: Whose parameters.
-        factors: What the hooks that bound the norm of all gradients come to.
-    """
-    optimizer = mix.optimizer
-    ready = []
-    for param in mix.params():
-        rule = param.update_rule
-        if not rule.enabled:
-            continue
-        if param.grad is None:
-            if rule.missing_grad == "raise":
-                raise ValueError(f"{param.name} has no gradient")
-            if rule.missing_grad == "skip":
-                continue
-            param.grad = np.zeros(param.shape, param.dtype)
-        ready.append(param)
-    held = {}
-    for param in ready:
-        if not np.isfinite(param.grad.astype(np.float64)).all():
-            held[param.name] = param.update_rule.on_nonfinite
-    if "raise" in held.values():
-        raise ValueError("a gradient is not finite")
-    for param in ready:
-        if "skip_step" in held.values() or held.get(param.name) == "skip_param":
-            param.update_rule.skipped += 1
-            held.setdefault(param.name, "skip_step")
-        else:
-            held.pop(param.name, None)
-    ready = [param for param in ready if param.name not in held]
-    register = optimizer._hookable
-    fused = all(type(hook).__name__ in NATIVE for hook in register.pre.values())
-    numbers = iter(factors)
-    in_front = []
-    for hook in register.pre.values():
-        norm = isinstance(hook, optimizer_hooks.GradientClipping)
-        if fused and norm:
-            hook = _core.GradientHook("scale", next(numbers))
-        if fused:
-            in_front.append(hook)
-        elif norm:
-            _core.apply_hook(hook, ready)
-        else:
-            for param in ready:
-                hook(param.update_rule, param)
-    for hook in register.post.values():
-        if hasattr(hook, "_before"):
-            hook._before([(param.update_rule, param) for param in mix.params()])
-    for param in ready:
-        rule = param.update_rule
-        policy, rule.on_nonfinite = rule.on_nonfinite, "ignore"  # it was asked already
-        own = rule._native_hooks
-        if not rule._by_python:
-            rule._native_hooks = [*in_front, *own]
-        else:
-            for hook in in_front:
-                _core.apply_hook(hook, [param])
-        rule.update(param)
-        rule._native_hooks, rule.on_nonfinite = own, policy
-    for hook in register.post.values():
-        for param in ready:
-            hook(param.update_rule, param)
-    optimizer.t += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+import time
 
 import ml_dtypes
 import numpy as np
@@ -214,3 +216,76 @@ def test_files_and_copies_made_in_a_block(tmp_path):
     with np.load(tmp_path / "x.npz") as file:
         np.testing.assert_array_equal(file["a"], link.a.update_rule.state["x"])
     train(other, range(1))
+
+
+def ones(**shapes):
+    link = make_link(**shapes)
+    for param in link.params():
+        param.array[...], param.grad = 1, np.ones_like(param.array)
+    return link
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_updates_and_averages_in_several_threads(python):
+    """Whoever comes second is refused, so that no update is lost and no value is half old."""
+    link = ones(**{f"p{i}": 3000 for i in range(30)})
+    optimizer = optimizers.ScheduleFreeSGD(lr=1e-3).setup(link)
+    if python:
+        link.p3.update_rule.add_hook(lambda rule, param: None, name="mine")
+    optimizer.update()
+    counts, odd, deadline = [0, 0], [], time.monotonic() + 1
+
+    def update():
+        while time.monotonic() < deadline:
+            try:
+                optimizer.update()
+                counts[0] += 1
+            except RuntimeError as error:
+                if "average" not in str(error):
+                    odd.append(error)
+
+    def average():
+        while time.monotonic() < deadline:
+            try:
+                with optimizer.averaged():
+                    if len({param.array[0].tobytes() for param in link.params()}) != 1:
+                        odd.append("several averages")
+                counts[1] += 1
+            except RuntimeError as error:
+                if "updating in another thread" not in str(error):
+                    odd.append(error)
+
+    threads = [threading.Thread(target=target) for target in (update, average, average)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert odd == []
+    assert min(counts) > 0
+    assert optimizer.t == counts[0] + 1
+    alone = ones(w=3000)
+    other = optimizers.ScheduleFreeSGD(lr=1e-3).setup(alone)
+    for _ in range(optimizer.t):
+        other.update()
+    for param in link.params():
+        np.testing.assert_array_equal(param.array, alone.w.array)
+
+
+def test_blocks_that_overlap_end_with_the_last():
+    link = ones(w=2)
+    optimizer = optimizers.ScheduleFreeSGD(lr=0.5).setup(link)
+    for _ in range(2):
+        optimizer.update()
+    before = link.w.array.copy()
+    first, second = optimizer.averaged(), optimizer.averaged()
+    first.__enter__()
+    average = link.w.array.copy()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    np.testing.assert_array_equal(link.w.array, average)
+    with pytest.raises(RuntimeError, match="parameters hold their averages"):
+        optimizer.update()
+    second.__exit__(None, None, None)
+    np.testing.assert_array_equal(link.w.array, before)
+    assert not np.array_equal(average, before)
+    optimizer.update()

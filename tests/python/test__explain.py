@@ -85,3 +85,10 @@ def test_what_is_not_there():
     link.weight.update_rule = None
     with pytest.raises(KeyError, match="/weight has no update rule"):
         optimizer.explain("/weight", "lr")
+
+
+def test_what_is_no_path():
+    link = make_link(w=1)
+    optimizer = optimizers.SGD().setup(link)
+    with pytest.raises(TypeError, match=r"\[explain\] got Parameter and str, expected the path"):
+        optimizer.explain(link.w, "lr")

@@ -221,3 +221,13 @@ def test_a_refused_update_clears_nothing():
         optimizer.update()
     assert all(param.grad.any() for param in net.params() if param.grad is not None)
     assert copy.deepcopy(optimizer).clear_gradients
+
+
+@pytest.mark.parametrize("name", ["on_nonfinite", "missing_grad", "state_dtype", "enabled"])
+def test_policies_are_not_set_on_the_optimizer(name):
+    optimizer = optimizers.SGD().setup(make_link(w=1))
+    with pytest.raises(AttributeError, match=rf"'{name}' is set on .*: optimizer.rules.{name} ="):
+        setattr(optimizer, name, None)
+    with chainrule.using_config("chainer_semantics", True):
+        setattr(optimizer, name, 3)  # as in Chainer
+    assert getattr(optimizer, name) == 3

@@ -141,3 +141,37 @@ def test_strictness():
     with pytest.raises(TypeError, match="Plain is written in Python"):
         optimizer.observe()
     assert len(rule.statistics) == 0
+
+
+def test_nothing_of_nothing_is_no_infinite_ratio():
+    link = make_link(none=0, zero=2, moved=2)
+    link.zero.array[:] = link.moved.array[:] = 0
+    optimizer = optimizers.SGD(lr=1).setup(link)
+    optimizer.observe(None, "update_ratio")
+    link.none.grad, link.zero.grad = np.zeros(0, np.float32), np.zeros(2, np.float32)
+    link.moved.grad = np.ones(2, np.float32)
+    optimizer.update()
+    ratios = {p.name: p.update_rule.statistics["update_ratio"] for p in link.params()}
+    assert ratios == {"none": 0, "zero": 0, "moved": math.inf}
+
+
+def test_a_new_rule_is_observed_as_the_old_one_was():
+    class Mine(chainrule.UpdateRule):
+        def update_core(self, param):
+            pass
+
+    link = make_link(v=1, w=1)
+    optimizer = optimizers.SGD(lr=1).setup(link)
+    optimizer.observe("/w", "grad_norm")
+    optimizer.rules.use(optimizers.Adam())
+    for again in (False, True):
+        if again:
+            optimizer.setup(link)
+        for param in link.params():
+            param.grad = np.ones(1, np.float32)
+        optimizer.update()
+        assert dict(link.w.update_rule.statistics) == {"grad_norm": 1}
+        assert dict(link.v.update_rule.statistics) == {}
+    optimizer.rules.use(Mine)  # which the sweep does not see
+    optimizer.update()
+    assert dict(link.w.update_rule.statistics) == {}

@@ -163,3 +163,17 @@ def test_gradients_and_what_hooks_keep_go_back_too():
         step(twin, other, seed)
     np.testing.assert_array_equal(link.w.array, twin.w.array)
     np.testing.assert_equal(rule._hook_states, twin.w.update_rule._hook_states)
+
+
+def test_a_layer_that_lost_its_array_again_finds_its_size_anew():
+    net = chainrule.Chain(l1=chainrule.links.Linear(None, 2))
+    optimizer = optimizers.Adam().setup(net)
+    for size in (3, 4):
+        x = np.ones((1, size), np.float32)
+        with optimizer.transaction() as transaction:
+            optimizer.update(lambda: chainrule.functions.sum(net.l1(x)))  # noqa: B023
+            transaction.rollback()
+        assert not net.l1.W.is_initialized
+    optimizer.update(lambda: chainrule.functions.sum(net.l1(x)))
+    assert net.l1.W.shape == (2, 4)
+    assert net.l1.in_size == 4

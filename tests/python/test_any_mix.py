@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from chainrule import _core, serializers
-from random_mixes import HOOKS, OWN, Drawn, Mix, different, mixes, new_rule, one_by_one
+from one_by_one import one_by_one
+from random_mixes import HOOKS, OWN, Drawn, Mix, different, mixes, new_rule
 
 pytestmark = [
     # Some mixes diverge, alike on both sides.
     pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero):RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Non finite number found:UserWarning"),
 ]
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
@@ -63,11 +65,11 @@ def test_the_table_gives_the_bits_of_one_by_one(drawn: Drawn):
     plain = Run(Mix(drawn))
     assert different(one.mix.facts(), plain.mix.facts()) == []
     for step in range(len(drawn.steps)):
-        refused = one.step(one.mix.optimizer.update)
-        factors = one.mix.optimizer._table.norm_factors
+        refused = one.step(one.mix.update)
+        factors, seen = one.mix.optimizer._table.norm_factors, one.mix.seen
         assume(not np.isnan(factors).any())  # all that they multiply is NaN
-        assert two.step(two.mix.optimizer.update) == refused
-        assert plain.step(lambda: one_by_one(plain.mix, factors)) == refused  # noqa: B023
+        assert two.step(two.mix.update) == refused
+        assert plain.step(lambda: one_by_one(plain.mix, factors, seen)) == refused  # noqa: B023
         event("refused" if refused else "updated")
         assert different(one.mix.facts(), two.mix.facts()) == [], f"threads, step {step}"
         assert different(one.mix.facts(), plain.mix.facts()) == [], f"one by one, step {step}"
@@ -108,7 +110,7 @@ def test_an_interruption_changes_no_bit(drawn: Drawn, data):
     run = Run(Mix(drawn))
     at = data.draw(st.integers(0, len(drawn.steps)))
     for _ in range(at):
-        run.step(run.mix.optimizer.update)
+        run.step(run.mix.update)
     model, state = saved(run.mix.target), saved(run.mix.optimizer)
     fresh = bare(run.mix)
     serializers.load_npz(model, fresh.target)
@@ -116,12 +118,18 @@ def test_an_interruption_changes_no_bit(drawn: Drawn, data):
     assert report.unfit == []
     resumed = Run(fresh)
     resumed.random = run.random
-    assert different(run.mix.facts(), fresh.facts()) == [], "after loading"
+    assert different_now(run.mix, fresh) == [], "after loading"
     for step in range(at, len(drawn.steps)):
-        refused = run.step(run.mix.optimizer.update)
-        assert resumed.step(fresh.optimizer.update) == refused
-        assert different(run.mix.facts(), fresh.facts()) == [], f"step {step}"
+        refused = run.step(run.mix.update)
+        assert resumed.step(fresh.update) == refused
+        assert different_now(run.mix, fresh) == [], f"step {step}"
         assert states_of_hooks(run.mix) == states_of_hooks(fresh)
+
+
+def different_now(one: Mix, loaded: Mix) -> list[str]:
+    """What is not the same, but for states that are about to be stored as another dtype."""
+    pending = tuple(f"{name} state " for name in one.pending())
+    return [key for key in different(one.facts(), loaded.facts()) if not key.startswith(pending)]
 
 
 def states_of_hooks(mix: Mix) -> list[tuple[str, ...]]:

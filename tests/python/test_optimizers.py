@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import numpy as np
 import pytest
@@ -323,3 +324,13 @@ def test_where_adams_eps_stands_and_its_decay_with_the_rate(eps_hat):
         root = unbiased + 0.5 if not eps_hat else (np.sqrt(v) + 0.5) / np.sqrt(1 - 0.99**t)
         w = w - 0.1 * (m / (1 - 0.9**t) / root + 0.2 * w)
         np.testing.assert_allclose(link.w.array, w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", optimizers.__all__)
+def test_a_rule_stands_in_the_module_of_its_optimizer_as_in_chainer(name):
+    cls = getattr(optimizers, name)
+    module = sys.modules[cls.__module__]
+    rule = f"{name}Rule" if cls.__bases__ == (chainrule.GradientMethod,) else "AdamRule"
+    assert getattr(module, rule) is cls._rule_class
+    assert {name, rule} <= set(module.__all__)
+    assert not hasattr(optimizers, rule)

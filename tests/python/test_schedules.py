@@ -317,11 +317,11 @@ def test_a_rule_attached_by_hand_follows_the_optimizer_that_updates_it():
     rule.enabled = before(11)
     assert not rule.enabled
     assert link.b.frozen
-    # What belonged to no optimizer counts by itself, and with it from the first update on.
+    # What joins the optimizer's link later does so at once.
     with link.init_scope():
         link.c = chainrule.Parameter(np.zeros(1, np.float32))
     rule = link.c.update_rule = optimizers.SGD(lr=step).create_update_rule()
-    assert rule.hyperparam.lr == 0.0
+    assert rule.hyperparam.lr == 11.0
     link.c.grad = np.ones(1, np.float32)
     optimizer.update()
     assert (link.c.array[0], rule.hyperparam.lr) == (-11, 12.0)

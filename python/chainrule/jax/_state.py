@@ -68,8 +68,8 @@ def allocate(optimizer: GradientMethod) -> None:
         else:
             rule._init_states(target)
     optimizer._build()
-    for hook, pairs in optimizer._first:
-        hook._hooked(pairs)
+    for name, hook, pairs in optimizer._first:
+        hook._hooked(pairs, name)
 
 
 def _rows(optimizer: GradientMethod) -> list[tuple[str, UpdateRule, Parameter]]:

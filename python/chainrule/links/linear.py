@@ -128,4 +128,10 @@ class Linear(Link):
         """
         if not self._sized:
             self._size(x, n_batch_axes)
+        try:
+            return linear(x, self.W, self.b, n_batch_axes)
+        except TypeError:
+            if self.W.is_initialized:
+                raise
+        self._size(x, n_batch_axes)  # somebody has taken the array away
         return linear(x, self.W, self.b, n_batch_axes)

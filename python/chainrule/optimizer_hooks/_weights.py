@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chainrule.optimizer import Optimizer, UpdateRule
     from chainrule.variable import Variable
 
-__all__ = ["WeightHook", "rules_of", "serialize_hooks"]
+__all__ = ["WeightHook", "refuse_shared", "rules_of", "serialize_hooks"]
 
 Pairs = list[tuple["UpdateRule", "Variable"]]
 
@@ -23,15 +23,19 @@ Pairs = list[tuple["UpdateRule", "Variable"]]
 class WeightHook:
     """Base of hooks whose arrays live with the rules and are saved with them.
 
-    All parameters that a hook stands on are worked on in one native pass.
+    All parameters that a hook stands on are worked on in one native pass. A rule keeps an array
+    under the name that the hook was added by, so that several hooks of a class do not meet.
     """
 
     timing = "post"
+    _only_after = True  # whatever timing it is added with
     name: str
     #: Name of the array, in the rule's file too.
     _state_name: ClassVar[str]
     # What the last pass worked on, for which structure, and what has no array of ours yet.
     _known: tuple[int, Pairs, list[Any], Pairs] | None = None
+    # The name by which it last ran on an optimizer.
+    _key: str | None = None
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Do the work that follows an update.
@@ -40,31 +44,42 @@ class WeightHook:
             owner: The optimizer, or the update rule of ``param``.
             param: The parameter; all of the optimizer's without it.
         """
-        self._after(rules_of(owner) if param is None else [(owner, param)])
+        pairs = rules_of(owner) if param is None else [(owner, param)]
+        self._after(pairs, self._name_on(owner))
 
-    def _before(self, pairs: Pairs) -> None:
+    def _before(self, pairs: Pairs, name: str) -> None:
         """Look at parameters before they are updated."""
 
-    def _after(self, pairs: Pairs) -> None:
+    def _after(self, pairs: Pairs, name: str) -> None:
         raise NotImplementedError
 
-    def _array(self, rule: UpdateRule) -> np.ndarray | None:
-        return rule._hook_states.get(self.name, {}).get(self._state_name)
+    def _name_on(self, owner: Any) -> str:
+        """Give the name by which the hook stands on a rule or an optimizer."""
+        register = owner._hookable
+        for name, hook in (*register.pre.items(), *register.post.items()):
+            if hook is self:
+                return str(name)
+        return self._key or self.name
 
-    def _hooked(self, pairs: Pairs, updated: bool = False) -> list[Any]:
+    def _array(self, rule: UpdateRule, name: str) -> np.ndarray | None:
+        return rule._hook_states.get(name, {}).get(self._state_name)
+
+    def _hooked(self, pairs: Pairs, name: str, updated: bool = False) -> list[Any]:
         """List parameters, rules and arrays; arrays begin as copies of the parameters.
 
         Args:
             pairs: The rules and parameters that the hook stands on.
+            name: The name by which it stands there.
             updated: Whether arrays begin with the first update and not before it.
         """
+        self._key = name
         version = _core.structure_version()
         known = self._known
         if known is None or known[0] != version or known[1] is not pairs:
             known = version, pairs, [], pairs
         hooked, missing = known[2], []
         for rule, param in known[3]:
-            array = self._array(rule)
+            array = self._array(rule, name)
             if param.array is None or (array is None and updated and not rule._updated):
                 missing.append((rule, param))
                 continue
@@ -73,13 +88,13 @@ class WeightHook:
                 mastered = rule._fp32_update and param.dtype.itemsize == 2
                 source = rule._master(param) if mastered else param.array
                 array = np.array(source, dtype=wide, order="C")
-                rule._hook_states.setdefault(self.name, {})[self._state_name] = array
+                rule._hook_states.setdefault(name, {})[self._state_name] = array
             hooked.append((param, rule, array))
         self._known = version, pairs, hooked, missing
         return hooked
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_known"}
+        return {name: value for name, value in vars(self).items() if name not in ("_known", "_key")}
 
 
 def rules_of(optimizer: Optimizer) -> Pairs:
@@ -93,24 +108,52 @@ def rules_of(optimizer: Optimizer) -> Pairs:
     ]
 
 
-def serialize_hooks(rule: UpdateRule, hooks: Iterable[Any], serializer: AbstractSerializer) -> None:
+def refuse_shared(label: str, hooks: Iterable[tuple[str, WeightHook]]) -> None:
+    """Refuse hooks that would keep one array for a parameter.
+
+    Args:
+        label: What the parameter is called.
+        hooks: The hooks on its rule and on the optimizer, with the names that they stand there by.
+
+    Raises:
+        ValueError: If two have one name, or one stands there twice.
+    """
+    known: dict[str, WeightHook] = {}
+    for name, hook in hooks:
+        if name in known:
+            raise ValueError(
+                f"[add_hook] {label}: the optimizer and the rule have each a hook '{name}', which "
+                "keeps an array for the parameter: add one of them by another name, "
+                "add_hook(hook, name=...)"
+            )
+        if any(hook is other for other in known.values()):
+            raise ValueError(
+                f"[add_hook] {label}: one {type(hook).__name__} stands there twice, as '{name}', "
+                "too: add another object"
+            )
+        known[name] = hook
+
+
+def serialize_hooks(
+    rule: UpdateRule, hooks: Iterable[tuple[str, Any]], serializer: AbstractSerializer
+) -> None:
     """Save or load what hooks keep for a parameter; what is not in a file starts anew."""
     loading = isinstance(serializer, Deserializer)
-    for hook in hooks:
+    for name, hook in hooks:
         if not isinstance(hook, WeightHook):
             continue
-        array = hook._array(rule)
+        array = hook._array(rule, name)
         if not loading:
             if array is not None:
-                serializer[hook.name](hook._state_name, array)
+                serializer[name](hook._state_name, array)
             continue
         try:
-            loaded = serializer[hook.name](hook._state_name, None)
+            loaded = serializer[name](hook._state_name, None)
         except KeyError:
             loaded = None
-        rule._hook_states.pop(hook.name, None)
+        rule._hook_states.pop(name, None)
         if loaded is not None:
             wide = np.float64 if loaded.dtype == np.float64 else np.float32
             array = np.array(loaded, dtype=wide, order="C")
-            rule._hook_states[hook.name] = {hook._state_name: array}
+            rule._hook_states[name] = {hook._state_name: array}
         _core.structure_changed()

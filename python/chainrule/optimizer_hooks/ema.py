@@ -21,7 +21,8 @@ class EMA(WeightHook):
     their averages for a while. Averages are float32, and float64 for a float64 parameter; they are
     saved with the rules' states.
 
-    It may stand on an optimizer, on one rule, or on a selection of rules.
+    It may stand on an optimizer, on one rule, or on a selection of rules. Several averages of one
+    parameter stand by names of their own: ``optimizer.add_hook(EMA(0.99), name="fast")``.
 
     Args:
         decay: Share of the average that is kept at each update.
@@ -78,7 +79,7 @@ class EMA(WeightHook):
         Returns:
             The array that the average is kept in.
         """
-        return self._array(rule)
+        return self._array(rule, self._name_on(rule))
 
     @classmethod
     def average_of(cls, rule: Any, name: str = "EMA") -> np.ndarray | None:
@@ -86,7 +87,7 @@ class EMA(WeightHook):
 
         Args:
             rule: The rule of a parameter.
-            name: The hook's ``name``.
+            name: The name that the hook was added by.
 
         Returns:
             The array that the average is kept in, or None.
@@ -94,5 +95,5 @@ class EMA(WeightHook):
         average: np.ndarray | None = rule._hook_states.get(name, {}).get(cls._state_name)
         return average
 
-    def _after(self, pairs: Pairs) -> None:
-        _core.average_weights(self._hooked(pairs, updated=True), 1 - self._decay)
+    def _after(self, pairs: Pairs, name: str) -> None:
+        _core.average_weights(self._hooked(pairs, name, updated=True), 1 - self._decay)

@@ -16,7 +16,8 @@ class Lookahead(WeightHook):
     a float64 parameter, and are saved with the rules' states. A float32 master copy of a
     half-precision parameter moves with it.
 
-    It may stand on an optimizer, on one rule, or on a selection of rules.
+    It may stand on an optimizer, on one rule, or on a selection of rules; two on one parameter by
+    names of their own.
 
     Args:
         alpha: Part of the way that the slow weights go.
@@ -78,10 +79,11 @@ class Lookahead(WeightHook):
             raise ValueError(f"[Lookahead] k: got {k}, expected a whole number from 1 on")
         self._k = int(k)
 
-    def _before(self, pairs: Pairs) -> None:
-        self._hooked(pairs)
+    def _before(self, pairs: Pairs, name: str) -> None:
+        self._hooked(pairs, name)
 
-    def _after(self, pairs: Pairs) -> None:
-        due = [entry for entry in self._hooked(pairs) if entry[1].t % self._k == 0 < entry[1].t]
+    def _after(self, pairs: Pairs, name: str) -> None:
+        hooked = self._hooked(pairs, name)
+        due = [entry for entry in hooked if entry[1].t % self._k == 0 < entry[1].t]
         if due:
             _core.look_ahead(due, self._alpha)

@@ -216,6 +216,8 @@ class Application:
         aliases = {path: entry for entry in self._entries for path in entry.aliases}
         orders = []
         for path, data in rules.items():
+            if not isinstance(path, str):
+                raise ValueError(f"{self.prefix} 'rules': got the key {path!r}, expected a path")
             data = self._mapping(path, "its rule", data)
             for key in data:
                 if key not in _RULE_KEYS and key not in _DESCRIBING:
@@ -263,7 +265,7 @@ class Application:
     def _rule_for(self, entry: Entry, name: str) -> UpdateRule | None:
         """The present rule where its algorithm is the plan's, otherwise a new one."""
         present = entry.rule
-        if present is not None and algorithm_name(present) == name:
+        if present is not None and plain.is_of(present, name):
             return present
         make = self._algorithms.get(name) or plain.algorithms().get(name)
         if make is None:
@@ -286,6 +288,10 @@ class Application:
         if rule is None:
             return
         changed = []
+        named = data["algorithm"] if rule._algorithm != data["algorithm"] else None
+        if data["algorithm"] in plain.algorithms() and rule._named != named:
+            self.journal.set_plain(rule, "_named", named)
+            changed.append("algorithm")
         parent = self._values.get(data.get("parent", "optimizer"), path, rule._algorithm)
         if rule is not present or rule.hyperparam.parent is not parent:
             strict = rule._algorithm if type(rule)._strict else None
@@ -328,6 +334,8 @@ class Application:
         """Set ``enabled`` and policies. The rule sits on its parameter already, which hears it."""
         wanted = {policy.name: policy.default for policy in POLICIES if policy.is_on(rule)}
         given = {"enabled": True, **self._mapping(path, "policies", data.get("policies", {}))}
+        if "enabled" in data.get("policies", {}):
+            self.problem(ValueError, f"{path}: 'enabled' stands beside 'policies', not in it")
         given["enabled"] = data.get("enabled", True)
         for name, encoded in given.items():
             try:

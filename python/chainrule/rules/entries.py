@@ -15,7 +15,7 @@ from chainrule.update_rule import UpdateRule
 if TYPE_CHECKING:
     from chainrule.variable import Parameter
 
-__all__ = ["Entry", "algorithm_name", "walk"]
+__all__ = ["Entry", "algorithm_name", "native_name", "walk"]
 
 #: Ways of walking over parameters that tell when the structure changes.
 _OUR_WALKS: set[Any] = {cls.namedparams for cls in (Link, Chain, ChainList, Sequential)}
@@ -86,7 +86,21 @@ def algorithm_name(rule: UpdateRule) -> str:
         rule: The rule.
 
     Returns:
-        The name of a built-in algorithm, or module and name of a user's class.
+        The name of the built-in optimizer that made it (``'AdamW'``) or of its algorithm, or module
+        and name of a user's class.
+    """
+    return rule._named or native_name(rule)
+
+
+def native_name(rule: UpdateRule) -> str:
+    """Name the algorithm that a rule has in the core.
+
+    Args:
+        rule: The rule.
+
+    Returns:
+        The name of a built-in algorithm (``'Adam'`` for AdamW), or module and name of a user's
+        class.
     """
     cls = type(rule)
     if cls._strict and isinstance(cls._algorithm, str):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._core import Expression, Hyperparameter
+from chainrule.rules.entries import native_name
 from chainrule.rules.patterns import suggestion
 from chainrule.update_rule import UpdateRule
 
@@ -22,7 +23,9 @@ __all__ = [
     "hook_arguments",
     "hook_classes",
     "hook_kind",
+    "is_of",
     "make_hook",
+    "native_algorithm",
 ]
 
 
@@ -110,7 +113,6 @@ def decode(data: Any) -> Any:
     )
 
 
-@functools.cache
 def strict_name(hyperparam: Hyperparameter) -> str | None:
     """Name the algorithm whose names alone can be set.
 
@@ -124,20 +126,43 @@ def strict_name(hyperparam: Hyperparameter) -> str | None:
     return algorithm if algorithm is None or isinstance(algorithm, str) else algorithm.name
 
 
+@functools.cache
 def algorithms() -> Mapping[str, type[UpdateRule]]:
-    """List the built-in rules by the names of their algorithms.
+    """List the built-in rules by the names of their optimizers.
 
     Returns:
-        Their classes.
+        Their classes; AdamW, AMSGrad and others have that of Adam.
     """
     from chainrule import optimizers
 
-    found: dict[str, type[UpdateRule]] = {}
-    for name in optimizers.__all__:
-        rule = getattr(getattr(optimizers, name), "_rule_class", None)
-        if rule is not None and rule._strict and isinstance(rule._algorithm, str):
-            found.setdefault(rule._algorithm, rule)
-    return found
+    classes = {name: getattr(optimizers, name)._rule_class for name in optimizers.__all__}
+    return {name: rule for name, rule in classes.items() if rule is not None}
+
+
+def native_algorithm(name: str) -> str:
+    """Give the algorithm that the rules of a built-in optimizer have.
+
+    Args:
+        name: The optimizer's name.
+
+    Returns:
+        Such as ``'Adam'`` for ``'AdamW'``; other names as they are.
+    """
+    rule = algorithms().get(name)
+    return name if rule is None else str(rule._algorithm)
+
+
+def is_of(rule: UpdateRule, name: str) -> bool:
+    """Tell whether a rule has the algorithm that a plan names.
+
+    Args:
+        rule: The rule.
+        name: The name in the plan.
+
+    Returns:
+        Whether it has, under this name or another.
+    """
+    return native_name(rule) == native_algorithm(name)
 
 
 @functools.cache

@@ -18,7 +18,7 @@ __all__ = ["keep", "replace_rules", "rule_factory"]
 
 
 def keep(before: UpdateRule, rule: UpdateRule) -> None:
-    """Give a new rule what a parameter keeps: its hooks, on or off, and policies.
+    """Give a new rule what a parameter keeps: hooks, on or off, policies, and what is observed.
 
     Args:
         before: The rule that the parameter had.
@@ -32,6 +32,8 @@ def keep(before: UpdateRule, rule: UpdateRule) -> None:
             value = policy.get(before)
             if value != policy.default:
                 policy.set(rule, value)
+    if before._observed and not rule._runs_in_python:
+        rule._observed, rule._observed_names = True, before._observed_names
 
 
 def rule_factory(what: Any) -> Callable[[], UpdateRule]:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Variable
-from chainrule._hookable import Hookable
 from chainrule.link import Link
 from chainrule.rules import questions, table
 from chainrule.rules.attributes import ATTRIBUTES, find_attribute
+from chainrule.rules.changes import Changes
 from chainrule.rules.entries import Entry, walk
 from chainrule.rules.journal import Journal
 from chainrule.rules.patterns import compile_pattern, listing, nearest_paths, suggestion
 from chainrule.rules.questions import Find, Found
-from chainrule.rules.replace import replace_rules
 from chainrule.rules.values import SelectedValues, common
 from chainrule.update_rule import UpdateRule
 from chainrule.variable import Parameter
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Selection"]
 
 
-class Selection(table.Tabular):
+class Selection(Changes, table.Tabular):
     """Update rules of an optimizer, chosen by a question that is asked anew at each use.
 
     A selection is live: it keeps the question, not the answer. Parameters that join the link
@@ -232,7 +231,10 @@ class Selection(table.Tabular):
                 "optimizer.create_update_rule(), to the parameter's update_rule"
             )
         paths = [path for entry in self._entries() for path in entry.paths]
-        return f"[rules] no rule fits {text!r} in {self._label}{nearest_paths(text, paths)}"
+        message = f"[rules] no rule fits {text!r} in {self._label}{nearest_paths(text, paths)}"
+        if isinstance(key, re.Pattern) and any(map(key.search, paths)):
+            message += "; a regular expression has to fit the whole path"
+        return message
 
     def of(self, *classes: type) -> Selection:
         """Select all parameters below links of a class.
@@ -399,91 +401,6 @@ class Selection(table.Tabular):
         return {
             entry.path: find_attribute(name, entry.path, rule).get(rule) for entry, rule in pairs
         }
-
-    def add_hook(
-        self, hook: Callable[..., Any], name: str | None = None, timing: str = "auto"
-    ) -> None:
-        """Add a hook to every selected rule, or to none; see :meth:`UpdateRule.add_hook`.
-
-        All rules get the same object: changing its numbers changes them everywhere.
-
-        Args:
-            hook: Called as ``hook(rule, param)``.
-            name: Its name; ``hook.name`` by default.
-            timing: ``'pre'``, ``'post'``, or ``'auto'``: what ``hook.timing`` says.
-
-        Raises:
-            KeyError: If a selected rule has a hook of that name. Nothing is changed then.
-            TypeError: If ``hook`` cannot be called.
-            ValueError: If there is no name, or no such timing.
-        """
-        pairs = self._for_writing()
-        trial = Hookable()
-        trial.add(hook, name, timing)
-        (name,) = {**trial.pre, **trial.post}
-        taken = [entry.path for entry, rule in pairs if name in rule.hooks]
-        if taken:
-            raise KeyError(
-                f'[rules] hook "{name}" already exists: {listing(taken)}; nothing was changed'
-            )
-        with Journal() as journal:
-            for _, rule in pairs:
-                old = rule._hookable
-                pre, post = {**old.pre, **trial.pre}, {**old.post, **trial.post}
-                journal.set_hooks(rule, pre, post, rule._sort_hooks)
-
-    def remove_hook(self, name: str) -> None:
-        """Take a hook off every selected rule.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            KeyError: If one of the rules has none of this name. Nothing is changed then.
-        """
-        pairs = self._for_writing()
-        lacking = [entry.path for entry, rule in pairs if name not in rule.hooks]
-        if lacking:
-            known = dict.fromkeys(each for _, rule in pairs for each in rule.hooks)
-            raise KeyError(
-                f"[rules] no hook '{name}': {listing(lacking)}; nothing was changed"
-                + suggestion(name, known)
-            )
-        with Journal() as journal:
-            for _, rule in pairs:
-                pre, post = dict(rule._hookable.pre), dict(rule._hookable.post)
-                pre.pop(name, None)
-                post.pop(name, None)
-                journal.set_hooks(rule, pre, post, rule._sort_hooks)
-
-    def use(self, what: Any) -> None:
-        """Give every selected parameter a new rule.
-
-        The rules of an optimizer fall back to its hyperparameters, so that a later change of
-        ``muon.lr`` reaches them; the optimizer itself needs no ``setup``. What ``setup`` keeps is
-        kept: hooks, on or off, policies. Hyperparameters of the old rule and its state are not.
-
-        Args:
-            what: An optimizer, a class of update rules, or a function that makes a rule.
-
-        Raises:
-            TypeError: If it is something else.
-            ValueError: If a function gives one rule twice. Nothing is changed then.
-            KeyError: If nothing is selected.
-
-        Example:
-            >>> import chainrule
-            >>> from chainrule import optimizers
-            >>> link = chainrule.Link(W=(2, 3), b=2)
-            >>> optimizer = optimizers.SGD().setup(link)
-            >>> adam = optimizers.Adam()
-            >>> optimizer.rules["/b"].use(adam)
-            >>> adam.alpha = 0.5
-            >>> link.b.update_rule.hyperparam.alpha
-            0.5
-        """
-        self._for_writing()
-        replace_rules(self._optimizer, self._entries(), what)
 
     def _rows(self) -> list[table.Row]:
         return [table.row_of(entry, rule) for entry, rule in self._pairs()]

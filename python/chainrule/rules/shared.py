@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Hyperparameter
 from chainrule.rules import plain
-from chainrule.rules.entries import Entry, algorithm_name
+from chainrule.rules.entries import Entry
 from chainrule.rules.patterns import suggestion
 from chainrule.rules.values import algorithm_defaults
 from chainrule.update_rule import UpdateRule
@@ -101,7 +101,11 @@ class SharedHooks:
                     f"{prefix} {where}: timing of a hook: got {timing!r}, expected 'pre' or 'post'"
                 )
             hook = self._get(number, where, place["name"])
-            if hook is not None:
+            if timing == "pre" and getattr(hook, "_only_after", False):
+                self._application.problem(
+                    ValueError, f"{where}: hook '{place['name']}' runs after updates: got 'pre'"
+                )
+            elif hook is not None:
                 (pre if timing == "pre" else post)[place["name"]] = hook
         return pre, post
 
@@ -163,7 +167,7 @@ class SharedValues:
             self._present["optimizer"] = main
         for entry, data in orders:
             rule, reference = entry.rule, data.get("parent", "optimizer")
-            if rule is None or algorithm_name(rule) != data["algorithm"]:
+            if rule is None or not plain.is_of(rule, data["algorithm"]):
                 continue
             parent = rule.hyperparam.parent
             if parent is None or reference is None or id(parent) in taken:
@@ -226,6 +230,8 @@ class SharedValues:
                     f"{application.prefix} {name}: no algorithm '{algorithm}'"
                     + suggestion(str(algorithm), plain.algorithms())
                 )
+            else:
+                algorithm = plain.native_algorithm(algorithm)
             known = algorithm_defaults(algorithm)
         is_new = hyperparam is None
         if hyperparam is None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import _core
 from chainrule._core import Expression
+from chainrule._undo import add_note
 from chainrule.rules.entries import Entry, algorithm_name
 from chainrule.rules.journal import Journal, own_values
-from chainrule.rules.patterns import listing, suggestion
+from chainrule.rules.patterns import listing, nearest_paths, suggestion
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from chainrule.rules.selection import Selection
+    from chainrule.variable import Parameter
 
 __all__ = [
     "SelectedValues",
@@ -203,13 +205,88 @@ class SelectedValues:
         pairs = self._selection._for_writing(depth)
         for name in values:
             self._check(name, pairs)
+        self._write([(entry, rule, values) for entry, rule in pairs])
+
+    def _write(self, orders: Iterable[tuple[Entry, UpdateRule, Mapping[str, Any]]]) -> None:
         with Journal() as journal:
-            for entry, rule in pairs:
+            for entry, rule, values in orders:
                 for name, value in values.items():
                     try:
                         journal.set_value(rule.hyperparam, name, value, self._selection._label)
                     except (TypeError, ValueError, AttributeError) as error:
                         raise type(error)(f"[rules] {entry.path}: {error}") from None
+
+    def set_each(
+        self, name: str, values: Mapping[str, Any] | Callable[[str, Parameter], Any]
+    ) -> None:
+        """Set one hyperparameter on every selected rule, to a value of its own, on all or none.
+
+        Args:
+            name: Its name.
+            values: Numbers, or expressions, by path, as :meth:`get` gives them; or a function of
+                path and parameter that gives one. It is called now, once for each parameter.
+
+        Raises:
+            AttributeError: If a selected rule does not know the name. Nothing is changed then.
+            KeyError: If a path is not selected, a selected one has no value, or nothing is
+                selected. Nothing is changed then.
+            TypeError: If ``values`` or a value is none. Nothing is changed then.
+
+        What the function raises goes on, with a note that says for which parameter; a parameter
+        that has no array yet has no shape.
+
+        Example:
+            >>> import chainrule
+            >>> net = chainrule.Sequential(*(chainrule.links.Linear(4, 4) for _ in range(3)))
+            >>> rules = chainrule.optimizers.SGD(lr=0.1).setup(net).rules
+            >>> def decayed(path, param):
+            ...     return chainrule.inherit * 0.5 ** (2 - int(path.split("/")[1]))
+            >>> rules.hyperparam.set_each("lr", decayed)
+            >>> rules["/*/W"].hyperparam.get("lr")
+            {'/0/W': 0.025, '/1/W': 0.05, '/2/W': 0.1}
+        """
+        pairs = self._selection._for_writing()
+        self._check(name, pairs)
+        if isinstance(values, Mapping):
+            found = self._of_mapping(name, values, pairs)
+        elif callable(values):
+            found = self._of_function(values, pairs)
+        else:
+            raise TypeError(
+                f"[rules] set_each: got {type(values).__name__}, expected a dict by path or a "
+                "function of path and parameter"
+            )
+        self._write(
+            [(entry, rule, {name: found[entry.path]}) for entry, rule in pairs],
+        )
+
+    def _of_mapping(
+        self, name: str, values: Mapping[str, Any], pairs: list[tuple[Entry, UpdateRule]]
+    ) -> dict[str, Any]:
+        known = {path: entry.path for entry, _ in pairs for path in entry.paths}
+        for path in values:
+            if path not in known:
+                raise KeyError(
+                    f"[rules] set_each: {self._selection._label} does not select '{path}'"
+                    + nearest_paths(path, list(known))
+                )
+        found = {known[path]: value for path, value in values.items()}
+        lacking = [entry.path for entry, _ in pairs if entry.path not in found]
+        if lacking:
+            raise KeyError(f"[rules] set_each: no value of '{name}' for {listing(lacking)}")
+        return found
+
+    def _of_function(
+        self, function: Callable[[str, Parameter], Any], pairs: list[tuple[Entry, UpdateRule]]
+    ) -> dict[str, Any]:
+        found = {}
+        for entry, _ in pairs:
+            try:
+                found[entry.path] = function(entry.path, entry.param._shown())
+            except BaseException as error:
+                add_note(error, f"[rules] set_each stopped at {entry.path}")
+                raise
+        return found
 
     def get(self, name: str, default: Any = _MISSING) -> dict[str, Any]:
         """Read one hyperparameter of every selected rule.

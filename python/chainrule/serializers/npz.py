@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._core import Variable
+from chainrule._report import Report
 from chainrule.serializer import Deserializer, Serializer
 from chainrule.serializers.archive import NpzArchive, write_npz
 
@@ -62,7 +63,7 @@ class DictionarySerializer(Serializer):
 
 
 @dataclasses.dataclass
-class LoadReport:
+class LoadReport(Report):
     """What a file and an object had in common.
 
     Attributes:
@@ -86,13 +87,8 @@ class LoadReport:
     unfit: list[str] = dataclasses.field(default_factory=list)
     unused: list[str] = dataclasses.field(default_factory=list)
 
-    def __str__(self) -> str:
-        lines = [f"{self.file}: {len(self.loaded)} loaded"]
-        for what in ("missing", "ignored", "fresh", "replaced", "unfit", "unused"):
-            keys = getattr(self, what)
-            if keys:
-                lines.append(f"  {what:<7} {', '.join(keys)}")
-        return "\n".join(lines)
+    def _headline(self) -> str:
+        return f"{self.file}: {len(self.loaded)} loaded"
 
 
 class NpzDeserializer(Deserializer):

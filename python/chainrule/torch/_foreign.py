@@ -11,7 +11,7 @@ import numpy as np
 
 import torch
 from chainrule.optimizer_hooks import WeightDecay
-from chainrule.rules.entries import algorithm_name
+from chainrule.rules.entries import algorithm_name, native_name
 from chainrule.rules.journal import Journal
 from chainrule.serializers.npz import NpzDeserializer
 from chainrule.torch._report import StateReport
@@ -314,7 +314,7 @@ def _work(
     rule, path = param.update_rule, param.name
     if not isinstance(rule, UpdateRule):
         raise ValueError(f"[load_state_dict] {path} has no update rule")
-    if algorithm_name(rule) not in found.algorithms:
+    if native_name(rule) not in found.algorithms:
         raise ValueError(
             f"[load_state_dict] {path}: the state is that of torch.optim.{found.name}, the rule "
             f"that of {algorithm_name(rule)}: expected {' or '.join(found.algorithms)}; give it "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule import _core
 from chainrule._core import Expression
 from chainrule._explain import _levels
-from chainrule.rules.entries import algorithm_name
+from chainrule.rules.entries import native_name
 from chainrule.rules.values import known_names
 from chainrule.torch._names import native_values, torch_values
 from chainrule.torch._parameter import TensorParameter
@@ -33,7 +33,7 @@ def _value_key(rule: UpdateRule) -> tuple[Any, ...]:
             if not (isinstance(value, Expression) and value.uses_inherit):
                 break
         values.append((name, tuple(parts)))
-    return algorithm_name(rule), tuple(values)
+    return native_name(rule), tuple(values)
 
 
 class ParamGroup(dict[str, Any]):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from chainrule._report import Report
+
 __all__ = ["StateReport"]
 
 
 @dataclasses.dataclass
-class StateReport:
+class StateReport(Report):
     """What a state dict and an optimizer had in common.
 
     Attributes:
@@ -32,10 +34,5 @@ class StateReport:
     replaced: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
-    def __str__(self) -> str:
-        lines = [f"state of {self.source}: {len(self.loaded)} loaded by {self.matched_by}"]
-        for what in ("fresh", "missing", "unused", "replaced", "notes"):
-            found = getattr(self, what)
-            if found:
-                lines.append(f"  {what:<8} {', '.join(found)}")
-        return "\n".join(lines)
+    def _headline(self) -> str:
+        return f"state of {self.source}: {len(self.loaded)} loaded by {self.matched_by}"

@@ -59,12 +59,12 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
         order += [names[id(tensor)] for tensor in group["params"]]
         kinds.append(identify(packed, [saved["state"].get(n, {}) for n in packed["params"]]))
         packed.pop("param_names", None)
-    made = {kind.algorithms[0]: _MAKERS[kind.algorithms[0]]() for kind in kinds}
+    made = {_maker(kind): _maker(kind)() for kind in kinds}
     optimizer = Optimizer(model, next(iter(made.values())), disabled_state)
     try:
         for group, kind in zip(theirs.param_groups, kinds, strict=True):
             mine = [names[id(tensor)] for tensor in group["params"]]
-            other = made[kind.algorithms[0]]
+            other = made[_maker(kind)]
             if other is not optimizer.native:
                 optimizer.rules[mine].use(other)
         for param in optimizer._params:
@@ -76,6 +76,11 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
         optimizer.detach()
         raise
     return optimizer
+
+
+def _maker(kind: Correspondence) -> Callable[[], GradientMethod]:
+    """Which rules go on where another optimizer is; by the same name, if there are such."""
+    return optimizers.AdamW if kind.name == "AdamW" else _MAKERS[kind.algorithms[0]]
 
 
 def _share_values(optimizer: Optimizer) -> None:

@@ -218,6 +218,98 @@ def test_many_hooks_on_one_optimizer():
     np.testing.assert_allclose(slow.averaged_value(link.w.update_rule), link.w.array, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("place", ["optimizer", "rules", "python", "both"])
+def test_hooks_of_one_class_keep_arrays_of_their_own(name, place, tmp_path):
+    make, key = KEPT[name]
+
+    def begin():
+        link = make_link()
+        return link, optimizers.MomentumSGD(**golden.MOMENTUM).setup(link)
+
+    def add(optimizer, first, second):
+        rules = [param.update_rule for param in optimizer.target.params()]
+        if first is not None:
+            for owner in rules if place in ("rules", "python") else [optimizer]:
+                owner.add_hook(first, name="first")
+        if second is not None:
+            for owner in [optimizer] if place == "optimizer" else rules:
+                owner.add_hook(second, name="second")
+        if place == "python":
+            for rule in rules:
+                rule.add_hook(lambda rule, param: None, name="mine")
+
+    def other():
+        return EMA(0.5) if name == "EMA" else Lookahead(0.25, 4)
+
+    link, optimizer = begin()
+    add(optimizer, make(), other())
+    train(optimizer, link, 1, 4)
+    serializers.save_npz(tmp_path / "link.npz", link)
+    serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+    train(optimizer, link, 5, 9)
+    arrays = {param.name: param.update_rule._hook_states for param in link.params()}
+    assert all(set(each) == {"first", "second"} for each in arrays.values())
+    if name == "EMA":  # they do not change the parameters, so each may stand alone
+        for which, hook in (("first", make()), ("second", other())):
+            alone, lonely = begin()
+            add(lonely, *(hook, None) if which == "first" else (None, hook))
+            train(lonely, alone, 1, 9)
+            for param in alone.params():
+                average = EMA.average_of(param.update_rule, which)
+                np.testing.assert_array_equal(average, arrays[param.name][which][key])
+                value = hook.averaged_value(param.update_rule)
+                np.testing.assert_array_equal(value, average)
+            with lonely.averaged():
+                np.testing.assert_array_equal(alone.w.array, arrays["w"][which][key])
+    # The file makes the hooks, except those in Python.
+    again, resumed = begin()
+    if place == "python":
+        add(resumed, make(), other())
+    serializers.load_npz(tmp_path / "link.npz", again)
+    serializers.load_npz(tmp_path / "optimizer.npz", resumed)
+    train(resumed, again, 5, 9)
+    assert everything(again) == everything(link)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_hooks_that_would_share_an_array_are_refused(name):
+    make = KEPT[name][0]
+    link = make_link()
+    optimizer = optimizers.SGD().setup(link)
+    optimizer.add_hook(make())
+    link.w.update_rule.add_hook(make())
+    feed(link, 1)
+    before = everything(link)
+    with pytest.raises(ValueError, match=rf"w: the optimizer and the rule .*'{name}'.*name=\.\.\."):
+        optimizer.update()
+    assert everything(link) == before
+    link.w.update_rule.remove_hook(name)
+    link.w.update_rule.add_hook(make(), name="own")
+    optimizer.update()
+    assert set(link.w.update_rule._hook_states) == {name, "own"}
+    hook = make()
+    optimizer.add_hook(hook, name="one")
+    optimizer.add_hook(hook, name="two")
+    with pytest.raises(ValueError, match=f"one {name} stands there twice, as 'two'"):
+        optimizer.update()
+    with pytest.raises(ValueError, match=f"{name} works on updated parameters: got timing 'pre'"):
+        optimizer.add_hook(make(), name="early", timing="pre")
+
+
+def test_one_hook_may_have_other_names_on_other_rules(tmp_path):
+    link = make_link()
+    optimizer = optimizers.SGD().setup(link)
+    hook = EMA(0.5)
+    for param in link.params():
+        param.update_rule.add_hook(hook, name=f"of {param.name}")
+    train(optimizer, link, 1, 3)
+    for param in link.params():
+        assert set(param.update_rule._hook_states) == {f"of {param.name}"}
+        average = EMA.average_of(param.update_rule, f"of {param.name}")
+        assert hook.averaged_value(param.update_rule) is average
+
+
 @pytest.mark.parametrize("decay", [-0.1, 1.5, float("nan")])
 def test_decay_out_of_range(decay):
     with pytest.raises(ValueError, match=r"\[EMA\] decay: got"):

@@ -467,3 +467,9 @@ def test_copies_of_an_optimizer_have_rules_of_their_own(net, optimizer):
         assert other.rules["/head/*"].hyperparam.lr == 5
         assert other.target.head.W.update_rule.hyperparam.lr == 5
     assert optimizer.rules.hyperparam.lr == 0.1
+
+
+def test_a_regular_expression_for_a_part_of_the_path_says_so():
+    rules = optimizers.SGD().setup(make_net()).rules
+    with pytest.raises(KeyError, match="a regular expression has to fit the whole path"):
+        rules[re.compile(re.escape(rules.paths[0][:2]))]

@@ -152,3 +152,55 @@ def test_a_failed_write_puts_expressions_back(link):
         optimizer.rules.enabled = True
     assert optimizer.explain("/a", "enabled") == before
     assert link.a.frozen
+
+
+def test_a_value_for_each(link, rules):
+    seen = rules.hyperparam.get("lr")
+    rules.hyperparam.lr = 0.5
+    rules.hyperparam.set_each("lr", seen)
+    assert rules.hyperparam.get("lr") == seen
+    rules.hyperparam.set_each("lr", lambda path, param: param.size / 8 + (path == "/c"))
+    assert rules.hyperparam.get("lr") == {"/a": 0.125, "/b": 0.125, "/c": 1.125}
+    rules["/a", "/c"].hyperparam.set_each("lr", {"/a": chainrule.inherit * 2, "/c": 3})
+    explain = rules._optimizer.explain
+    assert explain("/a", "lr") == "0.2 = inherit(0.1) * 2.0, set by rules['/a', '/c']"
+    assert explain("/c", "lr") == "3, set by rules['/a', '/c']"
+    with link.init_scope():
+        link.tied = link.a
+    rules["/a"].hyperparam.set_each("lr", {"/tied": 0.25})
+    assert link.a.update_rule.hyperparam.lr == 0.25
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"/a": 1, "/b": 2}, KeyError, r"set_each: no value of 'lr' for /c"),
+        (
+            {"/a": 1, "/b": 2, "/c": 3, "/C": 4},
+            KeyError,
+            r"set_each: rules does not select '/C'; nearest: '/c'",
+        ),
+        ({"/a": 1, "/b": 2, "/c": "3"}, TypeError, r"\[rules\] /c: .*'lr'.*got '3'"),
+        (lambda path, param: {"/a": 1}[path], KeyError, "'/b'"),
+        (lambda path, param: None, TypeError, r"\[rules\] /a: "),
+        (0.5, TypeError, "set_each: got float, expected a dict by path or a function of path"),
+    ],
+)
+def test_values_for_each_that_are_refused_change_nothing(rules, values, error, message):
+    before = rules.hyperparam.own()
+    with pytest.raises(error, match=message):
+        rules.hyperparam.set_each("lr", values)
+    assert rules.hyperparam.own() == before
+    with pytest.raises(AttributeError, match="/a: SGD has no hyperparameter 'momentum'"):
+        rules.hyperparam.set_each("momentum", dict.fromkeys(rules.paths, 0.5))
+    with pytest.raises(KeyError, match="selects nothing"):
+        (rules["/a"] & rules["/b"]).hyperparam.set_each("lr", {})
+
+
+def test_a_function_of_a_parameter_that_is_open_says_which():
+    net = chainrule.Chain(l1=chainrule.links.Linear(2, 3), l2=chainrule.links.Linear(None, 3))
+    rules = optimizers.SGD(lr=0.1).setup(net).rules
+    with pytest.raises(RuntimeError, match="no data yet") as caught:
+        rules.hyperparam.set_each("lr", lambda path, param: 1 / param.shape[-1])
+    assert "[rules] set_each stopped at /l2/W" in caught.value.__notes__
+    assert rules.hyperparam.lr == 0.1

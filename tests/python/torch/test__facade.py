@@ -215,7 +215,7 @@ def test_algorithms_stand_side_by_side():
     assert ((singular > 0.6) & (singular < 1.3)).all()
     assert torch.allclose(change["head.weight"].abs(), torch.tensor(1e-3), rtol=1e-2)
     names = {row.algorithm for row in optimizer.plan()._rows()}
-    assert names == {"Adam", "Muon", "Lion"}
+    assert names == {"AdamW", "Muon", "Lion"}
 
 
 def test_a_rule_that_is_off_takes_no_gradient():

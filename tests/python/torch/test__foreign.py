@@ -65,6 +65,7 @@ def test_groups_are_taken_over():
     train(b, theirs, range(3))
     optimizer = attach(b, theirs)
     assert [g["lr"] for g in optimizer.param_groups] == [0.02, 0.01]  # in the model's order
+    assert {row.algorithm for row in optimizer.plan().rows} == {"AdamW"}
     train(a, reference, range(3, 9))
     train(b, optimizer, range(3, 9))
     assert_same(a, b, 1e-5)
