@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import initializers
+from chainrule import _device_array, initializers
 from chainrule._core import Variable, structure_changed
 from chainrule._dlpack import from_dlpack
 from chainrule._names import refuse_no_rule
-from chainrule.backend import CpuDevice, get_device
+from chainrule.backend import CpuDevice, GpuDevice, get_device
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
 
@@ -62,7 +62,7 @@ def variable_repr(var: Variable) -> str:
     Returns:
         Text that looks like NumPy's for an array.
     """
-    array = var.array
+    array = _device_array.on_cpu(var)
     prefix = "variable" if var.name is None else f"variable {var.name}"
     if array is None:
         text = "None"
@@ -83,7 +83,7 @@ def variable_str(var: Variable) -> str:
         Text that looks like NumPy's for an array.
     """
     prefix = "variable" if var.name is None else f"variable {var.name}"
-    array = var.array
+    array = _device_array.on_cpu(var)
     text = "None" if array is None else np.array2string(array, prefix=prefix + "(")
     return f"{prefix}({text})"
 
@@ -193,7 +193,7 @@ def _str(self: Variable) -> str:
 
 def _node(self: Variable) -> Any:
     """Its place in the graph."""
-    known = self.array is not None
+    known = self._has_array
     return VariableNode(self.shape if known else (), self.dtype if known else None, self)
 
 
@@ -220,14 +220,14 @@ def _debug_print(self: Variable) -> str:
             return "0"
         return f"mean={float(np.mean(array)):.8f}, std={float(np.std(array)):.8f}"
 
-    array = self.array
+    array = _device_array.on_cpu(self)
     known = array is not None
     data = "None" if not known else statistics(array)
     return "\n".join(
         (
             self.summary(),
-            f"- device: {'CPU' if known else None}",
-            f"- backend: {type(array) if known else None}",
+            f"- device: {_described(self.device) if known else None}",
+            f"- backend: {type(self.array) if known else None}",
             f"- shape: {array.shape if known else None}",
             f"- dtype: {array.dtype if known else None}",
             f"- statistics: {data}",
@@ -236,28 +236,45 @@ def _debug_print(self: Variable) -> str:
     )
 
 
+def _described(device: Any) -> str:
+    return "CPU" if isinstance(device, CpuDevice) else str(device)
+
+
 def _label(self: Variable) -> str:
     """Shape and dtype, as they stand in drawings of graphs."""
-    return "None" if self.array is None else _node(self).label
+    return _node(self).label if self._has_array else "None"
 
 
 def _device(self: Variable) -> Any:
     """The device the data are on."""
-    return CpuDevice()
+    kind, index = self.__dlpack_device__()
+    return CpuDevice() if kind == 1 else GpuDevice(index)
 
 
 def _xp(self: Variable) -> Any:
-    """The module that computes with the data: NumPy."""
-    return np
+    """The module that computes with the data: NumPy, or CuPy on a CUDA device."""
+    return np if self.__dlpack_device__()[0] == 1 else _device_array.module()
 
 
 def _to_device(self: Variable, device: Any) -> None:
     """Move data and gradient to a device: what :func:`chainrule.get_device` takes."""
-    get_device(device)
+    target = get_device(device)
+    if target == self.device:
+        return
+    if isinstance(target, GpuDevice):
+        raise NotImplementedError(
+            f"[to_device] models stay on the CPU in this version: got {target}; a single array is "
+            f"copied there by Variable.from_dlpack(x, device='cuda:{target.device}')"
+        )
+    grad = self.grad_var
+    self._share(Variable._from_dlpack(self, (1, 0)))
+    if grad is not None:
+        self.grad_var = Variable._from_dlpack(grad, (1, 0))
 
 
 def _to_cpu(self: Variable) -> None:
     """Move data and gradient to the CPU."""
+    self.to_device("@numpy")
 
 
 def _to_gpu(self: Variable, device: Any = None) -> None:
@@ -385,7 +402,9 @@ class Parameter(Variable):
     ) -> None:
         if initializer is None:
             initializer = initializers.NaN()
-        elif shape is None and isinstance(initializer, np.ndarray):
+        elif shape is None and (
+            isinstance(initializer, np.ndarray) or hasattr(initializer, "__cuda_array_interface__")
+        ):
             super().__init__(initializer, name=name)
             self.initializer = initializer
             return
@@ -406,7 +425,7 @@ class Parameter(Variable):
     @property
     def is_initialized(self) -> bool:
         """Whether it has an array."""
-        return self.array is not None
+        return self._has_array
 
     @property
     def dtype(self) -> np.dtype:
