@@ -21,6 +21,9 @@ using dlpack::kReadOnly;
 using dlpack::ManagedTensor;
 using dlpack::ManagedTensorVersioned;
 
+using Version = std::optional<std::pair<int, int>>;
+using Numbers = std::optional<std::pair<int, int>>;  // of a device
+
 // An array on its way out; lives until the consumer is done with it.
 template <class Managed>
 struct Exported {
@@ -81,6 +84,13 @@ py::object export_as(const Array& array, std::uint64_t flags, bool wait) {
   return py::reinterpret_steal<py::object>(capsule);
 }
 
+bool runs_backwards(const Array& array) {
+  for (int i = 0; i < array.ndim(); ++i) {
+    if (array.strides()[i] < 0 && array.shape()[i] > 1) return array.size() != 0;
+  }
+  return false;
+}
+
 // The consumer's stream as the protocol numbers it.
 std::optional<std::int64_t> stream_number(const py::object& stream) {
   if (stream.is_none()) return std::nullopt;
@@ -110,9 +120,10 @@ bool hand_over(int device, const std::optional<std::int64_t>& stream) {
 
 py::object to_dlpack(const VariableImpl& self,
                      const py::object& stream,
-                     const std::optional<std::pair<int, int>>& max_version,
-                     const std::optional<std::pair<int, int>>& device,
-                     std::optional<bool> copy) {
+                     const Version& max_version,
+                     const Numbers& device,
+                     std::optional<bool> copy,
+                     bool any_strides) {
   Array array = self.data();
   if (!array.defined()) throw py::buffer_error("[dlpack] the variable has no array yet");
   const Device own = array.device();
@@ -134,6 +145,12 @@ py::object to_dlpack(const VariableImpl& self,
   } else if (array.size() != 0 && (!array.writeable() || array.has_repeats())) {
     flags = kReadOnly;
   }
+  // PyTorch ends the process over it (2.13 does, over NumPy's arrays, too).
+  if (!any_strides && runs_backwards(array)) {
+    throw py::buffer_error(
+        "[dlpack] the array runs backwards, which PyTorch cannot take: got a negative stride, "
+        "expected none: ask for a copy; numpy.asarray needs none");
+  }
   const bool versioned = max_version && max_version->first >= 1;
   if ((flags & kReadOnly) && !versioned) {
     throw py::buffer_error(
@@ -150,7 +167,12 @@ py::object to_dlpack(const VariableImpl& self,
 void bind_dlpack(VariableClass& variable) {
   variable
       .def(
-          "__dlpack__", &to_dlpack, py::kw_only(), py::arg("stream") = py::none(),
+          "__dlpack__",
+          [](const VariableImpl& self, const py::object& stream, const Version& max_version,
+             const Numbers& device, std::optional<bool> copy) {
+            return to_dlpack(self, stream, max_version, device, copy, false);
+          },
+          py::kw_only(), py::arg("stream") = py::none(),
           py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
           py::arg("copy") = py::none(),
           "Gives the data to another library as DLPack's protocol says: without a copy, unless\n"
@@ -168,7 +190,8 @@ void bind_dlpack(VariableClass& variable) {
           "Returns:\n"
           "    A capsule.\n\n"
           "Raises:\n"
-          "    BufferError: If it cannot be given so.\n"
+          "    BufferError: If it cannot be given so: without a copy nothing can whose elements\n"
+          "        run backwards, or are laid out in steps of a fraction of one.\n"
           "    TypeError: If ``stream`` is no integer.\n"
           "    ValueError: If it is one that the protocol does not have.\n\n"
           "Example:\n"
@@ -184,6 +207,15 @@ void bind_dlpack(VariableClass& variable) {
           },
           "The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU,\n"
           "``(2, i)`` a CUDA device.");
+  variable.def(
+      "_dlpack_of_any_strides",
+      [](const VariableImpl& self, const py::object& stream, const Version& max_version,
+         const Numbers& device, std::optional<bool> copy) {
+        return to_dlpack(self, stream, max_version, device, copy, true);
+      },
+      py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
+      py::arg("dl_device") = py::none(), py::arg("copy") = py::none(),
+      "``__dlpack__`` for a library that takes negative strides.");
   bind_from_dlpack(variable);
 }
 

@@ -76,7 +76,7 @@ Array array_on(const dlpack::Tensor& tensor, bool writeable, py::object holder) 
   return Array(std::move(storage), data, shape, strides, *dtype);
 }
 
-Array array_in(const py::object& capsule) {
+Array array_in(const py::object& capsule, bool writeable) {
   if (PyCapsule_IsValid(capsule.ptr(), ManagedTensorVersioned::name)) {
     ManagedTensorVersioned* managed = nullptr;
     py::object holder = consume(capsule, &managed);
@@ -84,16 +84,23 @@ Array array_in(const py::object& capsule) {
       throw py::buffer_error(cat("[from_dlpack] version: got ", managed->major, ".", managed->minor,
                                  ", expected 1.x"));
     }
-    return array_on(managed->tensor, !(managed->flags & dlpack::kReadOnly), std::move(holder));
+    writeable = writeable && !(managed->flags & dlpack::kReadOnly);
+    return array_on(managed->tensor, writeable, std::move(holder));
   }
   if (PyCapsule_IsValid(capsule.ptr(), ManagedTensor::name)) {
     ManagedTensor* managed = nullptr;
     py::object holder = consume(capsule, &managed);
-    return array_on(managed->tensor, true, std::move(holder));
+    return array_on(managed->tensor, writeable, std::move(holder));
   }
   const bool is_capsule = PyCapsule_CheckExact(capsule.ptr());
   throw ValueError(is_capsule ? "[from_dlpack] the capsule has been consumed, or is not DLPack's"
                               : "[from_dlpack] got no capsule from __dlpack__");
+}
+
+// JAX's arrays never change, which its capsules, of before version 1, cannot tell.
+bool is_of_jax(const py::object& x) {
+  const auto module = py::str(py::type::of(x).attr("__module__")).cast<std::string>();
+  return module.rfind("jax", 0) == 0;
 }
 
 py::object capsule_of(const py::object& x,
@@ -140,7 +147,9 @@ Ref<VariableImpl> from_dlpack(const py::object& x,
                               std::optional<bool> copy) {
   std::optional<Device> target;
   if (device) target = device_from_dlpack("from_dlpack", "device", *device);
-  Array array = array_in(capsule_of(x, target, copy));
+  const VariableImpl* own = variable_or_null(x);
+  Array array = own ? own->data() : array_in(capsule_of(x, target, copy), !is_of_jax(x));
+  if (!array.defined()) throw py::buffer_error("[from_dlpack] the variable has no array yet");
   const bool moves = target && array.device() != *target;
   if (moves && !copy.value_or(true)) {
     throw py::buffer_error(cat("[from_dlpack] device: an array on ", array.device(),

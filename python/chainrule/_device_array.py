@@ -43,6 +43,14 @@ def module() -> Any:
     return cupy
 
 
+class _Memory:
+    """A variable's memory for CuPy, which takes any strides."""
+
+    def __init__(self, variable: Variable) -> None:
+        self.__dlpack_device__ = variable.__dlpack_device__
+        self.__dlpack__ = variable._dlpack_of_any_strides
+
+
 def shown(variable: Variable) -> Any:
     """Give the CuPy array on a variable's memory.
 
@@ -55,4 +63,4 @@ def shown(variable: Variable) -> Any:
     Raises:
         RuntimeError: If CuPy is not installed.
     """
-    return module().from_dlpack(variable)
+    return module().from_dlpack(_Memory(variable))
