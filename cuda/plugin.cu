@@ -124,10 +124,9 @@ constexpr PluginTable kTable = {
         [](int index, void* waiter, void* awaited) {
           return guarded([&] { stream_wait(index, waiter, awaited); });
         },
-    .drain =
-        [](int index, bool everybody) { return guarded([&] { drain(index, everybody); }); },
-    .memory_device =
-        [](const void* data, int* index) { return guarded([&] { *index = memory_device(data); }); },
+    .drain = [](int index, bool everybody) { return guarded([&] { drain(index, everybody); }); },
+    .memory_device = [](const void* data,
+                        int* index) { return guarded([&] { *index = memory_device(data); }); },
 };
 
 }  // namespace

@@ -19,39 +19,21 @@ namespace {
 
 constexpr char kName[] = "__cuda_array_interface__";
 
-// As the protocol writes dtypes; it has no bfloat16.
-const char* type_text(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::bool_:
-      return "|b1";
-    case Dtype::uint8:
-      return "|u1";
-    case Dtype::int8:
-      return "|i1";
-    case Dtype::int16:
-      return "<i2";
-    case Dtype::int32:
-      return "<i4";
-    case Dtype::int64:
-      return "<i8";
-    case Dtype::float16:
-      return "<f2";
-    case Dtype::float32:
-      return "<f4";
-    case Dtype::float64:
-      return "<f8";
-    case Dtype::bfloat16:
-      break;
-  }
-  return nullptr;
+// As the protocol writes dtypes; empty for bfloat16, which it lacks.
+std::string type_text(Dtype dtype) {
+  // By DLPack's codes.
+  constexpr char kLetters[] = {'i', 'u', 'f', 0, 0, 0, 'b'};
+  const char letter = kLetters[dlpack::type_of(dtype).code];
+  const auto bytes = item_size(dtype);
+  return letter ? cat(bytes == 1 ? '|' : '<', letter, bytes) : std::string();
 }
 
 std::optional<Dtype> dtype_of_text(const std::string& text) {
   for (int i = 0; i < kDtypeCount; ++i) {
-    const char* known = type_text(static_cast<Dtype>(i));
-    if (known && text.size() == 3 && text.substr(1) == known + 1 && text[0] != '>') {
-      return static_cast<Dtype>(i);
-    }
+    const std::string known = type_text(static_cast<Dtype>(i));
+    // Some write an order of bytes also where there is one byte.
+    if (known.empty() || text.size() != known.size() || text[0] == '>') continue;
+    if (text.substr(1) == known.substr(1)) return static_cast<Dtype>(i);
   }
   return std::nullopt;
 }
@@ -85,8 +67,8 @@ py::dict show(const py::object& self) {
     throw py::attribute_error(
         cat(kName, ": the array is on the CPU: numpy.asarray and DLPack see it there"));
   }
-  const char* type = type_text(array.dtype());
-  if (!type) {
+  const std::string type = type_text(array.dtype());
+  if (type.empty()) {
     throw py::attribute_error(cat(kName, ": the protocol has no ", array.dtype(), ": use DLPack"));
   }
   void* stream = cuda::stream(device.index);
@@ -97,7 +79,8 @@ py::dict show(const py::object& self) {
   out["data"] = py::make_tuple(
       array.size() ? reinterpret_cast<std::uintptr_t>(array.raw()) : std::uintptr_t{0}, read_only);
   out["version"] = 3;
-  out["strides"] = array.is_contiguous() ? py::object(py::none()) : shape_to_python(array.strides());
+  out["strides"] =
+      array.is_contiguous() ? py::object(py::none()) : shape_to_python(array.strides());
   out["stream"] = stream ? reinterpret_cast<std::intptr_t>(stream) : dlpack::kLegacyStream;
   keep_with(self, array.storage());
   return out;
@@ -173,19 +156,18 @@ Array array_of_description(const py::object& object, const py::dict& found, cons
   auto* data = reinterpret_cast<std::byte*>(address);
   const int device = cuda::memory_device(data);
   if (device < 0) {
-    throw py::buffer_error(cat("[", op, "] ", kName, ": the memory at ", data,
-                               " is no CUDA device's"));
+    throw py::buffer_error(
+        cat("[", op, "] ", kName, ": the memory at ", data, " is no CUDA device's"));
   }
   if (address % static_cast<std::uintptr_t>(item) != 0) {
     throw py::buffer_error(
         cat("[", op, "] ", kName, ": the memory is not aligned to the size of an element"));
   }
   const bool strided = found.contains("strides") && !found["strides"].is_none();
-  const Strides strides =
-      strided ? found["strides"].cast<Dims>() : contiguous_strides(shape, item);
+  const Strides strides = strided ? found["strides"].cast<Dims>() : contiguous_strides(shape, item);
   if (strides.size() != shape.size()) {
-    throw ValueError(cat("[", op, "] ", kName, ": strides: got ", strides, " for the shape ",
-                         shape));
+    throw ValueError(
+        cat("[", op, "] ", kName, ": strides: got ", strides, " for the shape ", shape));
   }
   cuda::require(device);
   const bool wait = take_over(device, found, op);

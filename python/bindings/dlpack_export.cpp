@@ -95,9 +95,9 @@ bool runs_backwards(const Array& array) {
 std::optional<std::int64_t> stream_number(const py::object& stream) {
   if (stream.is_none()) return std::nullopt;
   if (!PyLong_Check(stream.ptr())) {
-    throw py::type_error(
-        cat("[dlpack] stream: got ", py::str(py::type::of(stream).attr("__name__")).cast<std::string>(),
-            ", expected an integer or None"));
+    throw py::type_error(cat("[dlpack] stream: got ",
+                             py::str(py::type::of(stream).attr("__name__")).cast<std::string>(),
+                             ", expected an integer or None"));
   }
   const auto number = stream.cast<std::int64_t>();
   if (number == 0 || number < -1) {
@@ -172,9 +172,8 @@ void bind_dlpack(VariableClass& variable) {
              const Numbers& device, std::optional<bool> copy) {
             return to_dlpack(self, stream, max_version, device, copy, false);
           },
-          py::kw_only(), py::arg("stream") = py::none(),
-          py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
-          py::arg("copy") = py::none(),
+          py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
+          py::arg("dl_device") = py::none(), py::arg("copy") = py::none(),
           "Gives the data to another library as DLPack's protocol says: without a copy, unless\n"
           "``copy`` is true or ``dl_device`` is another device. The memory lives as long as the\n"
           "other side needs it.\n\n"

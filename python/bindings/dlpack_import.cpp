@@ -170,8 +170,8 @@ void bind_from_dlpack(VariableClass& variable) {
   variable
       .def_static("_from_dlpack", &from_dlpack, py::arg("x"), py::arg("device") = py::none(),
                   py::arg("copy") = py::none())
-      .def_property_readonly(
-          "_has_array", [](const VariableImpl& self) { return self.data().defined(); })
+      .def_property_readonly("_has_array",
+                             [](const VariableImpl& self) { return self.data().defined(); })
       .def(
           "_share",
           [](VariableImpl& self, const VariableImpl& other) { self.set_data(other.data()); },

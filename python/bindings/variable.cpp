@@ -336,9 +336,10 @@ void bind_variable(py::module_& m) {
           "__array__",
           [](VariableImpl& self, py::object dtype, py::object copy) {
             if (self.data().defined() && self.data().device() != Device{}) {
-              throw TypeError(cat("[__array__] NumPy sees the CPU's memory only, and the array is "
-                                  "on ", self.data().device(),
-                                  ": copy it with Variable.from_dlpack(x, device='cpu')"));
+              throw TypeError(cat(
+                  "[__array__] NumPy sees the CPU's memory only, and the array is "
+                  "on ",
+                  self.data().device(), ": copy it with Variable.from_dlpack(x, device='cpu')"));
             }
             const py::object own = array_of(self);
             if (own.is_none()) throw ValueError("[__array__] the variable has no array yet");
@@ -352,7 +353,20 @@ void bind_variable(py::module_& m) {
             return array;
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.")
+          "The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.\n\n"
+          "There is no ``__array_interface__``, which would leave NumPy with an address only: a\n"
+          "variable can be given another array while NumPy looks at the old one.\n\n"
+          "Args:\n"
+          "    dtype: Another dtype, which costs a copy.\n"
+          "    copy: Whether to copy; False refuses to.\n\n"
+          "Raises:\n"
+          "    TypeError: If the data lie on a CUDA device.\n"
+          "    ValueError: If there are none, or a copy is needed and refused.\n\n"
+          "Example:\n"
+          "    >>> import numpy, chainrule\n"
+          "    >>> v = chainrule.Variable(numpy.ones(2))\n"
+          "    >>> numpy.asarray(v) is v.array\n"
+          "    True\n")
       .def_property_readonly(
           "_identity",
           [](const VariableImpl& self) { return reinterpret_cast<std::uintptr_t>(&self); },

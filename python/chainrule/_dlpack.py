@@ -37,8 +37,8 @@ def from_dlpack(
     """Make a variable on the memory of another library's array or tensor.
 
     Nothing is copied: both see what either writes, and the memory lives until both let go of it.
-    What the other library calls read-only stays so, as JAX's arrays are. The other way, ``numpy.from_dlpack(variable)``
-    and ``torch.from_dlpack(variable)`` do the same.
+    What the other library calls read-only stays so, as JAX's arrays are. The other way,
+    ``numpy.from_dlpack(variable)`` and ``torch.from_dlpack(variable)`` do the same.
 
     On a CUDA device the other library is told which stream works here, and makes that wait for
     what it has yet to do. Letting go of such memory waits for the work on it.

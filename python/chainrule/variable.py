@@ -9,7 +9,7 @@ from chainrule import _device_array, initializers
 from chainrule._core import Variable, structure_changed
 from chainrule._dlpack import from_dlpack
 from chainrule._names import refuse_no_rule
-from chainrule.backend import CpuDevice, GpuDevice, get_device
+from chainrule.backend import CpuDevice
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
 
@@ -223,80 +223,24 @@ def _debug_print(self: Variable) -> str:
     array = _device_array.on_cpu(self)
     known = array is not None
     data = "None" if not known else statistics(array)
+    grad = self.grad_var
+    device = "CPU" if isinstance(self.device, CpuDevice) else str(self.device)
     return "\n".join(
         (
             self.summary(),
-            f"- device: {_described(self.device) if known else None}",
-            f"- backend: {type(self.array) if known else None}",
+            f"- device: {device if known else None}",
+            f"- backend: {(type(array) if device == 'CPU' else 'cupy.ndarray') if known else None}",
             f"- shape: {array.shape if known else None}",
             f"- dtype: {array.dtype if known else None}",
             f"- statistics: {data}",
-            f"- grad: {statistics(self.grad)}",
+            f"- grad: {statistics(None if grad is None else _device_array.on_cpu(grad))}",
         )
     )
-
-
-def _described(device: Any) -> str:
-    return "CPU" if isinstance(device, CpuDevice) else str(device)
 
 
 def _label(self: Variable) -> str:
     """Shape and dtype, as they stand in drawings of graphs."""
     return _node(self).label if self._has_array else "None"
-
-
-def _device(self: Variable) -> Any:
-    """The device the data are on."""
-    kind, index = self.__dlpack_device__()
-    return CpuDevice() if kind == 1 else GpuDevice(index)
-
-
-def _xp(self: Variable) -> Any:
-    """The module that computes with the data: NumPy, or CuPy on a CUDA device."""
-    return np if self.__dlpack_device__()[0] == 1 else _device_array.module()
-
-
-def _to_device(self: Variable, device: Any) -> None:
-    """Move data and gradient to a device: what :func:`chainrule.get_device` takes."""
-    target = get_device(device)
-    if target == self.device:
-        return
-    if isinstance(target, GpuDevice):
-        raise NotImplementedError(
-            f"[to_device] models stay on the CPU in this version: got {target}; a single array is "
-            f"copied there by Variable.from_dlpack(x, device='cuda:{target.device}')"
-        )
-    grad = self.grad_var
-    self._share(Variable._from_dlpack(self, (1, 0)))
-    if grad is not None:
-        self.grad_var = Variable._from_dlpack(grad, (1, 0))
-
-
-def _to_cpu(self: Variable) -> None:
-    """Move data and gradient to the CPU."""
-    self.to_device("@numpy")
-
-
-def _to_gpu(self: Variable, device: Any = None) -> None:
-    """Move data and gradient to a GPU, named by its number; the first by default."""
-    self.to_device(0 if device is None else device)
-
-
-def _to_chx(self: Variable) -> None:
-    """Refuse: ChainerX's part is played by chainrule's own core.
-
-    Raises:
-        RuntimeError: Always.
-    """
-    raise RuntimeError("ChainerX is not available.")
-
-
-def _from_chx(self: Variable) -> None:
-    """Do nothing: there are no ChainerX arrays."""
-
-
-def _to_intel64(self: Variable) -> None:
-    """Do nothing: on a CPU oneDNN is used anyway."""
 
 
 def _retain_data(self: Variable) -> None:
@@ -340,19 +284,19 @@ for _name, _member in {
     "__str__": _str,
     "creator_node": property(_creator_node),
     "debug_print": _debug_print,
-    "device": property(_device),
+    "device": property(_device_array.device),
     "from_dlpack": classmethod(from_dlpack),
-    "from_chx": _from_chx,
+    "from_chx": _device_array.from_chx,
     "label": property(_label),
     "node": property(_node),
     "retain_data": _retain_data,
     "summary": _summary,
-    "to_chx": _to_chx,
-    "to_cpu": _to_cpu,
-    "to_device": _to_device,
-    "to_gpu": _to_gpu,
-    "to_intel64": _to_intel64,
-    "xp": property(_xp),
+    "to_chx": _device_array.to_chx,
+    "to_cpu": _device_array.to_cpu,
+    "to_device": _device_array.to_device,
+    "to_gpu": _device_array.to_gpu,
+    "to_intel64": _device_array.to_intel64,
+    "xp": property(_device_array.xp),
 }.items():
     setattr(Variable, _name, _member)
 

@@ -12,55 +12,19 @@ import sys
 import threading
 import types
 
-import emulated_device
-import ml_dtypes
 import numpy as np
 import pytest
 
 import chainrule
 import chainrule.functions as F
-from chainrule import Parameter, Variable, _core, optimizers
-
-DEVICES = _core.cuda_device_count()
-on_device = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(DEVICES == 0, reason="these run on emulated devices, in another process"),
-]
-DTYPES = [bool, "u1", "i1", "i2", "i4", "i8", "e", "f", "d", ml_dtypes.bfloat16]
-#: An address that stands for another library's stream, where nobody looks at it.
-STREAM = 0x5000
-
-
-def marked(test):
-    for mark in on_device:
-        test = mark(test)
-    return test
+import emulated_device
+from chainrule import Parameter, Variable, optimizers
+from emulated_device import DEVICES, DTYPES, STREAM, Foreign, address, back, in_use, marked, there
 
 
 @pytest.mark.skipif(DEVICES > 0, reason="there is a device: the tests run on it")
 def test_on_emulated_devices():
-    done = emulated_device.run_tests(__file__)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "these run on emulated devices" not in done.stdout
-
-
-def there(array, device: str = "cuda") -> Variable:
-    # By way of a variable, since NumPy itself gives no bfloat16.
-    return Variable.from_dlpack(Variable(np.asarray(array)), device=device)
-
-
-def back(variable) -> np.ndarray:
-    return Variable.from_dlpack(variable, device="cpu").array
-
-
-def address(variable: Variable) -> int:
-    return variable.__cuda_array_interface__["data"][0]
-
-
-def in_use() -> int:
-    gc.collect()
-    _core.cuda_synchronize(0)
-    return _core.cuda_memory_info(0)["in_use"]
+    emulated_device.run_tests(__file__)
 
 
 def real(name: str):
@@ -220,13 +184,13 @@ def test_copies_between_devices():
         lambda: Variable.from_dlpack(v, device="cpu", copy=False),
         lambda: Variable.from_dlpack(array, device="cuda", copy=False),
     ):
-        with pytest.raises(BufferError, match="is copied to get to .*: got copy=False"):
+        with pytest.raises(BufferError, match=r"is copied to get to .*: got copy=False"):
             refused()
     with pytest.raises(BufferError, match=r"got \(2, 99\), which cannot be used: .*no such device"):
         Variable.from_dlpack(v, device="cuda:99")
     with pytest.raises(BufferError, match=r"memory on device \(10, 0\)"):
         Variable.from_dlpack(Producer(v, device=(10, 0)))
-    with pytest.raises(BufferError, match="from_dlpack|no such device"):
+    with pytest.raises(BufferError, match=r"memory on device \(2, 300\), which cannot be used"):
         Variable.from_dlpack(Producer(v, device=(2, 300)))
     # What cannot be used where it is may be brought by the other library.
     other = Producer(v, device=(10, 0))
@@ -247,124 +211,6 @@ def test_the_second_device():
     with emulated_device.calls() as seen:
         v.__dlpack__(stream=STREAM)
     assert seen[1] == f"cuda:1: stream {STREAM} waits for event 1"
-
-
-class Foreign:
-    """An array with the CUDA array interface alone."""
-
-    def __init__(self, variable, read_only=None, leave_out=(), **other):
-        found = {**variable.__cuda_array_interface__, **other}
-        if read_only is not None:
-            found["data"] = (found["data"][0], read_only)
-        self.variable = variable
-        self.__cuda_array_interface__ = {k: v for k, v in found.items() if k not in leave_out}
-
-
-@marked
-def test_the_interface_tells_everything():
-    v = there(np.arange(6, dtype=np.int32).reshape(2, 3))
-    found = v.__cuda_array_interface__
-    assert found.pop("data") == (address(v), False)
-    assert found == {
-        "shape": (2, 3),
-        "typestr": "<i4",
-        "version": 3,
-        "strides": None,
-        "stream": 1,
-    }
-    for dtype in DTYPES[:-1]:
-        assert there(np.ones(2, dtype)).__cuda_array_interface__["typestr"] == np.dtype(dtype).str
-    assert there(np.ones((0, 2))).__cuda_array_interface__["data"] == (0, False)
-    assert not hasattr(Variable(np.ones(2)), "__cuda_array_interface__")
-    assert not hasattr(Parameter(), "__cuda_array_interface__")
-    with pytest.raises(AttributeError, match="the protocol has no bfloat16: use DLPack"):
-        _ = there(np.ones(2, ml_dtypes.bfloat16)).__cuda_array_interface__
-
-
-@marked
-@pytest.mark.parametrize(
-    ("changes", "waits", "lets_go"),
-    [
-        ({"stream": None}, [], ["the host waits for stream 1"]),
-        ({"leave_out": ["stream"]}, [], ["the host waits for stream 1"]),
-        ({"stream": 1}, [], []),
-        ({"stream": 2}, ["event 1 in stream 2", "stream 1 waits for event 1"], []),
-        (
-            {"stream": STREAM},
-            [f"event 1 in stream {STREAM}", "stream 1 waits for event 1"],
-            ["the host waits for stream 1"],
-        ),
-        (
-            {"version": 2, "leave_out": ["stream"]},
-            ["the host waits for all streams"],
-            ["the host waits for stream 1"],
-        ),
-    ],
-)
-def test_our_stream_waits_for_the_producers(changes, waits, lets_go):
-    v = there(np.arange(3, dtype=np.float32))
-    foreign = Foreign(v, **changes)
-    with emulated_device.calls() as seen:
-        taken = Variable(foreign)
-    assert seen == [f"cuda:0: {call}" for call in waits]
-    assert address(taken) == address(v)
-    with emulated_device.calls() as seen:
-        del taken
-    assert seen == [f"cuda:0: {call}" for call in lets_go]
-
-
-@marked
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"stream": 0}, ValueError, "stream: got 0, expected None, 1, 2 or a stream's address"),
-        ({"mask": np.ones(1)}, TypeError, "got an array with a mask"),
-        ({"typestr": "<c8"}, TypeError, "dtype not supported: got <c8"),
-        ({"typestr": ">f4"}, TypeError, "dtype not supported: got >f4"),
-        ({"typestr": "<V2"}, TypeError, "bfloat16 comes with Variable.from_dlpack"),
-        ({"shape": (1,) * 9}, ValueError, "too many dimensions: got 9, expected at most 8"),
-        ({"strides": (4, 4)}, ValueError, r"strides: got \(4, 4\) for the shape \(3,\)"),
-        ({"leave_out": ["data"]}, ValueError, "it has no 'data'"),
-        ({"leave_out": ["typestr"]}, ValueError, "it has no 'typestr'"),
-        ({"data": (8, False)}, BufferError, "is no CUDA device's"),
-    ],
-)
-def test_interfaces_that_are_refused(changes, error, message):
-    foreign = Foreign(there(np.ones(3, np.float32)), **changes)
-    for take in (Variable, F.exp):
-        with pytest.raises(error, match=message):
-            take(foreign)
-    with pytest.raises(TypeError, match="got list, expected a dict"):
-        Variable(types.SimpleNamespace(__cuda_array_interface__=[]))
-
-
-@marked
-def test_a_misaligned_address_is_refused():
-    v = there(np.ones(3, np.float32))
-    with pytest.raises(BufferError, match="not aligned to the size of an element"):
-        Variable(Foreign(v, data=(address(v) + 1, False), shape=(2,)))
-
-
-@marked
-def test_a_variable_is_no_array():
-    with pytest.raises(TypeError, match="not an array: got Variable"):
-        Variable(there(np.ones(2)))
-
-
-@marked
-def test_what_the_interface_showed_stays():
-    before = in_use()
-    v = there(np.full(1000, 7, np.float32))
-    foreign = Foreign(v)  # keeps the variable, as the protocol wants
-    v.array = np.zeros(3)
-    taken = Variable(foreign)
-    assert back(taken)[-1] == 7
-    for _ in range(3):
-        v.array = np.ones(1)
-    del foreign, v
-    assert in_use() > before  # held through the other library's object
-    del taken
-    assert in_use() == before
 
 
 @marked
@@ -408,7 +254,8 @@ def test_threads_let_go_at_the_same_time():
         gc.collect()
         thread.join()
     assert not errors
-    del v, threads, thread, work
+    v.array = None
+    del threads, thread, work
     assert in_use() == before
 
 
@@ -460,6 +307,7 @@ def test_a_variable_says_what_it_is():
     assert repr(v) == "variable([1., 2.])"
     assert str(v) == "variable([1. 2.])"
     assert str(v.device) == "@cupy:0"
+    assert "- device: @cupy:0\n- backend: cupy.ndarray\n- shape: (2,)" in v.debug_print()
     assert v.label == Variable(np.ones(2, np.float32)).label
     with pytest.raises(TypeError, match=r"on cuda:0: copy it with Variable.from_dlpack"):
         np.asarray(v)
@@ -503,7 +351,7 @@ def test_the_array_is_cupys():
         assert v.array is shown
         assert v.xp is sys.modules["cupy"]
     v = there(np.ones(3, np.float32))
-    with cupy(None), pytest.raises(RuntimeError, match="install cupy, let torch.from_dlpack"):
+    with cupy(None), pytest.raises(RuntimeError, match=r"install cupy, let torch\.from_dlpack"):
         _ = v.array
 
 

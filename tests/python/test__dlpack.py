@@ -280,7 +280,11 @@ def test_libraries_of_the_time_before_version_1():
     [
         (3, TypeError, "got int, expected an object with __dlpack__"),
         (Producer(np.ones(2), device=(2, 99)), BufferError, r"memory on device \(2, 99\), which"),
-        (Producer(np.ones(2), device=(10, 0)), BufferError, r"memory on device \(10, 0\), expected"),
+        (
+            Producer(np.ones(2), device=(10, 0)),
+            BufferError,
+            r"memory on device \(10, 0\), expected",
+        ),
         (Producer(np.ones(2), gives=3), ValueError, "got no capsule from __dlpack__"),
         (np.ones(2, np.complex64), TypeError, "got DLPack's code 5 of 64 bits in 1 lanes"),
         (np.ones(2, np.uint32), TypeError, "got DLPack's code 1 of 32 bits"),

@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 
-import emulated_device
 import pytest
 
 import chainrule
+import emulated_device
 from chainrule import _core
 from chainrule.backends import cuda
 
