@@ -3,6 +3,7 @@
 #include "chainrule/autograd/backward.h"
 #include "chainrule/autograd/node.h"
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/transfer.h"
 #include "chainrule/ops/elementwise.h"
 #include "chainrule/ops/manipulation.h"
 #include "chainrule/ops/reduction.h"
@@ -104,7 +105,7 @@ void copy_data(VariableImpl& self, const VariableImpl& other) {
                          self.data().shape()));
   }
   if (!self.data().writeable()) throw ValueError("[copydata] the target is read-only");
-  copy_into(self.data(), other.data());
+  copy_into(self.data(), to_device(other.data(), self.data().device()));
 }
 
 std::vector<Variable> grad_function(const std::vector<Variable>& outputs,

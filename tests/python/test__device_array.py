@@ -302,6 +302,32 @@ def test_gradients_and_updates_on_the_device():
 
 
 @marked
+def test_states_on_the_device_are_seen_as_copies():
+    p = Parameter.from_dlpack(there(np.ones(3, np.float32)))
+    rule = optimizers.Adam().create_update_rule()
+    p.update_rule = rule
+    p.grad = there(np.array([1, 2, 3], np.float32))
+    p.update()
+    m = rule.state["m"]
+    np.testing.assert_allclose(m, [0.1, 0.2, 0.3], rtol=1e-6)
+    assert not m.flags.writeable
+    rule.state["m"] = np.array([4, 5, 6], np.float32)
+    assert rule.state["m"].tolist() == [4, 5, 6]
+    p.update()
+    np.testing.assert_allclose(rule.state["m"], [3.7, 4.7, 5.7], rtol=1e-6)
+
+
+@marked
+def test_data_are_copied_across_devices():
+    v, w = there(np.zeros(3)), Variable(np.arange(3.0))
+    v.copydata(w)
+    assert back(v).tolist() == [0, 1, 2]
+    w.array[:] = 0
+    w.copydata(v)
+    assert w.array.tolist() == [0, 1, 2]
+
+
+@marked
 def test_a_variable_says_what_it_is():
     v = there(np.array([1.0, 2.0], np.float32))
     assert repr(v) == "variable([1., 2.])"
