@@ -137,6 +137,39 @@ void synchronize(int index) {
   wait();
 }
 
+void stream_wait(int index, void* waiter, void* awaited) {
+  const auto handle = [](void* stream) {
+    return stream ? static_cast<cudaStream_t>(stream) : cudaStreamLegacy;
+  };
+  if (handle(waiter) == handle(awaited)) return;
+  const DeviceGuard guard(index);
+  check(guard.error(), "choosing the device");
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  cudaError_t error = cudaEventRecord(event, handle(awaited));
+  if (error == cudaSuccess) error = cudaStreamWaitEvent(handle(waiter), event, 0);
+  cudaEventDestroy(event);  // what waits for it still does
+  check(error, "making a stream wait for another");
+}
+
+void drain(int index, bool everybody) {
+  const DeviceGuard guard(index);
+  check(guard.error(), "choosing the device");
+  if (everybody) {
+    check(cudaDeviceSynchronize(), "waiting for the device");
+  } else {
+    wait();
+  }
+}
+
+int memory_device(const void* data) {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, data), "asking about memory");
+  const bool there =
+      attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return there ? attributes.device : -1;
+}
+
 PluginMemoryInfo memory_info(int index) {
   const DeviceGuard guard(index);
   check(guard.error(), "choosing the device");

@@ -120,6 +120,13 @@ constexpr PluginTable kTable = {
         },
     .release_cached = [](int index) { return guarded([&] { release_cached(index); }); },
     .stream = [](int) -> void* { return stream(); },
+    .stream_wait =
+        [](int index, void* waiter, void* awaited) {
+          return guarded([&] { stream_wait(index, waiter, awaited); });
+        },
+    .drain = [](int index, bool everybody) { return guarded([&] { drain(index, everybody); }); },
+    .memory_device = [](const void* data,
+                        int* index) { return guarded([&] { *index = memory_device(data); }); },
 };
 
 }  // namespace

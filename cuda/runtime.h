@@ -72,6 +72,9 @@ void* allocate(int index, std::int64_t bytes);
 void release(int index, void* data);
 void copy(void* to, Device to_device, const void* from, Device from_device, std::int64_t bytes);
 void synchronize(int index);
+void stream_wait(int index, void* waiter, void* awaited);
+void drain(int index, bool everybody);
+int memory_device(const void* data);
 PluginMemoryInfo memory_info(int index);
 void release_cached(int index);
 

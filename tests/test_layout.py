@@ -82,6 +82,7 @@ CROSS_TESTS: dict[str, str] = {
     "op_table": "one row per op",
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
+    "cuda_array_interface": "memory of GPUs as other libraries describe it",
     "surroundings": "what else works on optimizers of PyTorch",
     "examples": "the programs in examples/",
     "example_claims": "what those programs say of their rules",

@@ -32,6 +32,7 @@ struct Tensor {
 inline constexpr std::int32_t kCpu = 1;
 inline constexpr std::int32_t kCuda = 2;
 inline constexpr std::int32_t kCudaHost = 3;
+inline constexpr std::int32_t kCudaManaged = 13;
 
 DataType type_of(Dtype dtype);
 // Nothing where the library has no such dtype.

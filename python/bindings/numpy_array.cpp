@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "cuda_interface.h"
 #include "gil.h"
 
 namespace py = pybind11;
@@ -120,7 +121,7 @@ py::tuple shape_to_python(const Dims& shape) {
 py::object to_numpy(const Array& array) {
   if (!array.defined()) return py::none();
   if (array.device().kind != DeviceKind::cpu) {
-    throw TypeError(cat("[array] NumPy sees CPU memory only: got ", array.device()));
+    throw TypeError(cat("[array] NumPy sees the CPU's memory only: got ", array.device()));
   }
   if (void* owner = array.storage()->owner()) {
     const py::handle object(static_cast<PyObject*>(owner));
@@ -148,6 +149,7 @@ Array from_numpy(py::handle object, const char* op) {
   if (py::isinstance<py::array>(object)) {
     numpy = py::reinterpret_borrow<py::array>(object);
   } else {
+    if (auto array = from_cuda_interface(object, op)) return *std::move(array);
     numpy = py::array::ensure(object);
     if (!numpy) {
       PyErr_Clear();

@@ -2,6 +2,7 @@
 
 #include "algorithm.h"
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/transfer.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/undo.h"
 #include "chainrule/update/update_table.h"
@@ -77,13 +78,21 @@ int place_of_state(const UpdateRule& rule, const std::string& name) {
   return place;
 }
 
+// What Python sees of arrays on a CUDA device: a copy that cannot be mistaken for them.
+py::object copy_to_numpy(const Array& array) {
+  const py::object numpy = to_numpy(to_device(array, {}));
+  if (array.device() != Device{}) numpy.attr("setflags")(py::arg("write") = false);
+  return numpy;
+}
+
 py::object get_state(UpdateRule& self, const std::string& name) {
   const int place = place_of_state(self, name);
   const Array& state = self.state(place);
   if (!state.defined()) return py::none();
+  if (state.device() != Device{}) return copy_to_numpy(state);
   py::object numpy = to_numpy(state);
   // From now on the memory belongs to this NumPy array, so that the next look finds the same.
-  if (!state.storage()->owner() && state.device().kind == DeviceKind::cpu) {
+  if (!state.storage()->owner()) {
     self.set_state(place, from_numpy(numpy, "state"), self.stored_state(place).scales);
   }
   return numpy;
@@ -91,7 +100,7 @@ py::object get_state(UpdateRule& self, const std::string& name) {
 
 py::object get_scale(UpdateRule& self, const std::string& name) {
   const Array& scales = self.stored_state(place_of_state(self, name)).scales;
-  return scales.defined() ? to_numpy(scales) : py::none();
+  return scales.defined() ? copy_to_numpy(scales) : py::none();
 }
 
 void set_scale(UpdateRule& self, const std::string& name, py::handle value) {
@@ -102,7 +111,7 @@ void set_scale(UpdateRule& self, const std::string& name, py::handle value) {
     throw ValueError(cat("[state] '", name, "_scale' of the wrong shape: got ", array.shape(),
                          ", expected ", scales.shape()));
   }
-  copy_into(scales, array);
+  copy_into(scales, to_device(array, scales.device()));
 }
 
 // The numbers of a state, also where they are kept in 8 bits.
@@ -111,7 +120,7 @@ py::object decoded(UpdateRule& self, const std::string& name) {
   const StoredState& state = self.stored_state(place);
   if (!state.values.defined()) throw KeyError(name);
   const bool square = self.algorithm()->states[static_cast<std::size_t>(place)].square;
-  return to_numpy(copied(decoded_state(state, square)));
+  return copy_to_numpy(copied(decoded_state(state, square)));
 }
 
 // Writes into a state that is there, and makes one that is not; None removes it.
@@ -137,7 +146,7 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
   if (!state.writeable()) {
     throw ValueError(cat("[state] '", name, "' is read-only"));
   }
-  copy_into(state, array);
+  copy_into(state, to_device(array, state.device()));
 }
 
 void init_states(UpdateRule& self, py::handle param) {
@@ -150,7 +159,7 @@ void init_states(UpdateRule& self, py::handle param) {
 
 py::object get_master(const UpdateRule& self) {
   const Array& master = self.master();
-  return master.defined() ? to_numpy(copied(master)) : py::object(py::none());
+  return master.defined() ? copy_to_numpy(copied(master)) : py::object(py::none());
 }
 
 void set_master(UpdateRule& self, py::handle value) {

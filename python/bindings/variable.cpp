@@ -3,9 +3,11 @@
 #include "chainrule/autograd/backward.h"
 #include "chainrule/autograd/node.h"
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/transfer.h"
 #include "chainrule/ops/elementwise.h"
 #include "chainrule/ops/manipulation.h"
 #include "chainrule/ops/reduction.h"
+#include "cuda_interface.h"
 #include "dims.h"
 #include "dlpack.h"
 #include "errors.h"
@@ -23,11 +25,14 @@ namespace {
 
 PyTypeObject* variable_type = nullptr;
 
-// An array as a user passes it: an ndarray (or None for "no data yet"), nothing else, so that
-// a list or a Variable given by mistake is noticed.
+// An array as a user passes it: an ndarray or one on a CUDA device (or None for "no data yet"),
+// nothing else, so that a list or a Variable given by mistake is noticed.
 Array data_from_user(py::handle data, const char* what) {
   if (data.is_none()) return {};
   if (!py::isinstance<py::array>(data)) {
+    if (!variable_or_null(data)) {
+      if (auto array = from_cuda_interface(data, what)) return *std::move(array);
+    }
     throw TypeError(cat("[", what, "] not an array: got ",
                         py::str(py::type::of(data).attr("__name__")).cast<std::string>(),
                         ", expected numpy.ndarray"));
@@ -100,7 +105,7 @@ void copy_data(VariableImpl& self, const VariableImpl& other) {
                          self.data().shape()));
   }
   if (!self.data().writeable()) throw ValueError("[copydata] the target is read-only");
-  copy_into(self.data(), other.data());
+  copy_into(self.data(), to_device(other.data(), self.data().device()));
 }
 
 std::vector<Variable> grad_function(const std::vector<Variable>& outputs,
@@ -197,9 +202,13 @@ Variable to_operand(py::handle object, const Variable& other, const char* op) {
 py::object array_of(VariableImpl& variable) {
   HostObject& cached = variable.host_array();
   if (!cached) {
-    py::object numpy = to_numpy(variable.data());
-    if (numpy.is_none()) return numpy;
-    cached = HostObject(numpy.release().ptr());
+    const Array& data = variable.data();
+    py::object shown = data.defined() && data.device() != Device{}
+                           ? py::module_::import("chainrule._device_array")
+                                 .attr("shown")(py::cast(Ref<VariableImpl>(&variable)))
+                           : to_numpy(data);
+    if (shown.is_none()) return shown;
+    cached = HostObject(shown.release().ptr());
   }
   return py::reinterpret_borrow<py::object>(static_cast<PyObject*>(cached.get()));
 }
@@ -241,7 +250,8 @@ void bind_variable(py::module_& m) {
       .def(py::init(&make_variable), py::arg("data") = py::none(), py::kw_only(),
            py::arg("name") = py::none(), py::arg("grad") = py::none(),
            py::arg("requires_grad") = true)
-      .def_property("array", &array_of, &set_array, "The data, as a NumPy array.")
+      .def_property("array", &array_of, &set_array,
+                    "The data, as a NumPy array; as a CuPy array on a CUDA device.")
       .def_property("data", &array_of, &set_array, "The same as ``array``.")
       .def_property(
           "grad", &grad_array,
@@ -326,6 +336,12 @@ void bind_variable(py::module_& m) {
       .def(
           "__array__",
           [](VariableImpl& self, py::object dtype, py::object copy) {
+            if (self.data().defined() && self.data().device() != Device{}) {
+              throw TypeError(cat(
+                  "[__array__] NumPy sees the CPU's memory only, and the array is "
+                  "on ",
+                  self.data().device(), ": copy it with Variable.from_dlpack(x, device='cpu')"));
+            }
             const py::object own = array_of(self);
             if (own.is_none()) throw ValueError("[__array__] the variable has no array yet");
             py::object array = own;
@@ -338,7 +354,20 @@ void bind_variable(py::module_& m) {
             return array;
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.")
+          "The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.\n\n"
+          "There is no ``__array_interface__``, which would leave NumPy with an address only: a\n"
+          "variable can be given another array while NumPy looks at the old one.\n\n"
+          "Args:\n"
+          "    dtype: Another dtype, which costs a copy.\n"
+          "    copy: Whether to copy; False refuses to.\n\n"
+          "Raises:\n"
+          "    TypeError: If the data lie on a CUDA device.\n"
+          "    ValueError: If there are none, or a copy is needed and refused.\n\n"
+          "Example:\n"
+          "    >>> import numpy, chainrule\n"
+          "    >>> v = chainrule.Variable(numpy.ones(2))\n"
+          "    >>> numpy.asarray(v) is v.array\n"
+          "    True\n")
       .def_property_readonly(
           "_identity",
           [](const VariableImpl& self) { return reinterpret_cast<std::uintptr_t>(&self); },
@@ -346,6 +375,7 @@ void bind_variable(py::module_& m) {
 
   bind_variable_methods(variable);
   bind_dlpack(variable);
+  bind_cuda_interface(variable);
   bind_graph(m);
 }
 

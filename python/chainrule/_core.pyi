@@ -55,7 +55,7 @@ class Variable:
     __array_priority__: typing.ClassVar[int] = 200
     __array_ufunc__ = None
     @staticmethod
-    def _from_dlpack(x: typing.Any, copy: bool | None = None) -> Variable:
+    def _from_dlpack(x: typing.Any, device: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, copy: bool | None = None) -> Variable:
         ...
     @classmethod
     def from_dlpack(cls: type[Variable], x: typing.Any, *, device: typing.Any = None, copy: bool | None = None) -> Variable:
@@ -63,23 +63,31 @@ class Variable:
         Make a variable on the memory of another library's array or tensor.
         
             Nothing is copied: both see what either writes, and the memory lives until both let go of it.
-            What the other library calls read-only stays so. The other way, ``numpy.from_dlpack(variable)``
-            and ``torch.from_dlpack(variable)`` do the same.
+            What the other library calls read-only stays so, as JAX's arrays are. The other way,
+            ``numpy.from_dlpack(variable)`` and ``torch.from_dlpack(variable)`` do the same.
+        
+            On a CUDA device the other library is told which stream works here, and makes that wait for
+            what it has yet to do. Letting go of such memory waits for the work on it.
         
             Args:
                 cls: The class that it is asked of.
-                x: An object with ``__dlpack__`` and ``__dlpack_device__``, on the CPU: an array of NumPy,
-                    CuPy or JAX, a tensor of PyTorch, a Variable; or a capsule of DLPack's.
-                device: None or ``'cpu'``.
-                copy: Whether to copy; false and None never do.
+                x: An object with ``__dlpack__`` and ``__dlpack_device__``, on the CPU or on a CUDA
+                    device: an array of NumPy, CuPy or JAX, a tensor of PyTorch, a Variable; or a capsule
+                    of DLPack's.
+                device: Where the variable is to be: None where ``x`` is, ``'cpu'``, ``'cuda'``,
+                    ``'cuda:1'``, a :class:`chainrule.backend.Device` or DLPack's pair of numbers. What
+                    lies elsewhere is copied.
+                copy: Whether to copy; None only to get to ``device``, False never.
         
             Returns:
                 A variable, or a parameter where it is asked of :class:`chainrule.Parameter`.
         
             Raises:
                 TypeError: If ``x`` is something else, or of a dtype that chainrule does not have.
-                ValueError: If it has more than 8 dimensions, or the capsule has been used.
-                BufferError: If the memory is not the CPU's, not aligned, or cannot be given.
+                ValueError: If it has more than 8 dimensions, the capsule has been used, or ``device`` is
+                    none.
+                BufferError: If the memory is on a device that cannot be used, is not aligned, or cannot
+                    be given, or if it had to be copied and ``copy`` is False.
         
             Example:
                 >>> import numpy, chainrule
@@ -101,6 +109,23 @@ class Variable:
     def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
         """
         The data as NumPy asks for them: ``numpy.asarray(x)`` is ``x.array``.
+        
+        There is no ``__array_interface__``, which would leave NumPy with an address only: a
+        variable can be given another array while NumPy looks at the old one.
+        
+        Args:
+            dtype: Another dtype, which costs a copy.
+            copy: Whether to copy; False refuses to.
+        
+        Raises:
+            TypeError: If the data lie on a CUDA device.
+            ValueError: If there are none, or a copy is needed and refused.
+        
+        Example:
+            >>> import numpy, chainrule
+            >>> v = chainrule.Variable(numpy.ones(2))
+            >>> numpy.asarray(v) is v.array
+            True
         """
     def __bool__(self):
         """
@@ -111,24 +136,38 @@ class Variable:
     def __dlpack__(self, *, stream: typing.Any = None, max_version: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, dl_device: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, copy: bool | None = None) -> typing.Any:
         """
         Gives the data to another library as DLPack's protocol says: without a copy, unless
-        ``copy`` is true. The memory lives as long as the other side needs it.
+        ``copy`` is true or ``dl_device`` is another device. The memory lives as long as the
+        other side needs it.
         
         Args:
-            stream: None; the CPU has no streams.
+            stream: On a CUDA device, the stream that the other side works on, as an integer:
+                it is made to wait for what was computed here. None and 1 stand for the legacy
+                default stream, 2 for the thread's own, -1 for no waiting. None on the CPU.
             max_version: The newest version that the other side understands. Before ``(1, 0)``
                 nothing read-only can be given.
-            dl_device: None, or ``(1, 0)``, the CPU.
-            copy: Whether to copy.
+            dl_device: Where the memory is to be: None where it is, ``(1, 0)`` on the CPU,
+                ``(2, i)`` on a CUDA device.
+            copy: Whether to copy; False refuses to.
         
         Returns:
             A capsule.
         
         Raises:
-            BufferError: If it cannot be given so.
+            BufferError: If it cannot be given so: without a copy nothing can whose elements
+                run backwards, or are laid out in steps of a fraction of one.
+            TypeError: If ``stream`` is no integer.
+            ValueError: If it is one that the protocol does not have.
+        
+        Example:
+            >>> import numpy, chainrule
+            >>> v = chainrule.Variable(numpy.arange(3))
+            >>> numpy.from_dlpack(v)
+            array([0, 1, 2])
         """
     def __dlpack_device__(self) -> tuple[int, int]:
         """
-        The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU.
+        The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU,
+        ``(2, i)`` a CUDA device.
         """
     def __eq__(self, value):
         """
@@ -239,6 +278,14 @@ class Variable:
     def __truediv__(self, value):
         """
         Return self/value.
+        """
+    def _dlpack_of_any_strides(self, *, stream: typing.Any = None, max_version: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, dl_device: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None = None, copy: bool | None = None) -> typing.Any:
+        """
+        ``__dlpack__`` for a library that takes negative strides.
+        """
+    def _share(self, other: Variable) -> None:
+        """
+        Takes the memory of another variable for its data.
         """
     def addgrad(self, var: Variable) -> None:
         """
@@ -367,6 +414,16 @@ class Variable:
         The variable with its axes reversed.
         """
     @property
+    def __cuda_array_interface__(self) -> dict:
+        """
+        The memory on a CUDA device as version 3 of the CUDA array interface tells of it: a dict
+        with its address, shape, strides and dtype, and the stream that has to be waited for. Not
+        there on the CPU, nor for bfloat16, which the protocol lacks.
+        """
+    @property
+    def _has_array(self) -> bool:
+        ...
+    @property
     def _identity(self) -> int:
         """
         Address of the native object; equal for two Python objects of one variable.
@@ -374,7 +431,7 @@ class Variable:
     @property
     def array(self) -> typing.Any:
         """
-        The data, as a NumPy array.
+        The data, as a NumPy array; as a CuPy array on a CUDA device.
         """
     @array.setter
     def array(self, arg1: typing.Any) -> None:
@@ -480,7 +537,7 @@ class Variable:
     @property
     def xp(self) -> typing.Any:
         """
-        The module that computes with the data: NumPy.
+        The module that computes with the data: NumPy, or CuPy on a CUDA device.
         """
 class NodeHandle:
     """

@@ -282,13 +282,13 @@ class UpdateRule(SavedRule):
             if isinstance(hook, SAM):
                 hook(self, param)
         weight_hooks = self._weight_hooks()
-        if param.array is not None:
+        if param._has_array:
             for name, hook in weight_hooks:
                 hook._before([(self, param)], name)
         if not self._by_python:
             t = self.t
             self._update(param)
-            if self.t != t and param.array is not None:
+            if self.t != t and param._has_array:
                 for name, hook in weight_hooks:
                     hook._after([(self, param)], name)
             return
@@ -310,7 +310,7 @@ class UpdateRule(SavedRule):
         """
         if not self.enabled:
             return
-        initialized = param.array is not None
+        initialized = param._has_array
         if initialized:
             if param.grad is None and config.chainer_semantics:
                 param.zerograd()

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import initializers
+from chainrule import _device_array, initializers
 from chainrule._core import Variable, structure_changed
 from chainrule._dlpack import from_dlpack
 from chainrule._names import refuse_no_rule
-from chainrule.backend import CpuDevice, get_device
+from chainrule.backend import CpuDevice
 from chainrule.configuration import config
 from chainrule.dtypes import get_dtype
 
@@ -62,7 +62,7 @@ def variable_repr(var: Variable) -> str:
     Returns:
         Text that looks like NumPy's for an array.
     """
-    array = var.array
+    array = _device_array.on_cpu(var)
     prefix = "variable" if var.name is None else f"variable {var.name}"
     if array is None:
         text = "None"
@@ -83,7 +83,7 @@ def variable_str(var: Variable) -> str:
         Text that looks like NumPy's for an array.
     """
     prefix = "variable" if var.name is None else f"variable {var.name}"
-    array = var.array
+    array = _device_array.on_cpu(var)
     text = "None" if array is None else np.array2string(array, prefix=prefix + "(")
     return f"{prefix}({text})"
 
@@ -193,7 +193,7 @@ def _str(self: Variable) -> str:
 
 def _node(self: Variable) -> Any:
     """Its place in the graph."""
-    known = self.array is not None
+    known = self._has_array
     return VariableNode(self.shape if known else (), self.dtype if known else None, self)
 
 
@@ -220,66 +220,27 @@ def _debug_print(self: Variable) -> str:
             return "0"
         return f"mean={float(np.mean(array)):.8f}, std={float(np.std(array)):.8f}"
 
-    array = self.array
+    array = _device_array.on_cpu(self)
     known = array is not None
     data = "None" if not known else statistics(array)
+    grad = self.grad_var
+    device = "CPU" if isinstance(self.device, CpuDevice) else str(self.device)
     return "\n".join(
         (
             self.summary(),
-            f"- device: {'CPU' if known else None}",
-            f"- backend: {type(array) if known else None}",
+            f"- device: {device if known else None}",
+            f"- backend: {(type(array) if device == 'CPU' else 'cupy.ndarray') if known else None}",
             f"- shape: {array.shape if known else None}",
             f"- dtype: {array.dtype if known else None}",
             f"- statistics: {data}",
-            f"- grad: {statistics(self.grad)}",
+            f"- grad: {statistics(None if grad is None else _device_array.on_cpu(grad))}",
         )
     )
 
 
 def _label(self: Variable) -> str:
     """Shape and dtype, as they stand in drawings of graphs."""
-    return "None" if self.array is None else _node(self).label
-
-
-def _device(self: Variable) -> Any:
-    """The device the data are on."""
-    return CpuDevice()
-
-
-def _xp(self: Variable) -> Any:
-    """The module that computes with the data: NumPy."""
-    return np
-
-
-def _to_device(self: Variable, device: Any) -> None:
-    """Move data and gradient to a device: what :func:`chainrule.get_device` takes."""
-    get_device(device)
-
-
-def _to_cpu(self: Variable) -> None:
-    """Move data and gradient to the CPU."""
-
-
-def _to_gpu(self: Variable, device: Any = None) -> None:
-    """Move data and gradient to a GPU, named by its number; the first by default."""
-    self.to_device(0 if device is None else device)
-
-
-def _to_chx(self: Variable) -> None:
-    """Refuse: ChainerX's part is played by chainrule's own core.
-
-    Raises:
-        RuntimeError: Always.
-    """
-    raise RuntimeError("ChainerX is not available.")
-
-
-def _from_chx(self: Variable) -> None:
-    """Do nothing: there are no ChainerX arrays."""
-
-
-def _to_intel64(self: Variable) -> None:
-    """Do nothing: on a CPU oneDNN is used anyway."""
+    return _node(self).label if self._has_array else "None"
 
 
 def _retain_data(self: Variable) -> None:
@@ -323,19 +284,19 @@ for _name, _member in {
     "__str__": _str,
     "creator_node": property(_creator_node),
     "debug_print": _debug_print,
-    "device": property(_device),
+    "device": property(_device_array.device),
     "from_dlpack": classmethod(from_dlpack),
-    "from_chx": _from_chx,
+    "from_chx": _device_array.from_chx,
     "label": property(_label),
     "node": property(_node),
     "retain_data": _retain_data,
     "summary": _summary,
-    "to_chx": _to_chx,
-    "to_cpu": _to_cpu,
-    "to_device": _to_device,
-    "to_gpu": _to_gpu,
-    "to_intel64": _to_intel64,
-    "xp": property(_xp),
+    "to_chx": _device_array.to_chx,
+    "to_cpu": _device_array.to_cpu,
+    "to_device": _device_array.to_device,
+    "to_gpu": _device_array.to_gpu,
+    "to_intel64": _device_array.to_intel64,
+    "xp": property(_device_array.xp),
 }.items():
     setattr(Variable, _name, _member)
 
@@ -385,7 +346,9 @@ class Parameter(Variable):
     ) -> None:
         if initializer is None:
             initializer = initializers.NaN()
-        elif shape is None and isinstance(initializer, np.ndarray):
+        elif shape is None and (
+            isinstance(initializer, np.ndarray) or hasattr(initializer, "__cuda_array_interface__")
+        ):
             super().__init__(initializer, name=name)
             self.initializer = initializer
             return
@@ -406,7 +369,7 @@ class Parameter(Variable):
     @property
     def is_initialized(self) -> bool:
         """Whether it has an array."""
-        return self.array is not None
+        return self._has_array
 
     @property
     def dtype(self) -> np.dtype:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import weakref
 
 import ml_dtypes
@@ -43,9 +44,10 @@ def test_numpy_both_ways(data):
     dtype = data.draw(st.sampled_from(DTYPES))
     base = np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
     array = views(data.draw, base)
-    there = np.from_dlpack(Variable(array))
-    back = Variable.from_dlpack(array).array
-    for other in (there, back):
+    others = [Variable.from_dlpack(array).array]
+    if all(stride >= 0 for stride in array.strides):
+        others.append(np.from_dlpack(Variable(array)))
+    for other in others:
         assert other.dtype == array.dtype
         assert other.shape == array.shape
         np.testing.assert_array_equal(other, array)
@@ -133,6 +135,20 @@ def test_the_device_is_told():
     assert Variable.from_dlpack(np.ones(1), device="cpu").array.tolist() == [1]
 
 
+def test_what_runs_backwards_is_copied():
+    # torch.from_dlpack(numpy.arange(3)[::-1]) ends the process with PyTorch 2.13.
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)[:, ::-1]
+    v = Variable(array)
+    for ask in (v.__dlpack__, lambda: v.__dlpack__(copy=False), lambda: np.from_dlpack(v)):
+        with pytest.raises(BufferError, match="runs backwards, which PyTorch cannot take"):
+            ask()
+    capsule = v.__dlpack__(copy=True)
+    np.testing.assert_array_equal(Variable.from_dlpack(capsule).array, array)
+    assert np.shares_memory(np.asarray(v), array)
+    assert np.from_dlpack(Variable(np.zeros((0, 3))[:, ::-1])).shape == (0, 3)
+    assert np.from_dlpack(Variable(np.zeros((1, 3))[::-1])).shape == (1, 3)
+
+
 class Owner(np.ndarray):
     """An array that can be watched."""
 
@@ -218,11 +234,15 @@ def test_threads_let_go_at_the_same_time():
     assert alive() is None
 
 
-def test_the_end_of_the_process():
-    program = """
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
+def test_the_end_of_the_process(library):
+    pytest.importorskip(library, reason=f"arrays of {library}")
+    program = f"""
 import numpy, chainrule
-v = chainrule.Variable(numpy.ones(1000, numpy.float32))
-kept = [v.__dlpack__(), numpy.from_dlpack(v), chainrule.Variable.from_dlpack(numpy.ones(3))]
+import {library} as other
+v = chainrule.Variable(numpy.ones(1000, numpy.float32)) + 0
+kept = [v.__dlpack__(), other.from_dlpack(v), chainrule.Variable.from_dlpack(other.ones(3))]
+kept += [chainrule.Variable.from_dlpack(kept[1]), other.from_dlpack(v + 1)]
 class Late:
     def __del__(self, kept=kept): kept.clear()
 late = Late()
@@ -259,7 +279,12 @@ def test_libraries_of_the_time_before_version_1():
     ("given", "error", "message"),
     [
         (3, TypeError, "got int, expected an object with __dlpack__"),
-        (Producer(np.ones(2), device=(2, 1)), BufferError, r"memory on device \(2, 1\)"),
+        (Producer(np.ones(2), device=(2, 99)), BufferError, r"memory on device \(2, 99\), which"),
+        (
+            Producer(np.ones(2), device=(10, 0)),
+            BufferError,
+            r"memory on device \(10, 0\), expected",
+        ),
         (Producer(np.ones(2), gives=3), ValueError, "got no capsule from __dlpack__"),
         (np.ones(2, np.complex64), TypeError, "got DLPack's code 5 of 64 bits in 1 lanes"),
         (np.ones(2, np.uint32), TypeError, "got DLPack's code 1 of 32 bits"),
@@ -289,8 +314,16 @@ def test_what_cannot_be_given():
         v.__dlpack__(dl_device=(2, 0))
     with pytest.raises(BufferError, match="has no array yet"):
         Parameter().__dlpack__()
-    with pytest.raises(BufferError, match="device: got 'cuda'"):
-        Variable.from_dlpack(v, device="cuda")
+    with pytest.raises(ValueError, match="device: got 'tpu', expected None, 'cpu', 'cuda' or"):
+        Variable.from_dlpack(v, device="tpu")
+    if not chainrule.cuda.available:
+        for device in ("cuda", (2, 0)):
+            with pytest.raises(BufferError, match=r"device: got \(2, 0\), which cannot be used: "):
+                Variable.from_dlpack(v, device=device)
+        interface = {"shape": (1,), "typestr": "<f4", "data": (256, False), "version": 3}
+        holder = types.SimpleNamespace(__cuda_array_interface__=interface)
+        with pytest.raises(BufferError, match="memory of a CUDA device, which cannot be used: "):
+            Variable(holder)
     field = Variable(np.zeros(3, [("a", "f2"), ("b", "u1"), ("c", "u1"), ("d", "u2")])["a"])
     assert field.array.strides == (6,)
     assert np.from_dlpack(field).strides == (6,)
@@ -300,18 +333,49 @@ def test_what_cannot_be_given():
     assert Variable(pairs).__dlpack__() is not None
 
 
-def test_torch_both_ways():
+VIEWS = {
+    "all": np.s_[:],
+    "rows": np.s_[1:],
+    "columns": np.s_[:, 1:],
+    "steps": np.s_[:, ::2],
+    "a number": np.s_[1, 2],
+    "nothing": np.s_[:0],
+    "no columns": np.s_[:, 1:1],
+}
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("key", VIEWS.values(), ids=VIEWS.keys())
+@pytest.mark.parametrize("turned", [False, True])
+def test_torch_both_ways(dtype, key, turned):
     torch = torch_or_skip()
-    for dtype in [*DTYPES, ml_dtypes.bfloat16]:
-        v = Variable(np.arange(6).reshape(2, 3).astype(dtype).T)
-        tensor = torch.from_dlpack(v)
-        assert str(tensor.dtype).removeprefix("torch.") == np.dtype(dtype).name
+    array = np.arange(12).reshape(4, 3).astype(dtype)
+    array = array.T if turned else array
+    view = array[key] if isinstance(key, slice) or not np.isscalar(array[key]) else None
+    v = Variable(array)[key] if view is None else Variable(view)
+    tensor = torch.from_dlpack(v)
+    assert str(tensor.dtype).removeprefix("torch.") == np.dtype(dtype).name
+    assert tuple(tensor.shape) == v.shape
+    assert tensor.double().tolist() == v.array.astype(float).tolist()
+    again = Variable.from_dlpack(torch.from_dlpack(Variable(array))[key])
+    assert again.dtype == v.dtype
+    np.testing.assert_array_equal(again.array, v.array)
+    assert again.array.flags.writeable
+    if v.size:
         assert tensor.data_ptr() == v.array.ctypes.data
-        assert tensor.stride() == (1, 3)
-        back = Variable.from_dlpack(tensor[1:])
-        assert back.dtype == v.dtype
-        np.testing.assert_array_equal(back.array, v.array[1:])
-        assert np.shares_memory(back.array, v.array)
+        assert np.shares_memory(again.array, array)
+    repeated = torch.from_dlpack(Variable(array)).expand(2, *array.shape)
+    assert not Variable.from_dlpack(repeated).array.flags.writeable
+
+
+def test_torch_copies_where_it_is_asked_to():
+    torch = torch_or_skip()
+    array = np.arange(6, dtype=np.float32)[::-1]  # which it cannot take as it is
+    tensor = torch.from_dlpack(Variable(array), copy=True)
+    assert tensor.tolist() == array.tolist()
+    with pytest.raises(BufferError, match="runs backwards"):
+        torch.from_dlpack(Variable(array))
+    assert torch.from_dlpack(Variable(array.copy()), device="cpu").tolist() == array.tolist()
 
 
 def test_torch_in_training():
@@ -329,13 +393,27 @@ def test_torch_in_training():
     assert v.array.sum() == 1000
 
 
-def test_jax_both_ways():
+@pytest.mark.parametrize("dtype", [*DTYPES, ml_dtypes.bfloat16])
+def test_jax_both_ways(dtype):
     jax = pytest.importorskip("jax", reason="arrays of JAX")
-    array = jax.numpy.arange(6.0).reshape(2, 3)
-    v = Variable.from_dlpack(array)
-    np.testing.assert_array_equal(v.array, array)
-    there = jax.numpy.from_dlpack(Variable(np.ones((2, 3), np.float32)))
-    assert there.tolist() == [[1] * 3] * 2
+    if np.dtype(dtype).itemsize == 8:
+        pytest.skip("JAX has 64 bits only where it is told to at the start")
+    array = np.arange(12).reshape(4, 3).astype(dtype)
+    # Memory of chainrule's own begins where JAX, too, wants it to.
+    own = Variable.from_dlpack(Variable(array), copy=True)
+    for v in (own, own.T, own[:0], own[0, 1]):
+        there = jax.numpy.from_dlpack(v)
+        assert there.dtype == v.dtype
+        np.testing.assert_array_equal(np.asarray(there), v.array)
+    assert jax.numpy.from_dlpack(own).unsafe_buffer_pointer() == own.array.ctypes.data
+    there = jax.numpy.asarray(array)
+    back = Variable.from_dlpack(there)
+    assert back.array.ctypes.data == there.unsafe_buffer_pointer()
+    np.testing.assert_array_equal(back.array, array)
+    assert not back.array.flags.writeable  # JAX's arrays never change
+    assert Variable.from_dlpack(there, copy=True).array.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        back.copydata(own)
 
 
 def test_numpy_asks_for_an_array():

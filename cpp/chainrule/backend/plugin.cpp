@@ -270,6 +270,23 @@ void synchronize(int index) {
 
 void* stream(int index) { return required(index).stream(index); }
 
+void stream_wait(int index, void* waiter, void* awaited) {
+  const PluginTable& t = required(index);
+  if (const PluginStatus status = t.stream_wait(index, waiter, awaited)) fail(t, status);
+}
+
+void drain(int index, bool everybody) {
+  const PluginTable& t = required(index);
+  if (const PluginStatus status = t.drain(index, everybody)) fail(t, status);
+}
+
+int memory_device(const void* data) {
+  const PluginTable& t = required(0);
+  int index = -1;
+  if (const PluginStatus status = t.memory_device(data, &index)) fail(t, status);
+  return index;
+}
+
 void forget_plugin() {
   Loader& all = loader();
   std::lock_guard lock(all.mutex);

@@ -49,6 +49,15 @@ CHAINRULE_API void release_cached(int index);
 CHAINRULE_API void synchronize(int index);
 // The cudaStream_t on which a device's work runs.
 CHAINRULE_API void* stream(int index);
+// Has a stream of a device wait, there, for what another one has been given so far; the caller
+// does not wait. Streams as CUDA numbers them, and DLPack and the CUDA array interface with it: 1
+// is the legacy default stream, 2 the calling thread's own, others are addresses.
+CHAINRULE_API void stream_wait(int index, void* waiter, void* awaited);
+// Waits for our work, or for everybody's on the device. Unlike `synchronize` this leaves what
+// went wrong in it for others to find, so that destructors may call it.
+CHAINRULE_API void drain(int index, bool everybody);
+// The device that memory lies on, or -1 where CUDA does not know it as a device's.
+CHAINRULE_API int memory_device(const void* data);
 
 // For tests: forgets the plug-in, so that the next call tries again. No CUDA array may be alive.
 CHAINRULE_API void forget_plugin();

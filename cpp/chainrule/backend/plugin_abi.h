@@ -14,7 +14,7 @@
 // compilers; the stamp tells when they come from different versions.
 namespace chainrule {
 
-inline constexpr std::int32_t kPluginAbi = 1;
+inline constexpr std::int32_t kPluginAbi = 2;
 inline constexpr char kPluginSymbol[] = "chainrule_cuda_plugin";
 inline constexpr char kPluginFile[] = "libchainrule_cuda.so";
 
@@ -61,6 +61,14 @@ struct PluginTable {
   PluginStatus (*release_cached)(int index);
   // The cudaStream_t on which all work of the device runs.
   void* (*stream)(int index);
+  // Has a stream wait, on the device, for what another has been given so far. Streams as the run
+  // time numbers them: 0 and 1 the legacy default stream, 2 the thread's own, others addresses.
+  PluginStatus (*stream_wait)(int index, void* waiter, void* awaited);
+  // Waits for our work, or for everybody's on the device; what went wrong in ours stays to be
+  // reported.
+  PluginStatus (*drain)(int index, bool everybody);
+  // The device that memory lies on; -1 where it is no device's.
+  PluginStatus (*memory_device)(const void* data, int* index);
 };
 
 using PluginEntry = const PluginTable*();

@@ -80,7 +80,7 @@ class WeightHook:
         hooked, missing = known[2], []
         for rule, param in known[3]:
             array = self._array(rule, name)
-            if param.array is None or (array is None and updated and not rule._updated):
+            if not param._has_array or (array is None and updated and not rule._updated):
                 missing.append((rule, param))
                 continue
             if array is None:

@@ -74,6 +74,44 @@ TEST_F(CudaMemory, RunsOutWithAnErrorThatSaysHowMuch) {
   EXPECT_EQ(values(to_device(to_device(array({1, 2}), kCuda), {})), (std::vector<double>{1, 2}));
 }
 
+TEST_F(CudaMemory, StreamsWaitForEachOther) {
+  const Array x = to_device(array({1, 2, 3}), kCuda);
+  void* const own = cuda::stream(0);
+  void* const legacy = reinterpret_cast<void*>(1);
+  void* const thread = reinterpret_cast<void*>(2);
+  for (void* other : {own, legacy, thread}) {
+    cuda::stream_wait(0, other, own);
+    cuda::stream_wait(0, own, other);
+  }
+  fill(x, 5);
+  cuda::stream_wait(0, thread, own);
+  cuda::drain(0, false);
+  cuda::drain(0, true);
+  EXPECT_EQ(values(to_device(x, {})), (std::vector<double>{5, 5, 5}));
+  EXPECT_THROW(cuda::stream_wait(99, own, own), DeviceError);
+  EXPECT_THROW(cuda::drain(99, false), DeviceError);
+}
+
+TEST_F(CudaMemory, KnowsWhereMemoryLies) {
+  const Array x = to_device(array({1, 2, 3}), kCuda);
+  EXPECT_EQ(cuda::memory_device(x.raw()), 0);
+  EXPECT_EQ(cuda::memory_device(x.raw() + 8), 0);
+  EXPECT_EQ(cuda::memory_device(array({1}).raw()), -1);
+  if (cuda::device_count() < 2) GTEST_SKIP() << "there is one device";
+  EXPECT_EQ(cuda::memory_device(to_device(x, {DeviceKind::cuda, 1}).raw()), 1);
+}
+
+TEST_F(CudaMemory, DrainingLeavesFailuresToBeReported) {
+  if (!emulated_) GTEST_SKIP() << "a GPU cannot be told to fail";
+  const Array x = to_device(array({1, 2}), kCuda);
+  setenv("CHAINRULE_EMULATE", "no_launch", 1);
+  fill(x, 3);
+  unsetenv("CHAINRULE_EMULATE");
+  cuda::drain(0, false);
+  cuda::drain(0, true);
+  EXPECT_THROW(cuda::synchronize(0), DeviceError);
+}
+
 TEST_F(CudaMemory, AKernelThatDoesNotStartIsReportedByTheNextCopy) {
   if (!emulated_) GTEST_SKIP() << "a GPU cannot be told to fail";
   const Array x = to_device(array({1, 2}), kCuda);

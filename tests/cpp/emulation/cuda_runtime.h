@@ -47,6 +47,7 @@ struct dim3 {
 #define __launch_bounds__(threads)
 
 using cudaStream_t = struct EmulatedStream*;
+#define cudaStreamLegacy (reinterpret_cast<cudaStream_t>(1))
 struct cudaLaunchConfig_t {
   dim3 gridDim;
   dim3 blockDim;
@@ -91,7 +92,13 @@ cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+
+// Everything happens at once, so that nobody has anything to wait for. What would be waited for is
+// written down, a line per call, between emulated_record(true) and emulated_record(false).
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaDeviceSynchronize();
+extern "C" __attribute__((visibility("default"))) void emulated_record(bool on);
+extern "C" __attribute__((visibility("default"))) const char* emulated_calls();
 
 // Memory. Everything happens at once.
 enum cudaMemcpyKind {
@@ -99,7 +106,12 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToHost = 2,
   cudaMemcpyDeviceToDevice = 3,
 };
-enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice };
+enum cudaMemoryType {
+  cudaMemoryTypeUnregistered,
+  cudaMemoryTypeHost,
+  cudaMemoryTypeDevice,
+  cudaMemoryTypeManaged,
+};
 struct cudaPointerAttributes {
   cudaMemoryType type;
   int device;
@@ -146,12 +158,14 @@ cudaError_t cudaMemcpyPeerAsync(void* to,
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* data);
 
-// Events: only that they can be made and waited for.
+// Events: that they can be made, recorded and waited for.
 using cudaEvent_t = struct EmulatedEvent*;
 constexpr unsigned cudaEventDisableTiming = 2;
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 
 // Kernels that were compiled at run time.
 using cudaLibrary_t = struct EmulatedLibrary*;

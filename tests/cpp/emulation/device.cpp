@@ -4,7 +4,7 @@
 
 #include "emulation.h"
 
-// Devices, errors, streams and events.
+// Devices and errors.
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
@@ -88,12 +88,3 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::snprintf(properties->name, sizeof(properties->name), "emulated device %d", device);
   return cudaSuccess;
 }
-
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }

@@ -30,6 +30,9 @@ inline PluginTable working_table() {
       .memory_info = [](int, PluginMemoryInfo*) { return kPluginError; },
       .release_cached = [](int) { return kPluginError; },
       .stream = [](int) -> void* { return nullptr; },
+      .stream_wait = [](int, void*, void*) { return kPluginError; },
+      .drain = [](int, bool) { return kPluginError; },
+      .memory_device = [](const void*, int*) { return kPluginError; },
   };
 }
 

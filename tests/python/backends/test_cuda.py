@@ -2,13 +2,13 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
 import chainrule
+import emulated_device
 from chainrule import _core
 from chainrule.backends import cuda
 
@@ -36,17 +36,6 @@ def report(plugin: str, **environment: str) -> dict:
         check=True,
     )
     return json.loads(done.stdout)
-
-
-def emulated() -> str:
-    """Return the plug-in that runs without a GPU; skip the test where it is not built."""
-    folder = os.environ.get(
-        "CHAINRULE_BUILD_DIR", pathlib.Path(__file__).parents[3] / "build" / "dev"
-    )
-    path = pathlib.Path(folder) / "tests" / "cpp" / "plugins" / "emulated.so"
-    if not path.exists():
-        pytest.skip("the C++ tests are not built")
-    return str(path)
 
 
 @pytest.fixture
@@ -81,7 +70,7 @@ def test_without_cuda_a_device_is_an_error():
 
 
 def test_devices_of_the_emulation():
-    found = report(emulated())
+    found = report(emulated_device.path())
     assert found["status"] == [True, ""]
     assert found["module"] == [True, ""]
     assert (found["count"], found["name"]) == (2, "emulated device 1")
@@ -92,7 +81,7 @@ def test_devices_of_the_emulation():
 
 
 def test_no_driver_is_the_reason():
-    found = report(emulated(), CHAINRULE_EMULATE="no_driver")
+    found = report(emulated_device.path(), CHAINRULE_EMULATE="no_driver")
     assert found["status"][0] is False
     assert "driver version is insufficient" in found["status"][1]
 
