@@ -178,15 +178,25 @@ Array array_of_description(const py::object& object, const py::dict& found, cons
   return Array(std::move(storage), data, shape, strides, *dtype);
 }
 
+// Null where there is none. Numbers and lists are asked as well, and making an error of their
+// answer would take longer than the operation they are for.
+py::object description_of(py::handle object) {
+  static PyObject* name = PyUnicode_InternFromString(kName);
+  PyObject* found = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+  const int status = PyObject_GetOptionalAttr(object.ptr(), name, &found);
+#else
+  const int status = _PyObject_LookupAttr(object.ptr(), name, &found);
+#endif
+  if (status < 0) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(found);
+}
+
 }  // namespace
 
 std::optional<Array> from_cuda_interface(py::handle object, const char* op) {
-  const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), kName));
-  if (!found) {
-    py::error_already_set error;
-    if (!error.matches(PyExc_AttributeError)) throw error;
-    return std::nullopt;
-  }
+  const py::object found = description_of(object);
+  if (!found) return std::nullopt;
   if (!py::isinstance<py::dict>(found)) {
     throw TypeError(cat("[", op, "] ", kName, ": got ",
                         py::str(py::type::of(found).attr("__name__")).cast<std::string>(),
