@@ -20,7 +20,7 @@ import chainrule
 from chainrule import _core, optimizer_hooks
 from random_mixes import NATIVE, Loss, Mix
 
-__all__ = ["one_by_one"]
+__all__ = ["one_by_one", "shares"]
 
 SAM = optimizer_hooks.SAM
 Params = list[chainrule.Parameter]
