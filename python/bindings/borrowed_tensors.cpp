@@ -28,7 +28,16 @@ std::byte* memory_of(const dlpack::Tensor& tensor) {
   return static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
 }
 
+// Thousands of tensors lie all over memory: what a library has about a tensor is fetched while
+// the tensors before it are worked on.
 constexpr std::size_t kAhead = 8;
+constexpr std::ptrdiff_t kCacheLine = 64;
+
+// `inside` is an address within what a library has about a tensor, or was.
+void fetch_around(const void* inside) {
+  const auto* middle = static_cast<const std::byte*>(inside);
+  for (const std::ptrdiff_t lines : {-1, 0, 1}) __builtin_prefetch(middle + lines * kCacheLine);
+}
 
 HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); }
 
@@ -89,11 +98,11 @@ class BorrowedTensors {
   BorrowedTensors(const py::object& type,
                   py::object describe,
                   py::object refuse,
-                  py::object detach,
+                  py::object alias,
                   py::object grow_version)
       : reader_(type, std::move(describe)),
         refuse_(std::move(refuse)),
-        detach_(std::move(detach)),
+        alias_(std::move(alias)),
         grow_version_(std::move(grow_version)) {}
 
   // `place[name]` is where the library's module keeps the tensor: another one there is refused.
@@ -104,18 +113,14 @@ class BorrowedTensors {
            const py::str& name) {
     VariableImpl* impl = variable_or_null(param);
     if (!impl) throw TypeError(cat("[torch] ", path, ": not a parameter"));
-    dlpack::Tensor seen;
-    Array array;
-    if (reader_.read(tensor.ptr(), &seen)) array = array_on(seen, detach_(tensor));
-    if (!array.defined()) refuse(path, tensor, py::none());
-    impl->set_data(std::move(array));
     Entry entry;
     entry.param = Ref<VariableImpl>(impl);
     entry.tensor = tensor;
     entry.place = place.is_none() ? py::object() : place;
     entry.name = name;
-    entry.data = memory_of(seen);
-    entry.layout = entry.gradient_layout = shared(seen);
+    dlpack::Tensor seen;
+    if (!reader_.read(tensor.ptr(), &seen)) refuse(path, tensor, py::none());
+    follow(entry, seen, path);
     entries_.push_back(std::move(entry));
     paths_.push_back(path);
   }
@@ -140,40 +145,48 @@ class BorrowedTensors {
     for (Entry& entry : entries_) look(entry);
   }
 
-  void begin() {
+  // `somebody` may see gradients in this step, and keep them: they stay alive then.
+  void begin(bool somebody) {
     if (begun_) throw Error("[update] this optimizer is updating in another thread at this moment");
     look_at_parts();
+    gradient_.forget();
+    somebody_ = somebody;
     try {
       for (std::size_t i = 0; i < entries_.size(); ++i) {
-        // Thousands of tensors lie all over memory.
-        if (i + kAhead < entries_.size()) __builtin_prefetch(entries_[i + kAhead].tensor.ptr());
+        if (i + kAhead < entries_.size()) {
+          const Entry& next = entries_[i + kAhead];
+          next.fetch();
+          __builtin_prefetch(next.tensor.ptr());
+          fetch_around(next.shape);
+          fetch_around(next.gradient_shape);
+        }
         look(entries_[i]);
         lend(entries_[i]);
       }
     } catch (...) {
-      for (Entry& entry : entries_) give_back(entry, true);
+      for (Entry& entry : entries_) give_back(entry);
       throw;
     }
     begun_ = true;
   }
 
-  // Takes the gradients away; what the step has updated gets a new version. Gradients that
-  // `somebody` in the step may have kept stay alive.
-  void end(bool somebody) {
+  // Takes the gradients away; what the step has updated gets a new version.
+  void end() {
     if (!std::exchange(begun_, false)) return;
-    bool changed = false;
     std::size_t count = 0;
-    for (Entry& entry : entries_) {
-      give_back(entry, somebody);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (i + kAhead < entries_.size()) entries_[i + kAhead].fetch();
+      Entry& entry = entries_[i];
+      give_back(entry);
       const bool updated = entry.rule && entry.rule->t != entry.t;
-      changed |= updated != entry.updated;
+      listed_ = listed_ && updated == entry.updated;
       entry.updated = updated;
       count += updated;
     }
-    if (changed) {
+    if (!std::exchange(listed_, true)) {
       py::list updated;
       for (const Entry& entry : entries_) {
-        if (entry.updated) updated.append(entry.tensor);
+        if (entry.updated) updated.append(entry.counted);
       }
       updated_ = updated;
     }
@@ -184,7 +197,7 @@ class BorrowedTensors {
 
   // For Python's garbage collector.
   int traverse(visitproc visit, void* arg) const {
-    for (const py::object* object : {&refuse_, &detach_, &grow_version_}) Py_VISIT(object->ptr());
+    for (const py::object* object : {&refuse_, &alias_, &grow_version_}) Py_VISIT(object->ptr());
     for (const Part& part : parts_) {
       Py_VISIT(part.object.ptr());
       Py_VISIT(part.place.ptr());
@@ -192,6 +205,7 @@ class BorrowedTensors {
     for (const Entry& entry : entries_) {
       Py_VISIT(entry.tensor.ptr());
       Py_VISIT(entry.place.ptr());
+      Py_VISIT(entry.counted.ptr());
     }
     Py_VISIT(updated_.ptr());
     return 0;
@@ -200,7 +214,7 @@ class BorrowedTensors {
     parts_.clear();
     entries_.clear();
     updated_ = py::list();
-    refuse_ = detach_ = grow_version_ = py::none();
+    refuse_ = alias_ = grow_version_ = py::none();
   }
 
   bool is_direct() const { return reader_.is_direct(); }
@@ -216,17 +230,31 @@ class BorrowedTensors {
     py::object tensor;
     std::byte* data = nullptr;
     const Layout* layout = nullptr;
+    const void* shape =
+        nullptr;       // where the library keeps the tensor's: another one, another place
     py::object place;  // null where nobody has to keep it
     py::object name;
     Ref<VariableImpl> param = nullptr;
     Ref<UpdateRule> rule = nullptr;
     std::int64_t t = 0;  // the rule's, when the step began
     // An object that is used again as long as nobody else has seen it, and whose memory it is on
-    // during a step.
-    Ref<VariableImpl> gradient = nullptr;
+    // during a step. The parameter has it then, or has one too where somebody may look.
+    Variable gradient;
     const Layout* gradient_layout = nullptr;
+    const std::byte* gradient_data = nullptr;
+    const void* gradient_shape = nullptr;
+    const VariableImpl* given = nullptr;  // to the parameter, this step
     py::object lent;
+    py::object counted;  // what shares the tensor's version
+    py::object holder;
     bool updated = false;  // by the last step
+
+    // Asks for what each step looks at.
+    void fetch() const {
+      __builtin_prefetch(&param->grad());
+      if (rule) __builtin_prefetch(&rule->t);
+      __builtin_prefetch(given);
+    }
   };
 
   [[noreturn]] void refuse(const std::string& path, py::handle tensor, py::handle gradient) {
@@ -263,53 +291,71 @@ class BorrowedTensors {
     if (entry.place) check_place(entry.place, entry.name, entry.tensor, path_of(entry));
     dlpack::Tensor now;
     if (!reader_.read(entry.tensor.ptr(), &now)) refuse(path_of(entry), entry.tensor, py::none());
-    if (memory_of(now) == entry.data && entry.layout->is(now)) [[likely]]
+    if (memory_of(now) == entry.data && now.shape == entry.shape && entry.layout->is(now))
+        [[likely]]
       return;
     if (!entry.layout->fits(now)) refuse(path_of(entry), entry.tensor, py::none());
-    Array array = array_on(now, detach_(entry.tensor));
-    if (!array.defined()) refuse(path_of(entry), entry.tensor, py::none());
+    follow(entry, now, path_of(entry));
+  }
+
+  void follow(Entry& entry, const dlpack::Tensor& now, const std::string& path) {
+    const auto [counted, holder] = alias_(entry.tensor).cast<std::pair<py::object, py::object>>();
+    Array array = array_on(now, counted);
+    if (!array.defined()) refuse(path, entry.tensor, py::none());
     entry.param->set_data(std::move(array));
     entry.data = memory_of(now);
     entry.layout = shared(now);
+    entry.shape = now.shape;
+    const bool shared_version = reader_.is_direct() && !holder.is_none();
+    entry.counted = shared_version ? counted : entry.tensor;
+    entry.holder = holder;
+    listed_ = false;
   }
 
   void lend(Entry& entry) {
     if (entry.rule) entry.t = entry.rule->t;
-    auto object =
-        py::reinterpret_steal<py::object>(PyObject_GetAttr(entry.tensor.ptr(), gradient_name()));
-    if (!object) throw py::error_already_set();
+    py::object object = gradient_.read(entry.tensor.ptr());
     if (object.is_none()) {
       entry.param->clear_grad();
       return;
     }
     dlpack::Tensor now;
-    if (!reader_.read(object.ptr(), &now) || !entry.layout->fits(now)) {
-      refuse(path_of(entry), entry.tensor, object);
-    }
+    if (!reader_.read(object.ptr(), &now)) refuse(path_of(entry), entry.tensor, object);
     std::byte* data = memory_of(now);
-    if (entry.gradient && entry.gradient_layout->is(now)) {
-      const Array& before = entry.gradient->data();
-      if (before.raw() != data) {
+    if (entry.gradient.defined() && entry.gradient_layout->is(now)) [[likely]] {
+      if (entry.gradient_data != data) {
+        const Array& before = entry.gradient->data();
         entry.gradient->set_data(
             before.view(before.shape(), before.strides(), data - before.raw()));
       }
     } else {
+      if (!entry.layout->fits(now)) refuse(path_of(entry), entry.tensor, object);
       // Nobody but this table keeps the memory alive, and it only during a step.
       Array array = array_on(now, py::none());
       if (!array.defined()) refuse(path_of(entry), entry.tensor, object);
-      entry.gradient = make_ref<VariableImpl>(std::move(array));
+      entry.gradient = Variable(std::move(array));
       entry.gradient_layout = shared(now);
     }
+    entry.gradient_data = data;
+    entry.gradient_shape = now.shape;
     entry.lent = std::move(object);
-    entry.param->put_grad(Variable(entry.gradient));
+    entry.given = entry.gradient.impl().get();
+    if (somebody_) {
+      entry.param->put_grad(entry.gradient);
+    } else {
+      entry.param->put_grad(std::move(entry.gradient));
+    }
   }
 
-  void give_back(Entry& entry, bool somebody) {
-    entry.param->clear_grad();
+  void give_back(Entry& entry) {
+    Variable taken = entry.param->take_grad();
     if (!entry.lent) return;
-    if (somebody) {
+    if (!somebody_) {
+      if (taken.impl().get() == entry.given) entry.gradient = std::move(taken);
+    } else {
+      taken = {};
       const Ref<Storage>& storage = entry.gradient->data().storage();
-      if (entry.gradient->use_count() > 1 || entry.gradient->host_array() ||
+      if (entry.gradient.impl()->use_count() > 1 || entry.gradient->host_array() ||
           storage->use_count() > 1) {
         storage->point_to(storage->data(), kept(entry.lent));
         entry.gradient = {};
@@ -318,20 +364,18 @@ class BorrowedTensors {
     entry.lent = {};
   }
 
-  static PyObject* gradient_name() {
-    static PyObject* name = PyUnicode_InternFromString("grad");
-    return name;
-  }
-
   TensorReader reader_;
+  AttributeReader gradient_{"grad"};
   py::object refuse_;
-  py::object detach_;
+  py::object alias_;
   py::object grow_version_;
   std::vector<Entry> entries_;
   std::vector<std::string> paths_;  // of the entries
   std::vector<Part> parts_;
   std::deque<Layout> layouts_;
-  py::list updated_;
+  py::list updated_;  // what counts versions, of the entries that were updated
+  bool listed_ = false;
+  bool somebody_ = true;
   bool begun_ = false;
 };
 
@@ -364,7 +408,7 @@ void bind_borrowed_tensors(py::module_& m) {
                               }),
                               "Parameters on the memory of another library's tensors.")
       .def(py::init<const py::object&, py::object, py::object, py::object, py::object>(),
-           py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("detach"),
+           py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("alias"),
            py::arg("grow_version"))
       .def("add", &BorrowedTensors::add, py::arg("param"), py::arg("tensor"), py::arg("path"),
            py::arg("place"), py::arg("name"), "Lets a parameter have a tensor's memory.")
@@ -373,8 +417,9 @@ void bind_borrowed_tensors(py::module_& m) {
       .def("set_rules", &BorrowedTensors::set_rules, py::arg("rules"),
            "Says which rule updates which tensor.")
       .def("look", &BorrowedTensors::look_at_all, "Checks the tensors and follows moved memory.")
-      .def("begin", &BorrowedTensors::begin, "Lends the tensors' gradients for one step.")
-      .def("end", &BorrowedTensors::end, py::arg("somebody"),
+      .def("begin", &BorrowedTensors::begin, py::arg("somebody"),
+           "Lends the tensors' gradients for one step, in which somebody may see and keep them.")
+      .def("end", &BorrowedTensors::end,
            "Takes gradients away again and grows the versions of tensors that were updated.")
       .def("__len__", &BorrowedTensors::size)
       .def_property_readonly("is_direct", &BorrowedTensors::is_direct,

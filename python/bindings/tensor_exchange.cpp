@@ -53,4 +53,18 @@ bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
   return true;
 }
 
+void AttributeReader::find(PyTypeObject* type) {
+  const auto object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(type));
+  get_ = nullptr;
+  type_ = object;
+  if (type->tp_getattro != PyObject_GenericGetAttr) return;
+  // A descriptor of this kind comes before what lies in the object's own dict.
+  const py::object found = py::getattr(object, name_, py::none());
+  if (!Py_IS_TYPE(found.ptr(), &PyGetSetDescr_Type)) return;
+  const auto* descriptor = reinterpret_cast<PyGetSetDescrObject*>(found.ptr());
+  if (!PyType_IsSubtype(type, PyDescr_TYPE(descriptor))) return;
+  get_ = descriptor->d_getset->get;  // lives as long as the class
+  closure_ = descriptor->d_getset->closure;
+}
+
 }  // namespace chainrule::python

@@ -51,4 +51,29 @@ class TensorReader {
   Dims strides_;
 };
 
+// An attribute that classes written in C compute: one getattr would look for it anew, in each
+// class that an object's class is derived from.
+class AttributeReader {
+ public:
+  explicit AttributeReader(const char* name) : name_(pybind11::str(name)) {}
+
+  // What getattr gives; throws what it raises.
+  pybind11::object read(PyObject* object) {
+    if (Py_TYPE(object) != reinterpret_cast<PyTypeObject*>(type_.ptr())) find(Py_TYPE(object));
+    PyObject* found = get_ ? get_(object, closure_) : PyObject_GetAttr(object, name_.ptr());
+    if (!found) throw pybind11::error_already_set();
+    return pybind11::reinterpret_steal<pybind11::object>(found);
+  }
+  // Classes may be changed until the next call of `read`.
+  void forget() { type_ = {}; }
+
+ private:
+  void find(PyTypeObject* type);
+
+  pybind11::str name_;
+  pybind11::object type_;  // of the object that was read last
+  getter get_ = nullptr;   // null where only getattr knows
+  void* closure_ = nullptr;
+};
+
 }  // namespace chainrule::python

@@ -1088,7 +1088,7 @@ class BorrowedTensors:
     """
     Parameters on the memory of another library's tensors.
     """
-    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, detach: typing.Any, grow_version: typing.Any) -> None:
+    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, alias: typing.Any, grow_version: typing.Any) -> None:
         ...
     def __len__(self) -> int:
         ...
@@ -1096,11 +1096,11 @@ class BorrowedTensors:
         """
         Lets a parameter have a tensor's memory.
         """
-    def begin(self) -> None:
+    def begin(self, somebody: bool) -> None:
         """
-        Lends the tensors' gradients for one step.
+        Lends the tensors' gradients for one step, in which somebody may see and keep them.
         """
-    def end(self, somebody: bool) -> None:
+    def end(self) -> None:
         """
         Takes gradients away again and grows the versions of tensors that were updated.
         """

@@ -51,6 +51,7 @@ class CHAINRULE_API VariableImpl : public RefCounted {
   // One that is known to fit.
   void put_grad(Variable grad) { grad_ = std::move(grad); }
   void clear_grad() { grad_ = {}; }
+  Variable take_grad() { return std::exchange(grad_, {}); }
 
   bool requires_grad() const { return requires_grad_; }
   void set_requires_grad(bool requires_grad) { requires_grad_ = requires_grad; }

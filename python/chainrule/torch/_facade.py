@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from chainrule import _core
 from chainrule._transaction import Transaction
+from chainrule.configuration import config
 from chainrule.optimizer import GradientMethod
 from chainrule.optimizer_hooks import SAM
 from chainrule.rules.all_rules import Rules
@@ -119,12 +120,13 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        tensors = self._tensors
-        tensors.begin()
+        tensors, native = self._tensors, self.native
+        known = native._plain and native._version == _core.structure_version()
+        tensors.begin(not known or config.chainer_semantics)
         try:
-            self.native.update()
+            native.update()
         finally:
-            tensors.end(not self.native._plain)
+            tensors.end()
         for param in self._timed:
             param._follow_rule()
         return loss
@@ -155,18 +157,18 @@ class Optimizer(torch.optim.Optimizer):
         losses = []
 
         def backward(lossfun: Any, args: Any, kwds: Any) -> None:
-            self._tensors.end(True)
+            self._tensors.end()
             with torch.enable_grad():
                 losses.append(closure())
-            self._tensors.begin()
+            self._tensors.begin(True)
 
-        self._tensors.begin()
+        self._tensors.begin(True)
         vars(self.native)["_backward"] = backward
         try:
             self.native.update(closure)
         finally:
             del vars(self.native)["_backward"]
-            self._tensors.end(True)
+            self._tensors.end()
         for param in self._timed:
             param._follow_rule()
         return losses[0]

@@ -204,6 +204,100 @@ def test_memory_that_moved_is_followed():
     assert torch.equal(weight, before - weight.grad)
 
 
+def swap_with_another(p):
+    torch.utils.swap_tensors(p, torch.nn.Parameter(torch.full((3,), 5.0)))
+
+
+def swap_on_the_same_memory(p):
+    torch.utils.swap_tensors(p, torch.nn.Parameter(p.detach()))
+
+
+def move(p):
+    p.data = torch.full((3,), 5.0)
+
+
+@pytest.mark.parametrize("change", [swap_with_another, swap_on_the_same_memory, move])
+def test_versions_are_those_of_the_tensor_that_is_there_now(change):
+    p = torch.nn.Parameter(torch.full((3,), 5.0))
+    other = torch.nn.Parameter(torch.zeros(2))
+    optimizer = attach({"p": p, "other": other}, optimizers.SGD(lr=1.0))
+    for _ in range(2):
+        p.grad = torch.ones(3)
+        optimizer.step()
+    change(p)
+    for _ in range(2):
+        p.grad = torch.ones(3)
+        before, version = p.detach().clone(), p._version
+        optimizer.step()
+        assert torch.equal(p, before - 1)
+        assert p._version == version + 1
+    assert other._version == 0
+    loss = (p * p).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def new_gradient(p):
+    p.grad = torch.full((2, 3), 4.0)
+
+
+def gradient_moved(p):
+    p.grad.data = torch.full((2, 3), 4.0)
+
+
+def gradient_the_other_way_round(p):
+    p.grad = torch.full((3, 2), 4.0).t()
+
+
+def gradient_written_to(p):
+    p.grad.fill_(4.0)
+
+
+@pytest.mark.parametrize(
+    "change", [new_gradient, gradient_moved, gradient_the_other_way_round, gradient_written_to]
+)
+def test_the_gradient_of_this_step_is_used(change):
+    p = torch.nn.Parameter(torch.zeros(2, 3))
+    optimizer = attach({"p": p}, optimizers.SGD(lr=1.0))
+    p.grad = torch.ones(2, 3)
+    optimizer.step()
+    optimizer.step()
+    change(p)
+    optimizer.step()
+    assert torch.equal(p, torch.full((2, 3), -6.0))
+    p.grad = None
+    optimizer.step()
+    assert torch.equal(p, torch.full((2, 3), -6.0))
+    new_gradient(p)
+    optimizer.step()
+    assert torch.equal(p, torch.full((2, 3), -10.0))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_what_a_class_says_about_its_gradient_counts():
+    class Halved(torch.nn.Parameter):
+        @property
+        def grad(self):
+            return torch.Tensor.grad.__get__(self) / 2
+
+    class Asked(torch.nn.Parameter):
+        def __getattribute__(self, name):
+            found = super().__getattribute__(name)
+            return found / 4 if name == "grad" else found
+
+    params = [torch.nn.Parameter(torch.zeros(2)) for _ in range(4)]
+    for p in params:
+        p.grad = torch.ones(2)
+    optimizer = attach(params, optimizers.SGD(lr=1.0))
+    params[1].__class__, params[2].__class__ = Halved, Asked
+    optimizer.step()
+    assert [p[0].item() for p in params] == [-1.0, -0.5, -0.25, -1.0]
+    Halved.grad = torch.Tensor.grad
+    optimizer.step()
+    assert [p[0].item() for p in params] == [-2.0, -1.5, -0.5, -2.0]
+
+
 @pytest.mark.parametrize(
     ("move", "message"),
     [
@@ -300,7 +394,7 @@ def test_pytorch_without_the_c_interface():
         """A tensor class without `__dlpack_c_exchange_api__`."""
 
     optimizer._tensors = _core.BorrowedTensors(
-        Plain, describe, lambda *a: None, torch.Tensor.detach, torch._C._increment_version
+        Plain, describe, lambda *a: None, lambda p: (p, None), torch._C._increment_version
     )
     optimizer._tensors.add(optimizer._params[0], p, "p", None, "")
     optimizer._version = -1

@@ -25,15 +25,25 @@ inline constexpr int kLanes = 16;
 
 using LaneSums = double[kMaxSums][kLanes];
 
+// How far ahead memory is asked for, in bytes. AMD's processors ask for so much themselves that
+// they lose a fifth of their bandwidth where it is far.
+inline constexpr std::uintptr_t kFarAhead = 2048;
+
+CR_INLINE std::uintptr_t reach_ahead() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_is("amd")) return 384;
+#endif
+  return kFarAhead;
+}
+
 // Asks for what lies some way ahead. The processor does so by itself, but not beyond a page, and
 // later the more instructions stand between two loads.
 template <class T>
-CR_INLINE void ask_ahead(const T* at) {
-  constexpr std::uintptr_t kAhead = 2048;
+CR_INLINE void ask_ahead(const T* at, std::uintptr_t ahead) {
   for (std::uintptr_t line = 0; line < kLanes * sizeof(T); line += 64) {
     // Beyond the array's end there is no address to compute, but a number.
     __builtin_prefetch(
-        reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at) + kAhead + line));
+        reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at) + ahead + line));
   }
 }
 
@@ -67,10 +77,11 @@ CR_INLINE void step_elements(const Row& row,
     Rule::step(c, seen(g[i], p[i]), p[i], s[i]...);
   };
   if constexpr (sizeof...(s) > 0) {
+    const std::uintptr_t ahead = reach_ahead();
     const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
-      ask_ahead(p + i);
-      ask_ahead(g + i);
-      (ask_ahead(s + i), ...);
+      ask_ahead(p + i, ahead);
+      ask_ahead(g + i, ahead);
+      (ask_ahead(s + i, ahead), ...);
     };
     for_lanes(n, ask, step);
   } else {

@@ -57,8 +57,8 @@ void observe_as(const Row& row,
   Lanes<T> sums = lanes;
   // Here the processor has time to fetch what the next blocks need.
   const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
-    update_loops::ask_ahead(after + i);
-    update_loops::ask_ahead(g + i);
+    update_loops::ask_ahead(after + i, update_loops::kFarAhead);
+    update_loops::ask_ahead(g + i, update_loops::kFarAhead);
   };
   for_lanes(n, ask, [&](std::int64_t i, int k) __attribute__((always_inline)) {
     sums.see(k, seen(g[i], before[i]), before[i], after[i]);
