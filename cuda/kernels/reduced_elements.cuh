@@ -59,12 +59,14 @@ CR_INLINE void store_as(void* array, const Places& places, const Four<T>& values
   }
 }
 
-// Random bits from the array's own stream.
-struct Words {
+// Draws from the array's own stream.
+struct Draws {
   std::uint32_t of[kFour];
-  CR_INLINE Words(const Row& row, int slot, const Places& places) {
-    functors::philox_column(static_cast<std::uint64_t>(places.first), update::stream_of(row, slot),
-                            of);
+  CR_INLINE Draws(const Row& row, int slot, const Places& places) {
+    const auto first = static_cast<std::uint64_t>(places.first);
+    functors::philox_column<update::kDrawRounds>(update::word_position(first),
+                                                 update::stream_of(row, slot), of);
+    for (std::uint32_t& draw : of) draw = draw >> update::draw_shift(first) & 0xffff;
   }
 };
 
@@ -74,11 +76,11 @@ CR_INLINE void store_stochastically(const Row& row,
                                     void* array,
                                     const Places& places,
                                     const Four<T>& values) {
-  const Words words(row, slot, places);
+  const Draws draws(row, slot, places);
   Half* out = static_cast<Half*>(array);
   for_each_place(places, [&](int i) {
     out[places[i]] =
-        update::rounded_stochastically<Half>(static_cast<float>(values.v[i]), words.of[i]);
+        update::rounded_stochastically<Half>(static_cast<float>(values.v[i]), draws.of[i]);
   });
 }
 
@@ -132,12 +134,12 @@ CR_INLINE void encode(const Row& row,
                       float largest) {
   scale = update::scale_of(largest, scale);
   const T inverse = update::inverse_of<T>(scale);
-  const Words words(row, slot, places);
+  const Draws draws(row, slot, places);
   std::int8_t* codes = static_cast<std::int8_t*>(row.state[slot]);
   const bool square = row.squares >> slot & 1;
   for_each_place(places, [&](int i) {
-    codes[places[i]] = square ? update::encoded<true>(values.v[i], inverse, words.of[i])
-                              : update::encoded<false>(values.v[i], inverse, words.of[i]);
+    codes[places[i]] = square ? update::encoded<true>(values.v[i], inverse, draws.of[i])
+                              : update::encoded<false>(values.v[i], inverse, draws.of[i]);
   });
   if (places.count && places.first % kStateBlock == 0) {
     row.scale[slot][places.first / kStateBlock] = scale;

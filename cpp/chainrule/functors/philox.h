@@ -15,13 +15,16 @@ struct PhiloxKey {
   std::uint32_t high;
 };
 
+inline constexpr int kPhiloxRounds = 10;
+
 // One counter's four words, in place.
+template <int rounds = kPhiloxRounds>
 CR_INLINE void philox4x32(std::uint32_t& c0,
                           std::uint32_t& c1,
                           std::uint32_t& c2,
                           std::uint32_t& c3,
                           PhiloxKey key) {
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0;
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c2;
     c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ key.low;
@@ -39,6 +42,7 @@ CR_INLINE void philox4x32(std::uint32_t& c0,
 inline constexpr int kPhiloxGroup = 64;
 inline constexpr int kPhiloxCounters = 16;
 
+template <int rounds = kPhiloxRounds>
 CR_INLINE void philox_group(std::uint64_t group, PhiloxKey key, std::uint32_t* words) {
   std::uint32_t c[4][kPhiloxCounters];
   for (int j = 0; j < kPhiloxCounters; ++j) {
@@ -48,7 +52,9 @@ CR_INLINE void philox_group(std::uint64_t group, PhiloxKey key, std::uint32_t* w
     c[2][j] = 0;
     c[3][j] = 0;
   }
-  for (int j = 0; j < kPhiloxCounters; ++j) philox4x32(c[0][j], c[1][j], c[2][j], c[3][j], key);
+  for (int j = 0; j < kPhiloxCounters; ++j) {
+    philox4x32<rounds>(c[0][j], c[1][j], c[2][j], c[3][j], key);
+  }
   for (int w = 0; w < 4; ++w) {
     for (int j = 0; j < kPhiloxCounters; ++j) words[w * kPhiloxCounters + j] = c[w][j];
   }
@@ -56,6 +62,7 @@ CR_INLINE void philox_group(std::uint64_t group, PhiloxKey key, std::uint32_t* w
 
 // The four words of the counter that `position` takes: those of the positions 0, 16, 32 and 48
 // after the one in the first quarter of its group.
+template <int rounds = kPhiloxRounds>
 CR_INLINE void philox_column(std::uint64_t position, PhiloxKey key, std::uint32_t (&words)[4]) {
   const std::uint64_t counter =
       position / kPhiloxGroup * kPhiloxCounters + position % kPhiloxCounters;
@@ -63,7 +70,7 @@ CR_INLINE void philox_column(std::uint64_t position, PhiloxKey key, std::uint32_
   words[1] = static_cast<std::uint32_t>(counter >> 32);
   words[2] = 0;
   words[3] = 0;
-  philox4x32(words[0], words[1], words[2], words[3], key);
+  philox4x32<rounds>(words[0], words[1], words[2], words[3], key);
 }
 
 // The number at one position.

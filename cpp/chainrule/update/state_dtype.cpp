@@ -23,7 +23,7 @@ void decode(const StoredState& state, float* out) {
   }
 }
 
-// To the nearest code: half a random word.
+// To the nearest code: a draw in the middle.
 template <bool square>
 void encode(const float* x, const StoredState& out) {
   auto* codes = out.values.data<std::int8_t>();
@@ -41,7 +41,7 @@ void encode(const float* x, const StoredState& out) {
     scales[begin / kStateBlock] = scale;
     const float inverse = update::inverse_of<float>(scale);
     for (std::int64_t i = begin; i < end; ++i) {
-      codes[i] = update::encoded<square>(x[i], inverse, 0x80000000u);
+      codes[i] = update::encoded<square>(x[i], inverse, 0x8000u);
     }
   }
 }

@@ -17,10 +17,8 @@ using update::encoded;
 using update::rounded_stochastically;
 using update::scale_of;
 
-constexpr std::uint32_t kWords = 1u << 16;
-
-// Evenly spread over all words, so that a share of the results is a probability.
-std::uint32_t word_of(std::uint32_t k) { return (k << 16) | 0x8000u; }
+// All of them, so that a share of the results is a probability.
+constexpr std::uint32_t kDraws = 1u << 16;
 
 template <class Half>
 class StochasticRounding : public ::testing::Test {};
@@ -33,8 +31,8 @@ TYPED_TEST(StochasticRounding, TheMeanIsTheNumber) {
       const auto x = static_cast<float>(seed * magnitude);
       std::map<float, int> found;
       double sum = 0;
-      for (std::uint32_t k = 0; k < kWords; ++k) {
-        const float y = rounded_stochastically<TypeParam>(x, word_of(k));
+      for (std::uint32_t k = 0; k < kDraws; ++k) {
+        const float y = rounded_stochastically<TypeParam>(x, k);
         ++found[y];
         sum += static_cast<double>(y);
       }
@@ -44,7 +42,7 @@ TYPED_TEST(StochasticRounding, TheMeanIsTheNumber) {
       EXPECT_LE(low, x);
       EXPECT_GE(high, x);
       const double step = static_cast<double>(high) - static_cast<double>(low);
-      EXPECT_NEAR(sum / kWords, static_cast<double>(x), step * 0x1p-14) << x;
+      EXPECT_NEAR(sum / kDraws, static_cast<double>(x), step * 0x1p-14) << x;
       if (found.size() == 2) {
         // Neighbours: there is nothing between them.
         const float middle = TypeParam(static_cast<float>((static_cast<double>(low) + high) / 2));
@@ -56,20 +54,20 @@ TYPED_TEST(StochasticRounding, TheMeanIsTheNumber) {
 
 TYPED_TEST(StochasticRounding, WhatTheTypeHoldsStays) {
   const float greatest = std::numeric_limits<float>::max();
-  for (std::uint32_t k = 0; k < kWords; k += 257) {
+  for (std::uint32_t k = 0; k < kDraws; k += 257) {
     for (const float x : {0.0f, 1.0f, -0.375f, 1024.0f}) {
-      const float y = rounded_stochastically<TypeParam>(x, word_of(k));
+      const float y = rounded_stochastically<TypeParam>(x, k);
       EXPECT_EQ(y, x);
     }
     const float infinity = std::numeric_limits<float>::infinity();
-    EXPECT_EQ(float(rounded_stochastically<TypeParam>(infinity, word_of(k))), infinity);
-    EXPECT_EQ(float(rounded_stochastically<TypeParam>(-infinity, word_of(k))), -infinity);
-    EXPECT_TRUE(std::isnan(float(rounded_stochastically<TypeParam>(std::nanf(""), word_of(k)))));
+    EXPECT_EQ(float(rounded_stochastically<TypeParam>(infinity, k)), infinity);
+    EXPECT_EQ(float(rounded_stochastically<TypeParam>(-infinity, k)), -infinity);
+    EXPECT_TRUE(std::isnan(float(rounded_stochastically<TypeParam>(std::nanf(""), k))));
     // No draw makes an infinity of a number that rounding to the nearest keeps finite.
     const float last = std::is_same_v<TypeParam, BFloat16> ? 0x1.fep127f : 65504.0f;
     const float above = std::nextafter(last, greatest);
-    EXPECT_EQ(float(rounded_stochastically<TypeParam>(above, word_of(k))), last);
-    EXPECT_EQ(float(rounded_stochastically<TypeParam>(-above, word_of(k))), -last);
+    EXPECT_EQ(float(rounded_stochastically<TypeParam>(above, k)), last);
+    EXPECT_EQ(float(rounded_stochastically<TypeParam>(-above, k)), -last);
   }
 }
 
@@ -78,11 +76,11 @@ void check_codes() {
   // All codes come back, for any draw.
   for (int code = -127; code <= 127; ++code) {
     const double x = decoded<square>(static_cast<std::int8_t>(code), 8.0);
-    for (std::uint32_t k = 0; k < kWords; k += 4369) {
-      const int again = encoded<square>(x, 0.125, word_of(k));
-      // At the boundary itself the last bit of the root may fall to either side.
-      EXPECT_LE(std::abs(again - code), k == 0 || k > kWords - 8192 ? 1 : 0) << code;
+    for (std::uint32_t k = 0; k < kDraws; k += 4369) {
+      EXPECT_EQ(encoded<square>(x, 0.125, k), code) << k;
+      EXPECT_EQ(encoded<square>(static_cast<float>(x), 0.125f, k), code) << k;
     }
+    EXPECT_EQ(encoded<square>(x, 0.125, kDraws - 1), code);
   }
   // In between, the mean is the number.
   for (const double share : {1e-5, 0.003, 0.11, 0.5, 0.77, 0.999}) {
@@ -91,21 +89,37 @@ void check_codes() {
       double sum = 0;
       double least = 1e9;
       double most = -1e9;
-      for (std::uint32_t k = 0; k < kWords; ++k) {
-        const double y = decoded<square>(encoded<square>(x, 0.125, word_of(k)), 8.0);
+      for (std::uint32_t k = 0; k < kDraws; ++k) {
+        const double y = decoded<square>(encoded<square>(x, 0.125, k), 8.0);
         sum += y;
         least = std::min(least, y);
         most = std::max(most, y);
       }
       EXPECT_LE(least, x);
       EXPECT_GE(most, x);
-      EXPECT_NEAR(sum / kWords, x, (most - least) * 0x1p-14) << x;
+      EXPECT_NEAR(sum / kDraws, x, (most - least) * 0x1p-14) << x;
       const double below = std::pow(std::abs(least) / 8, square ? 0.125 : 0.25) * 127;
       const double above = std::pow(std::abs(most) / 8, square ? 0.125 : 0.25) * 127;
       EXPECT_NEAR(std::abs(above - below), 1, 1e-9) << x;
     }
   }
 }
+
+// What `encoded` rests on: it looks no further than one level from there.
+template <bool square>
+void check_levels() {
+  for (std::uint32_t bits = 0; bits <= 0x3f800000u; bits += 997) {
+    const float share = half_bits::bit_cast<float>(bits);
+    const double exact = 127 * std::pow(static_cast<double>(share), square ? 0.125 : 0.25);
+    const float level = update::level_near<square>(share);
+    ASSERT_LT(std::abs(static_cast<double>(level) - exact), 0.95) << share;
+    ASSERT_EQ(level, std::floor(level));
+    ASSERT_LE(level, 127);
+  }
+}
+
+TEST(ReducedCodes, OfMeansStartBesideTheRoot) { check_levels<false>(); }
+TEST(ReducedCodes, OfSquaresStartBesideTheRoot) { check_levels<true>(); }
 
 TEST(ReducedCodes, OfMeansAreUnbiased) { check_codes<false>(); }
 TEST(ReducedCodes, OfSquaresAreUnbiased) { check_codes<true>(); }

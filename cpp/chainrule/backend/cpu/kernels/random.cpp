@@ -1,5 +1,6 @@
 #include "chainrule/backend/cpu/kernels/kernels.h"
 #include "chainrule/backend/cpu/kernels/loop.h"
+#include "chainrule/backend/cpu/kernels/random_words.h"
 #include "chainrule/core/dtype.h"
 #include "chainrule/functors/instances.h"
 #include "chainrule/functors/philox.h"
@@ -25,7 +26,7 @@ void dropout(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) 
     for (std::int64_t i = 0; i < n;) {
       if (position / kPhiloxGroup != group) {
         group = position / kPhiloxGroup;
-        philox_group(static_cast<std::uint64_t>(group), op.key, words);
+        random_words<kPhiloxRounds>(static_cast<std::uint64_t>(group), op.key, words);
       }
       const std::int64_t at = position % kPhiloxGroup;
       const std::int64_t m = n - i < kPhiloxGroup - at ? n - i : kPhiloxGroup - at;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chainrule/backend/cpu/kernels/random_words.h"
 #include "chainrule/backend/cpu/kernels/update_loops.h"
 #include "chainrule/core/dtype.h"
 #include "chainrule/update/reduced.h"
@@ -12,7 +13,7 @@ namespace update_storage {
 namespace math = functors::math;
 using functors::Compute;
 using functors::kPhiloxGroup;
-using functors::philox_group;
+using update::kDrawGroup;
 using update::kStateBlock;
 using update::Row;
 using update_loops::for_lanes;
@@ -52,6 +53,23 @@ constexpr bool is(std::uint8_t dtype) {
   return dtype == static_cast<std::uint8_t>(dtype_of<T>);
 }
 
+// Calls f(i, draw) for the n elements of the array in `slot` from `at` on, which is a multiple of
+// kDrawGroup.
+template <class F>
+CR_INLINE void for_draws(const Row& row, int slot, std::int64_t at, std::int64_t n, const F& f) {
+  alignas(64) std::uint32_t words[kPhiloxGroup];
+  for (std::int64_t i = 0; i < n; i += kDrawGroup) {
+    random_words<update::kDrawRounds>(static_cast<std::uint64_t>(at + i) / kDrawGroup,
+                                      update::stream_of(row, slot), words);
+    for (std::int64_t half = 0; half < 2; ++half) {
+      const std::int64_t from = i + half * kPhiloxGroup;
+      const std::int64_t rest = n - from < kPhiloxGroup ? n - from : kPhiloxGroup;
+#pragma GCC ivdep
+      for (std::int64_t k = 0; k < rest; ++k) f(from + k, words[k] >> half * 16 & 0xffff);
+    }
+  }
+}
+
 // Stored with random bits from the array's own stream.
 template <class Half, class T>
 void store_stochastically(const Row& row,
@@ -60,17 +78,10 @@ void store_stochastically(const Row& row,
                           std::int64_t at,
                           const T* x,
                           std::int64_t n) {
-  std::uint32_t words[kPhiloxGroup];
-  for (std::int64_t i = 0; i < n; i += kPhiloxGroup) {
-    philox_group(static_cast<std::uint64_t>(at + i) / kPhiloxGroup, update::stream_of(row, slot),
-                 words);
-    const std::int64_t rest = n - i < kPhiloxGroup ? n - i : kPhiloxGroup;
-#pragma GCC ivdep
-    for (std::int64_t k = 0; k < rest; ++k) {
-      out[at + i + k] =
-          update::rounded_stochastically<Half>(static_cast<float>(x[i + k]), words[k]);
-    }
-  }
+  for_draws(row, slot, at, n,
+            [&](std::int64_t i, std::uint32_t draw) __attribute__((always_inline)) {
+              out[at + i] = update::rounded_stochastically<Half>(static_cast<float>(x[i]), draw);
+            });
 }
 
 // 8-bit states; `at` is a multiple of kStateBlock.
@@ -84,38 +95,29 @@ void decode(const std::int8_t* codes, const float* scales, T* out, std::int64_t 
   }
 }
 
-// NaN where one of them is no number or infinite.
+// NaN or infinity where one of them is.
 template <class T>
-T largest_of(const T* x, std::int64_t n) {
-  T largest[kLanes] = {};
-  T bad[kLanes] = {};
-  for_lanes(n, [&](std::int64_t k, int lane) __attribute__((always_inline)) {
-    const T size = math::abs(x[k]);
-    largest[lane] = math::select(size > largest[lane], size, largest[lane]);
-    bad[lane] += size - size;
-  });
-  T out = 0;
-  for (int k = 0; k < kLanes; ++k) out = math::max(out, largest[k] + bad[k]);
-  return out;
+float largest_of(const T* x, std::int64_t n) {
+  std::uint32_t largest = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t size = update::size_bits(x[i]);
+    largest = size > largest ? size : largest;
+  }
+  return update::sized(largest);
 }
 
 template <bool square, class T>
 void encode(const Row& row, int slot, std::int64_t at, const T* x, std::int64_t n) {
   std::int8_t* codes = static_cast<std::int8_t*>(row.state[slot]) + at;
-  std::uint32_t words[kStateBlock];
   for (std::int64_t i = 0; i < n; i += kStateBlock) {
     const std::int64_t count = n - i < kStateBlock ? n - i : kStateBlock;
     float& scale = row.scale[slot][(at + i) / kStateBlock];
-    scale = update::scale_of(static_cast<float>(largest_of(x + i, count)), scale);
+    scale = update::scale_of(largest_of(x + i, count), scale);
     const T inverse = update::inverse_of<T>(scale);
-    for (std::int64_t k = 0; k < count; k += kPhiloxGroup) {
-      philox_group(static_cast<std::uint64_t>(at + i + k) / kPhiloxGroup,
-                   update::stream_of(row, slot), words + k);
-    }
-#pragma GCC ivdep
-    for (std::int64_t k = 0; k < count; ++k) {
-      codes[i + k] = update::encoded<square>(x[i + k], inverse, words[k]);
-    }
+    for_draws(row, slot, at + i, count,
+              [&](std::int64_t k, std::uint32_t draw) __attribute__((always_inline)) {
+                codes[i + k] = update::encoded<square>(x[i + k], inverse, draw);
+              });
   }
 }
 
