@@ -65,15 +65,18 @@ def rate(i: int) -> float:
     return 1e-4 * (1 + i / 1000)
 
 
-def ours_on(optimizer, shapes, muon=False):
-    """A step of chainrule over parameters of these shapes, each with a rate of its own."""
+def ours_on(optimizer, shapes, muon=None):
+    """A step of chainrule over parameters of these shapes, each with a rate of its own.
+
+    Matrices get the optimizer ``muon``, if there is one.
+    """
     model = chainrule.ChainList(*(chainrule.Link(w=shape) for shape in shapes))
     optimizer.setup(model)
     for i, (param, shape) in enumerate(zip(model.params(), shapes, strict=True)):
         param.array[...] = 0.02
         param.grad = gradient(shape)
         if muon and hidden(i, shape):
-            param.update_rule = optimizers.Muon().create_update_rule()
+            param.update_rule = muon.create_update_rule()
             param.update_rule.hyperparam.lr = 10 * rate(i)
         else:
             param.update_rule.hyperparam.alpha = rate(i)
@@ -297,10 +300,11 @@ def transformer(chainer: str | None):
         {"int8": step, "float32": ours_on(optimizers.AdamW(), shapes)},
     )
     common.compare(
-        "Muon for matrices, AdamW for the rest, BERT-base",
+        "Muon in bfloat16 for matrices, AdamW for the rest, BERT-base",
         {
-            "chainrule": ours_on(optimizers.AdamW(), shapes, muon=True),
+            "chainrule": ours_on(optimizers.AdamW(), shapes, optimizers.Muon(ns_bfloat16=True)),
             "PyTorch": their_muon(shapes),
+            "chainrule, in float32": ours_on(optimizers.AdamW(), shapes, optimizers.Muon()),
         },
         reach=1.0,
     )

@@ -50,9 +50,14 @@ void add_batch(GemmPlan& plan, int operand, const Array& x, int dims) {
 
 }  // namespace
 
+bool has_bfloat16_gemm(Device device) {
+  initialize_kernels();
+  return gemm_kernel.has(device.kind, static_cast<int>(Dtype::bfloat16));
+}
+
 void gemm(const Array& out, const Array& a, const Array& b, const GemmOptions& options) {
   if (out.size() == 0) return;
-  const Dtype dtype = product_dtype(out.dtype());
+  const Dtype dtype = options.narrow ? out.dtype() : product_dtype(out.dtype());
   if (dtype != out.dtype()) {
     Array wide = options.beta != 0 ? as_dtype(out, dtype) : Array(out.shape(), dtype, out.device());
     GemmOptions inner = options;

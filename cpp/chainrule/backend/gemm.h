@@ -13,7 +13,13 @@ struct GemmOptions {
   const Array* bias = nullptr;  // (columns,), added to every row
   // The same bits for any number of threads, and in a batch or alone.
   bool reproducible = false;
+  // Of bfloat16 arrays, where has_bfloat16_gemm: multiplied as they are, not as copies in float32.
+  // There may be no bias then.
+  bool narrow = false;
 };
+
+// Whether the device has instructions for products of bfloat16 matrices.
+CHAINRULE_API bool has_bfloat16_gemm(Device device);
 
 // out = alpha op(a) op(b) + beta out + bias over the last two dimensions; those before them
 // broadcast to out's. All of one dtype and device, any strides, shapes that fit. Integers wrap,

@@ -23,6 +23,7 @@ class MuonRule(UpdateRule, algorithm="Muon"):
         flatten: Take an array of more than two dimensions as a matrix ``(out, -1)``.
         ns_steps: Steps of the Newton-Schulz iteration.
         eps: Least norm that a matrix is divided by.
+        ns_bfloat16: Iterate in bfloat16.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class MuonRule(UpdateRule, algorithm="Muon"):
         flatten: bool | None = None,
         ns_steps: int | None = None,
         eps: Scalar | None = None,
+        ns_bfloat16: bool | None = None,
     ) -> None:
         super().__init__(parent_hyperparam)
         self._override(
@@ -47,6 +49,7 @@ class MuonRule(UpdateRule, algorithm="Muon"):
             flatten=flatten,
             ns_steps=ns_steps,
             eps=eps,
+            ns_bfloat16=ns_bfloat16,
         )
 
 
@@ -65,6 +68,11 @@ class Muon(GradientMethod, rule=MuonRule):
     ``weight_decay`` may be used. Matrices of the same shape go through the products together.
     Everything is computed in float32, and in float64 for a float64 parameter.
 
+    With ``ns_bfloat16`` the iteration on float32 numbers is in bfloat16 on processors with
+    AVX-512 BF16 or AMX, which takes half the time or less, with sums in float32; elsewhere it stays
+    in float32. It adds about 1 % of noise to an update whose singular values lie between 0.7 and
+    1.2 anyway, but its numbers depend on the processor, which is why it is not the default.
+
     A parameter that is no matrix is refused. Biases, embeddings and the last layer are usually
     given another rule; the kernels of convolutions are taken as matrices ``(out, -1)`` with
     ``flatten``.
@@ -78,6 +86,8 @@ class Muon(GradientMethod, rule=MuonRule):
         flatten: Take an array of more than two dimensions as a matrix ``(out, -1)``.
         ns_steps: Steps of the Newton-Schulz iteration.
         eps: Least norm that a matrix is divided by.
+        ns_bfloat16: Iterate in bfloat16 where the processor has instructions for its products, as
+            the authors' and PyTorch's implementations do everywhere.
 
     Raises:
         ValueError: By :meth:`update`, if a parameter is no matrix, or a value is out of range.
@@ -112,6 +122,7 @@ class Muon(GradientMethod, rule=MuonRule):
         flatten: bool = False,
         ns_steps: int = 5,
         eps: Scalar = 1e-7,
+        ns_bfloat16: bool = False,
     ) -> None:
         super().__init__()
         self.hyperparam.lr = lr
@@ -122,6 +133,7 @@ class Muon(GradientMethod, rule=MuonRule):
         self.hyperparam.flatten = flatten
         self.hyperparam.ns_steps = ns_steps
         self.hyperparam.eps = eps
+        self.hyperparam.ns_bfloat16 = ns_bfloat16
 
     lr = HyperparameterProxy("lr")
     momentum = HyperparameterProxy("momentum")
@@ -131,3 +143,4 @@ class Muon(GradientMethod, rule=MuonRule):
     flatten = HyperparameterProxy("flatten")
     ns_steps = HyperparameterProxy("ns_steps")
     eps = HyperparameterProxy("eps")
+    ns_bfloat16 = HyperparameterProxy("ns_bfloat16")

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "../support.h"
+#include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/parallel.h"
 
 namespace chainrule {
@@ -154,6 +155,27 @@ TEST(GemmNarrow, HalvesAreSummedInFloat32) {
     const Array c({9, 30}, dtype);
     gemm(c, a, b);
     EXPECT_EQ(values(c), naive(a, b, {}, {}));
+  }
+}
+
+TEST(GemmNarrow, Bfloat16AsItIs) {
+  if (!has_bfloat16_gemm({})) GTEST_SKIP() << "no instructions for it";
+  std::mt19937 engine(6);
+  const int before = num_threads();
+  // All sums are exact; past the edges of the parts that threads share, too.
+  for (const Shape& size : {Shape{9, 28, 30}, Shape{1, 5, 1}, Shape{400, 3, 800}}) {
+    for (const bool turned : {false, true}) {
+      const Array a = random_layout({size[0], size[1]}, Dtype::bfloat16, engine);
+      const Array b = random_layout({size[1], size[2]}, Dtype::bfloat16, engine);
+      const Array c = random({size[0], size[2]}, Dtype::bfloat16, engine);
+      const Array out = turned ? copied(c.transposed({1, 0})).transposed({1, 0}) : c;
+      GemmOptions options{.alpha = 2, .beta = turned ? -1.0 : 0.0, .narrow = true};
+      const std::vector<double> expected = naive(a, b, options, values(c));
+      set_num_threads(turned ? 3 : 1);
+      gemm(out, a, b, options);
+      set_num_threads(before);
+      ASSERT_EQ(values(out), expected) << size;
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,19 +57,22 @@ SHAPES = {"a": (24, 7), "b": (7, 24), "c": (24, 7), "d": (130, 120)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", RULES)
-def test_the_number_of_threads_and_the_others_change_no_bit(name, dtype):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, RULES[name]) for name in RULES), ("Muon", {"ns_bfloat16": True})],
+)
+def test_the_number_of_threads_and_the_others_change_no_bit(name, options, dtype):
     results = []
     threads = _core.num_threads()
     try:
         for count in (1, 2, 3):
             _core.set_num_threads(count)
             link = make_link(SHAPES, dtype)
-            train(getattr(optimizers, name)(**RULES[name]).setup(link), link, 1, 3)
+            train(getattr(optimizers, name)(**options).setup(link), link, 1, 3)
             results.append((values(link), states(link)))
         _core.set_num_threads(2)
         alone = make_link(SHAPES, dtype)
-        getattr(optimizers, name)(**RULES[name]).setup(alone)
+        getattr(optimizers, name)(**options).setup(alone)
         for step in range(1, 4):
             feed(alone, step)
             for param in alone.params():
@@ -220,6 +225,71 @@ def test_singular_values_come_close_to_one():
         assert np.diag(moved)[large].min() > 0.6
         assert np.diag(moved).max() < 1.3
         assert np.abs(moved - np.diag(np.diag(moved))).max() < 1e-3
+
+
+def has_bfloat16() -> bool:
+    """What /proc/cpuinfo says of the processor."""
+    flags = Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def moved(optimizer, grads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One update of zeros."""
+    link = make_link({name: grad.shape for name, grad in grads.items()})
+    optimizer.setup(link)
+    for name, grad in grads.items():
+        getattr(link, name).array[...] = 0
+        getattr(link, name).grad = grad
+    optimizer.update()
+    return {name: getattr(link, name).array for name in grads}
+
+
+def distance(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.linalg.norm(x - y) / np.linalg.norm(y))
+
+
+BIG = {"w": (130, 120), "tall": (400, 96), "wide": (64, 800), "twin": (130, 120)}
+
+
+def test_in_bfloat16_where_the_processor_has_it():
+    rng = np.random.RandomState(1)
+    grads = {name: rng.randn(*shape).astype(np.float32) for name, shape in BIG.items()}
+    full = moved(optimizers.Muon(), grads)
+    narrow = moved(optimizers.Muon(ns_bfloat16=True), grads)
+    for name in grads:
+        assert distance(narrow[name], full[name]) < 0.02
+        assert (narrow[name] != full[name]).any() == has_bfloat16()
+    # A rule's own value: its twin of the same shape stays in float32.
+    link = make_link(BIG)
+    optimizer = optimizers.Muon().setup(link)
+    link.w.update_rule.hyperparam.ns_bfloat16 = True
+    for name, grad in grads.items():
+        getattr(link, name).array[...] = 0
+        getattr(link, name).grad = grad
+    optimizer.update()
+    np.testing.assert_array_equal(link.w.array, narrow["w"])
+    np.testing.assert_array_equal(link.twin.array, full["twin"])
+    # float64 keeps its digits.
+    double = {"w": grads["w"].astype(np.float64)}
+    link = make_link({"w": BIG["w"]}, "float64")
+    other = make_link({"w": BIG["w"]}, "float64")
+    for one, flag in ((link, False), (other, True)):
+        optimizers.Muon(ns_bfloat16=flag).setup(one)
+        one.w.grad = double["w"]
+        one.w.update_rule.update(one.w)
+    np.testing.assert_array_equal(link.w.array, other.w.array)
+
+
+def test_in_bfloat16_as_pytorch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.RandomState(2)
+    grads = {name: rng.randn(*shape).astype(np.float32) for name, shape in BIG.items()}
+    ours = moved(optimizers.Muon(lr=0.5, ns_bfloat16=True), grads)
+    for name, grad in grads.items():
+        param = torch.zeros(grad.shape, requires_grad=True)
+        param.grad = torch.from_numpy(grad)
+        torch.optim.Muon([param], lr=0.5, weight_decay=0.0).step()
+        assert distance(ours[name], param.detach().numpy()) < 0.02
 
 
 @pytest.mark.parametrize("shape", [(3,), (), (4, 3, 2, 2)])

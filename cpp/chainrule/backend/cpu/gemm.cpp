@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "chainrule/backend/cpu/gemm_bfloat16.h"
+#include "chainrule/backend/cpu/gemm_parts.h"
 #include "chainrule/backend/kernel.h"
 #include "chainrule/backend/matrix.h"
 #include "chainrule/backend/parallel.h"
@@ -23,35 +25,12 @@ Kernel<void(const GemmPlan&, std::int64_t, std::int64_t, std::int64_t, std::int6
 Kernel<GemmBlocking()> blocking_kernel("gemm.blocking");
 
 // In multiply-adds, measured: up to the first a plain loop is quickest, up to the second our own
-// kernel (calling oneDNN takes 0.2 microseconds), up to the third one thread is.
+// kernel (calling oneDNN takes 0.2 microseconds).
 constexpr std::int64_t kTiny = 256;
 constexpr std::int64_t kSmall = 1024;
-constexpr std::int64_t kSerial = std::int64_t{1} << 18;
 // A thread writes whole cache lines of a thin product.
 constexpr std::int64_t kThinGrain = 64;
 constexpr std::int64_t kThinRows = 3;
-
-class Scratch {
- public:
-  explicit Scratch(std::int64_t bytes) : bytes_(bytes), block_(cpu_block_allocate(bytes)) {}
-  ~Scratch() { cpu_block_release(block_, bytes_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  char* at(std::int64_t offset) const { return static_cast<char*>(block_) + offset; }
-
- private:
-  std::int64_t bytes_;
-  void* block_;
-};
-
-GemmPlan transposed(const GemmPlan& plan) {
-  GemmPlan other = plan;
-  other.a = plan.b.transposed();
-  other.b = plan.a.transposed();
-  other.c = plan.c.transposed();
-  other.bias = plan.bias.transposed();
-  return other;
-}
 
 std::int64_t work(const GemmPlan& plan) { return plan.c.rows * plan.c.cols * plan.a.cols; }
 
@@ -175,22 +154,6 @@ void multiply(const GemmPlan& plan, Dtype dtype, void* scratch = nullptr) {
   plan.c.rows <= kThinRows ? thin(plan, dtype) : packed(plan, dtype, scratch);
 }
 
-// Product i of a batch.
-GemmPlan product_of(const GemmPlan& batch, Dtype dtype, std::int64_t i) {
-  GemmPlan one = batch;
-  std::int64_t rest = i;
-  std::int64_t offsets[3] = {};
-  for (int d = batch.batch_ndim; d-- > 0;) {
-    const std::int64_t index = d > 0 ? rest % batch.batch_shape[d] : rest;
-    if (d > 0) rest /= batch.batch_shape[d];
-    for (int k = 0; k < 3; ++k) offsets[k] += index * batch.batch_strides[k][d];
-  }
-  one.a.data = batch.a.data + offsets[0] * item_size(dtype);
-  one.b.data = batch.b.data + offsets[1] * item_size(dtype);
-  one.c.data = batch.c.data + offsets[2] * item_size(dtype);
-  return one;
-}
-
 // Products begin..end of a batch.
 void multiply_each(const GemmPlan& batch,
                    Dtype dtype,
@@ -200,41 +163,16 @@ void multiply_each(const GemmPlan& batch,
   for (std::int64_t i = begin; i < end; ++i) multiply(product_of(batch, dtype, i), dtype, scratch);
 }
 
-// Parts of a product, cut in the same places for any number of threads; one thread works on each,
-// because oneDNN's own threads may share a sum.
-void multiply_in_parts(const GemmPlan& batch, Dtype dtype, std::int64_t count) {
-  constexpr std::int64_t kPartRows = 384;
-  constexpr std::int64_t kPartCols = 768;
-  const std::int64_t rows = (batch.c.rows + kPartRows - 1) / kPartRows;
-  const std::int64_t cols = (batch.c.cols + kPartCols - 1) / kPartCols;
-  const std::int64_t each = std::max<std::int64_t>(
-      1, std::min(batch.c.rows, kPartRows) * std::min(batch.c.cols, kPartCols) * batch.a.cols);
-  const auto move = [&](Matrix& x, std::int64_t row, std::int64_t col) {
-    x.data += (row * x.row_stride + col * x.col_stride) * item_size(dtype);
-  };
-  parallel_for(
-      count * rows * cols, std::max<std::int64_t>(1, kSerial / each),
-      [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          GemmPlan part = product_of(batch, dtype, i / (rows * cols));
-          const std::int64_t row = i / cols % rows * kPartRows;
-          const std::int64_t col = i % cols * kPartCols;
-          move(part.a, row, 0);
-          move(part.b, 0, col);
-          move(part.c, row, col);
-          if (part.bias.data) move(part.bias, row, col);
-          part.a.rows = part.c.rows = part.bias.rows = std::min(kPartRows, batch.c.rows - row);
-          part.b.cols = part.c.cols = part.bias.cols = std::min(kPartCols, batch.c.cols - col);
-          multiply(part, dtype);
-        }
-      });
-}
-
 template <Dtype D>
 void gemm(const GemmPlan& plan) {
   std::int64_t count = 1;
   for (int i = 0; i < plan.batch_ndim; ++i) count *= plan.batch_shape[i];
-  if (D == Dtype::float32 && plan.reproducible) return multiply_in_parts(plan, D, count);
+  // oneDNN's own threads may share a sum.
+  if (D == Dtype::float32 && plan.reproducible) {
+    constexpr std::int64_t kPartCols = 768;
+    return for_parts(plan, D, count, kPartCols,
+                     [] { return [](const GemmPlan& part) { multiply(part, D); }; });
+  }
   if (plan.batch_ndim == 0) return multiply(plan, D);
   // Few large products: threads share one at a time.
   const std::int64_t each = std::max<std::int64_t>(1, work(plan));
@@ -260,6 +198,7 @@ void add_all(KernelRegistrar add) {
 
 void add_gemm(KernelRegistrar add) {
   add_all<Dtype::int32, Dtype::int64, Dtype::float32, Dtype::float64>(add);
+  add_gemm_bfloat16(add);
 }
 
 std::string onednn_version() {

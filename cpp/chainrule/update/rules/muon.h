@@ -16,9 +16,11 @@ struct Muon {
                                      {"match_rms_adamw", 0, FieldKind::boolean},
                                      {"flatten", 0, FieldKind::boolean},
                                      {"ns_steps", 5, FieldKind::integer},
-                                     {"eps", 1e-7, FieldKind::vanishing}};
+                                     {"eps", 1e-7, FieldKind::vanishing},
+                                     {"ns_bfloat16", 0, FieldKind::boolean}};
   struct Values {
     double lr, momentum, weight_decay, nesterov, match_rms_adamw, flatten, ns_steps, eps;
+    double ns_bfloat16;
   };
   static constexpr auto states = names();
 

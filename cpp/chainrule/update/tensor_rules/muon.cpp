@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "chainrule/backend/gemm.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
 #include "chainrule/update/sweep.h"
@@ -60,6 +61,17 @@ double scale_of(const Values& h, Sides sides) {
                                 : std::sqrt(std::max(1.0, rows / cols));
 }
 
+// What the iteration is computed in.
+Dtype dtype_of(const TensorJob& job) {
+  const bool narrow = values_of(job.values).ns_bfloat16 != 0 && job.dtype == Dtype::float32;
+  return narrow && has_bfloat16_gemm(job.device) ? Dtype::bfloat16 : job.dtype;
+}
+
+bool iterate_alike(const TensorJob& a, const TensorJob& b) {
+  return sides_of(a.shape) == sides_of(b.shape) && dtype_of(a) == dtype_of(b) &&
+         values_of(a.values).ns_steps == values_of(b.values).ns_steps;
+}
+
 // The directions of matrices of one shape, in one batch.
 void direct_alike(const std::vector<TensorJob*>& jobs, Sides sides) {
   const TensorJob& first = *jobs.front();
@@ -89,7 +101,7 @@ void direct_alike(const std::vector<TensorJob*>& jobs, Sides sides) {
     if (norms[i] < eps) norms[i] = eps;
   }
   const int steps = static_cast<int>(values_of(first.values).ns_steps);
-  const Array result = newton_schulz(batch, norms.data(), steps);
+  const Array result = newton_schulz(batch, norms.data(), steps, dtype_of(first));
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     TensorJob& job = *jobs[i];
     job.direction = place(result, i, job.shape);
@@ -102,16 +114,13 @@ void direct(std::vector<TensorJob>& jobs) {
   std::vector<bool> done(jobs.size());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (done[i]) continue;
-    const Sides sides = sides_of(jobs[i].shape);
-    const double steps = values_of(jobs[i].values).ns_steps;
     std::vector<TensorJob*> alike;
     for (std::size_t k = i; k < jobs.size(); ++k) {
-      if (done[k] || !(sides_of(jobs[k].shape) == sides)) continue;
-      if (values_of(jobs[k].values).ns_steps != steps) continue;
+      if (done[k] || !iterate_alike(jobs[i], jobs[k])) continue;
       done[k] = true;
       alike.push_back(&jobs[k]);
     }
-    direct_alike(alike, sides);
+    direct_alike(alike, sides_of(jobs[i].shape));
   }
 }
 

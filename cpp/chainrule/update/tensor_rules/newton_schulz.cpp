@@ -17,6 +17,7 @@ constexpr double kC = 2.0315;
 
 void multiply(const Array& out, const Array& a, const Array& b, GemmOptions options = {}) {
   options.reproducible = true;
+  options.narrow = out.dtype() == Dtype::bfloat16;
   gemm(out, a, b, options);
 }
 
@@ -54,24 +55,24 @@ Array matrix_of(const Array& batch, std::int64_t i) {
 
 }  // namespace
 
-Array newton_schulz(const Array& input, const double* norms, int steps) {
+Array newton_schulz(const Array& input, const double* norms, int steps, Dtype dtype) {
   const std::int64_t count = input.shape()[0];
   const std::int64_t rows = input.shape()[1];
   const std::int64_t cols = input.shape()[2];
   const bool tall = rows > cols;
   const std::int64_t side = std::min(rows, cols);
-  Array x = input;
-  Array next(x.shape(), x.dtype(), x.device());
-  const Array gram({count, side, side}, x.dtype(), x.device());
-  const Array polynomial({count, side, side}, x.dtype(), x.device());
-
+  Array x(input.shape(), input.dtype(), input.device());
   Sweep scale(x.device());
   for (std::int64_t i = 0; i < count; ++i) {
-    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]}, matrix_of(next, i),
-                    matrix_of(x, i));
+    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]}, matrix_of(x, i),
+                    matrix_of(input, i));
   }
   scale.run();
-  std::swap(x, next);
+  const bool narrow = dtype != input.dtype();
+  if (narrow) x = as_dtype(x, dtype);
+  Array next = narrow ? Array(x.shape(), dtype, x.device()) : input;
+  const Array gram({count, side, side}, dtype, x.device());
+  const Array polynomial({count, side, side}, dtype, x.device());
 
   // A tall matrix is its transpose to the iteration, and stays where it lies.
   for (int step = 0; step < steps; ++step) {
@@ -87,7 +88,9 @@ Array newton_schulz(const Array& input, const double* norms, int steps) {
     }
     std::swap(x, next);
   }
-  return x;
+  if (!narrow) return x;
+  copy_into(input, x);
+  return input;
 }
 
 }  // namespace chainrule

@@ -9,6 +9,7 @@ namespace chainrule {
 // the singular values of x / |x| all come close to one, its singular vectors stay. `norms` are the
 // Frobenius norms, and `x` is overwritten; the result may lie in it. A step of the iteration is
 //   x <- a x + (b x x^T + c (x x^T)^2) x
-CHAINRULE_API Array newton_schulz(const Array& x, const double* norms, int steps);
+// `dtype` is what it is computed in: that of x, or bfloat16, where the device multiplies that.
+CHAINRULE_API Array newton_schulz(const Array& x, const double* norms, int steps, Dtype dtype);
 
 }  // namespace chainrule

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "../support.h"
+#include "chainrule/backend/gemm.h"
 #include "chainrule/backend/parallel.h"
 
 namespace chainrule::testing {
@@ -68,7 +69,7 @@ TEST(NewtonSchulz, IsTheIterationForEveryShape) {
     const std::vector<double> numbers = noise(element_count(shape), 7);
     const Array x = batch_of(numbers, shape, Dtype::float64);
     const std::vector<double> norms = norms_of(x);
-    const std::vector<double> found = values_of(newton_schulz(x, norms.data(), 5));
+    const std::vector<double> found = values_of(newton_schulz(x, norms.data(), 5, x.dtype()));
     for (std::int64_t k = 0; k < shape[0]; ++k) {
       const auto at = static_cast<std::ptrdiff_t>(k * n * m);
       const Matrix expected =
@@ -80,7 +81,7 @@ TEST(NewtonSchulz, IsTheIterationForEveryShape) {
   }
 }
 
-TEST(NewtonSchulz, BitsDependOnTheMatrixAlone) {
+void check_bits(Dtype dtype) {
   const int threads = num_threads();
   const Shape shape{3, 200, 330};
   const std::vector<double> numbers = noise(element_count(shape), 9);
@@ -89,7 +90,7 @@ TEST(NewtonSchulz, BitsDependOnTheMatrixAlone) {
     const auto at = numbers.begin() + static_cast<std::ptrdiff_t>(skip);
     const Array x = batch_of({at, at + element_count(wanted)}, wanted, Dtype::float32);
     const std::vector<double> norms = norms_of(x);
-    return newton_schulz(x, norms.data(), 5);
+    return newton_schulz(x, norms.data(), 5, dtype);
   };
   const Array serial = run(shape, 0, 1);
   const Array parallel = run(shape, 0, 3);
@@ -98,6 +99,31 @@ TEST(NewtonSchulz, BitsDependOnTheMatrixAlone) {
   const auto bytes = static_cast<std::size_t>(serial.nbytes());
   EXPECT_EQ(std::memcmp(serial.raw(), parallel.raw(), bytes), 0);
   EXPECT_EQ(std::memcmp(serial.raw() + bytes / 3 * 2, alone.raw(), bytes / 3), 0);
+}
+
+TEST(NewtonSchulz, BitsDependOnTheMatrixAlone) { check_bits(Dtype::float32); }
+
+TEST(NewtonSchulz, InBfloat16IsTheSameIterationWithLargerSteps) {
+  if (!has_bfloat16_gemm({})) GTEST_SKIP() << "no instructions for it";
+  check_bits(Dtype::bfloat16);
+  for (const Shape& shape : {Shape{2, 40, 60}, Shape{1, 60, 40}, Shape{1, 210, 800}}) {
+    const std::vector<double> numbers = noise(element_count(shape), 7);
+    const Array wide = batch_of(numbers, shape, Dtype::float64);
+    const Array x = batch_of(numbers, shape, Dtype::float32);
+    const std::vector<double> norms = norms_of(wide);
+    const auto expected = values_of(newton_schulz(wide, norms.data(), 5, Dtype::float64));
+    const Array out = newton_schulz(x, norms.data(), 5, Dtype::bfloat16);
+    ASSERT_EQ(out.dtype(), Dtype::float32);
+    const std::vector<double> found = values_of(out);
+    double off = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      off += (found[i] - expected[i]) * (found[i] - expected[i]);
+      size += expected[i] * expected[i];
+    }
+    EXPECT_LT(std::sqrt(off / size), 0.02) << shape;
+    EXPECT_GT(std::sqrt(off / size), 1e-4) << shape;
+  }
 }
 
 }  // namespace
