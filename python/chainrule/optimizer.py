@@ -111,7 +111,7 @@ class GradientMethod(Optimizer):
         super().__init_subclass__(**kwargs)
         if rule is not None:
             cls._rule_class = rule
-            built_in = cls.__module__.startswith("chainrule.optimizers.")
+            built_in = (cls.__module__ or "").startswith("chainrule.optimizers.")  # exec gives None
             cls._rule_name = cls.__name__ if built_in and rule._algorithm != cls.__name__ else None
         cls._strict = rule is not None
 
