@@ -20,7 +20,7 @@ import chainrule
 from chainrule import _core, optimizer_hooks
 from random_mixes import NATIVE, Loss, Mix
 
-__all__ = ["one_by_one", "shares"]
+__all__ = ["one_by_one"]
 
 SAM = optimizer_hooks.SAM
 Params = list[chainrule.Parameter]
@@ -44,11 +44,7 @@ def one_by_one(mix: Mix, factors: list[float], seen: list[list[np.ndarray]]) -> 
     ):
         skip_step(mix)
         return
-    try:
-        ready = take_part(mix.params())
-    except ValueError:
-        tell([param for param in mix.params() if shares(param.update_rule)])
-        raise
+    ready = take_part(mix.params())
     with second_gradients(mix):
         update(mix, ready, factors, scale)
     optimizer.t += 1
@@ -210,14 +206,6 @@ def update(mix: Mix, ready: Params, factors: list[float], scale: float) -> None:
 
 def shares(rule: chainrule.UpdateRule) -> bool:
     return type(rule).__name__ == "ProdigyRule" and not rule._by_python
-
-
-def tell(group: Params) -> None:
-    """Let the rules know the estimate of the one with the most updates."""
-    leader = max((param.update_rule for param in group), key=lambda rule: rule.t, default=None)
-    for param in group:
-        for name, value in leader._scalars.items():
-            param.update_rule._set_scalar(name, value)
 
 
 @contextlib.contextmanager

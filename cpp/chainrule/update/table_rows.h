@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -82,6 +84,13 @@ struct Fresh {
   int place;
   StoredState before;
   void take_back() const { rule->set_state(place, before.values, before.scales); }
+};
+
+// Scalars of a rule that another one has told its own for this step, and what they were before.
+struct Told {
+  Ref<UpdateRule> rule;
+  std::array<double, kMaxScalars> before;
+  void take_back() const { std::copy(before.begin(), before.end(), rule->scalars); }
 };
 
 }  // namespace chainrule::table

@@ -381,6 +381,10 @@ void UpdateTable::share_scalars() {
   for (const Entry& entry : entries_) {
     if (!shares(entry)) continue;
     const UpdateRule& leader = *leaders[entry.rule->algorithm()];
+    if (std::equal(std::begin(leader.scalars), std::end(leader.scalars), entry.rule->scalars)) {
+      continue;
+    }
+    told_.push_back({entry.rule, std::to_array(entry.rule->scalars)});
     std::copy(std::begin(leader.scalars), std::end(leader.scalars), entry.rule->scalars);
   }
 }
@@ -401,6 +405,8 @@ void UpdateTable::abandon() {
   if (running_) return;  // they belong to the step of another thread
   std::for_each(fresh_.rbegin(), fresh_.rend(), [](const Fresh& fresh) { fresh.take_back(); });
   fresh_.clear();
+  std::for_each(told_.rbegin(), told_.rend(), [](const Told& told) { told.take_back(); });
+  told_.clear();
   decided_ = false;
 }
 
@@ -441,7 +447,7 @@ void UpdateTable::plan(const UpdateOptions& options) {
   asks_ = !options.gradients_only && !options.inspect;
   commits_ = asks_ && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
-  if (shares_) share_scalars();
+  if (shares_ && asks_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
     prefetch(i);

@@ -39,7 +39,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<std::string> held() const;  // paths of parameters that this step leaves alone
   void run();
   void finish();
-  // Takes back what was done to states for steps prepared and not finished.
+  // Takes back what was done to states and scalars for steps prepared and not finished.
   void abandon();
   void update(const UpdateOptions& options);
   // Switches rules on and off for the step that the clock has reached, and their parameters'
@@ -70,6 +70,7 @@ class CHAINRULE_API UpdateTable {
   using Detour = table::Detour;
   using Needs = table::Needs;
   using Fresh = table::Fresh;
+  using Told = table::Told;
 
   void plan(const UpdateOptions& options);
   void prefetch(std::size_t i) const;
@@ -125,6 +126,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<Part> parts_;
   std::vector<Detour> detours_;
   std::vector<Fresh> fresh_;
+  std::vector<Told> told_;
   std::vector<Ref<Storage>> pinned_;
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;

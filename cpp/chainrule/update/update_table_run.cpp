@@ -249,6 +249,7 @@ void UpdateTable::finish() {
   if (!commits_) return;
   if (clears_) clear_gradients(true);
   fresh_.clear();
+  told_.clear();
   let_scratch_go();
   decided_ = false;
   for (Entry& entry : entries_) {
