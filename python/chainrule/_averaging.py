@@ -73,10 +73,7 @@ class _Averages:
         # From here on no update begins, and one that has begun is seen.
         self._lend(self._rules, True)
         try:
-            if optimizer._is_updating():
-                raise RuntimeError(
-                    "[averaged] this optimizer is updating in another thread at this moment"
-                )
+            optimizer._begin_averaging(self)
             # Everything is looked up and kept before the first parameter changes.
             found = [(*each, each[0].copy()) for each in _averages(optimizer)]
             having = {id(param) for _, _, param, _ in found}
@@ -85,7 +82,7 @@ class _Averages:
                 self._kept.append((array, before, param))
                 array[...] = average
         except BaseException:
-            self.give_back()
+            self.give_back(optimizer)
             raise
 
     @staticmethod
@@ -94,8 +91,8 @@ class _Averages:
             if isinstance(rule, UpdateRule):
                 rule._lent = lent
 
-    def give_back(self) -> None:
-        """Let the parameters have their values again."""
+    def give_back(self, optimizer: Optimizer) -> None:
+        """Let the parameters have their values again, and then updates begin."""
         for array, before, param in self._kept:
             if not array.flags.writeable:  # somebody froze it in the block
                 array = before
@@ -103,6 +100,8 @@ class _Averages:
             if param.array is not array:
                 param.array = array
         self._lend(self._rules, False)
+        if optimizer._averaging is self:
+            optimizer._averaging = None
 
 
 _swap = threading.RLock()  # held while parameters get their averages, or their values back
@@ -113,7 +112,7 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
     """Let the parameters of an optimizer hold their averages; see :meth:`Optimizer.averaged`."""
     with _swap:
         if optimizer._averaging is None:
-            optimizer._averaging = _Averages(optimizer)
+            _Averages(optimizer)
         held = optimizer._averaging
         held.blocks += 1
     try:
@@ -122,5 +121,4 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
         with _swap:
             held.blocks -= 1
             if held.blocks == 0:
-                optimizer._averaging = None
-                held.give_back()
+                held.give_back(optimizer)

@@ -159,9 +159,9 @@ class Optimizer(RuleControl):
             raise RuntimeError("Optimizer is not set up. Call `setup` method.")
         return self._hookable
 
-    def _is_updating(self) -> bool:
-        """Whether some thread is in an update at this moment."""
-        return False
+    def _begin_averaging(self, averages: object) -> None:
+        """Keep updates out while parameters hold their averages."""
+        self._averaging = averages
 
     def _changed(self) -> None:
         """Note that hooks or target are others."""

@@ -170,7 +170,17 @@ class GradientMethod(Optimizer):
     def _changed(self) -> None:
         self._version = -1
 
+    def _begin_averaging(self, averages: object) -> None:
+        # Looked at and marked at once: an update that Python has a part in does the same.
+        with _claim:
+            if self._is_updating():
+                raise RuntimeError(
+                    "[averaged] this optimizer is updating in another thread at this moment"
+                )
+            super()._begin_averaging(averages)
+
     def _is_updating(self) -> bool:
+        """Whether some thread is in an update at this moment."""
         return self._updating or (self._table is not None and self._table.running)
 
     def _build(self) -> None:

@@ -242,7 +242,7 @@ import numpy, chainrule
 import {library} as other
 v = chainrule.Variable(numpy.ones(1000, numpy.float32)) + 0
 kept = [v.__dlpack__(), other.from_dlpack(v), chainrule.Variable.from_dlpack(other.ones(3))]
-kept += [chainrule.Variable.from_dlpack(kept[1]), other.from_dlpack(v + 1)]
+kept += [chainrule.Variable.from_dlpack(v), other.from_dlpack(v + 1)]
 class Late:
     def __del__(self, kept=kept): kept.clear()
 late = Late()

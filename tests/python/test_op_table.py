@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import re
+import warnings
 import zlib
 
 import numpy as np
@@ -313,7 +314,9 @@ def test_fuzz_get_item(data):
         index.insert(data.draw(st.integers(0, len(index))), Ellipsis)
     index = tuple(index)
     try:
-        expected = x[index]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            expected = x[index]
     except IndexError:
         with pytest.raises(IndexError, match=r"^\[get_item\]"):
             _core.get_item(x, index)

@@ -108,8 +108,8 @@ class Muon(GradientMethod, rule=MuonRule):
         >>> net.W.grad = numpy.array([[3, 0, 0], [0, 0, 4]], numpy.float32)
         >>> net.b.grad = numpy.ones(2, numpy.float32)
         >>> optimizer.update()
-        >>> abs(numpy.linalg.svd(net.W.array)[1] - 0.1).max() < 0.05
-        np.True_
+        >>> bool(abs(numpy.linalg.svd(net.W.array)[1] - 0.1).max() < 0.05)
+        True
     """
 
     def __init__(
