@@ -9,6 +9,7 @@
 #include "chainrule/core/error.h"
 #include "device_memory.h"
 #include "dims.h"
+#include "errors.h"
 #include "gil.h"
 #include "numpy_array.h"
 
@@ -71,7 +72,6 @@ py::dict show(const py::object& self) {
   if (type.empty()) {
     throw py::attribute_error(cat(kName, ": the protocol has no ", array.dtype(), ": use DLPack"));
   }
-  void* stream = cuda::stream(device.index);
   const bool read_only = !array.writeable() || array.has_repeats();
   py::dict out;
   out["shape"] = shape_to_python(array.shape());
@@ -81,7 +81,7 @@ py::dict show(const py::object& self) {
   out["version"] = 3;
   out["strides"] =
       array.is_contiguous() ? py::object(py::none()) : shape_to_python(array.strides());
-  out["stream"] = stream ? reinterpret_cast<std::intptr_t>(stream) : dlpack::kLegacyStream;
+  out["stream"] = dlpack::stream_of(device.index);
   keep_with(self, array.storage());
   return out;
 }
@@ -198,9 +198,7 @@ std::optional<Array> from_cuda_interface(py::handle object, const char* op) {
   const py::object found = description_of(object);
   if (!found) return std::nullopt;
   if (!py::isinstance<py::dict>(found)) {
-    throw TypeError(cat("[", op, "] ", kName, ": got ",
-                        py::str(py::type::of(found).attr("__name__")).cast<std::string>(),
-                        ", expected a dict"));
+    throw TypeError(cat("[", op, "] ", kName, ": got ", type_name(found), ", expected a dict"));
   }
   const auto description = py::reinterpret_borrow<py::dict>(found);
   for (const char* key : {"shape", "typestr", "data"}) {

@@ -13,6 +13,11 @@ namespace chainrule::python {
 
 namespace dlpack {
 
+std::int64_t stream_of(int device) {
+  void* stream = cuda::stream(device);
+  return stream ? reinterpret_cast<std::intptr_t>(stream) : kLegacyStream;
+}
+
 Device device_of(const Array& array) {
   if (!array.defined()) return {kCpu, 0};
   const auto device = array.device();

@@ -17,6 +17,9 @@ inline constexpr std::int64_t kNoStream = -1;
 inline constexpr std::int64_t kLegacyStream = 1;
 inline constexpr std::int64_t kThreadStream = 2;
 
+// Of the stream that our work on a device runs on.
+std::int64_t stream_of(int device);
+
 Device device_of(const Array& array);
 // Of a kind that our kernels for CUDA can work on; whether the device is there is another question.
 bool is_cuda(const Device& device);

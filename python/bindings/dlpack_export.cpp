@@ -95,9 +95,8 @@ bool runs_backwards(const Array& array) {
 std::optional<std::int64_t> stream_number(const py::object& stream) {
   if (stream.is_none()) return std::nullopt;
   if (!PyLong_Check(stream.ptr())) {
-    throw py::type_error(cat("[dlpack] stream: got ",
-                             py::str(py::type::of(stream).attr("__name__")).cast<std::string>(),
-                             ", expected an integer or None"));
+    throw py::type_error(
+        cat("[dlpack] stream: got ", type_name(stream), ", expected an integer or None"));
   }
   const auto number = stream.cast<std::int64_t>();
   if (number == 0 || number < -1) {
@@ -118,12 +117,12 @@ bool hand_over(int device, const std::optional<std::int64_t>& stream) {
   return number != dlpack::kLegacyStream && number != dlpack::kThreadStream;
 }
 
+template <bool any_strides>
 py::object to_dlpack(const VariableImpl& self,
                      const py::object& stream,
                      const Version& max_version,
                      const Numbers& device,
-                     std::optional<bool> copy,
-                     bool any_strides) {
+                     std::optional<bool> copy) {
   Array array = self.data();
   if (!array.defined()) throw py::buffer_error("[dlpack] the variable has no array yet");
   const Device own = array.device();
@@ -167,13 +166,9 @@ py::object to_dlpack(const VariableImpl& self,
 void bind_dlpack(VariableClass& variable) {
   variable
       .def(
-          "__dlpack__",
-          [](const VariableImpl& self, const py::object& stream, const Version& max_version,
-             const Numbers& device, std::optional<bool> copy) {
-            return to_dlpack(self, stream, max_version, device, copy, false);
-          },
-          py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
-          py::arg("dl_device") = py::none(), py::arg("copy") = py::none(),
+          "__dlpack__", &to_dlpack<false>, py::kw_only(), py::arg("stream") = py::none(),
+          py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
+          py::arg("copy") = py::none(),
           "Gives the data to another library as DLPack's protocol says: without a copy, unless\n"
           "``copy`` is true or ``dl_device`` is another device. The memory lives as long as the\n"
           "other side needs it.\n\n"
@@ -206,15 +201,10 @@ void bind_dlpack(VariableClass& variable) {
           },
           "The device that the data lie on, as DLPack numbers them: ``(1, 0)`` is the CPU,\n"
           "``(2, i)`` a CUDA device.");
-  variable.def(
-      "_dlpack_of_any_strides",
-      [](const VariableImpl& self, const py::object& stream, const Version& max_version,
-         const Numbers& device, std::optional<bool> copy) {
-        return to_dlpack(self, stream, max_version, device, copy, true);
-      },
-      py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
-      py::arg("dl_device") = py::none(), py::arg("copy") = py::none(),
-      "``__dlpack__`` for a library that takes negative strides.");
+  variable.def("_dlpack_of_any_strides", &to_dlpack<true>, py::kw_only(),
+               py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
+               py::arg("dl_device") = py::none(), py::arg("copy") = py::none(),
+               "``__dlpack__`` for a library that takes negative strides.");
   bind_from_dlpack(variable);
 }
 

@@ -108,8 +108,7 @@ py::object capsule_of(const py::object& x,
                       std::optional<bool> copy) {
   if (PyCapsule_CheckExact(x.ptr())) return x;
   if (!py::hasattr(x, "__dlpack__") || !py::hasattr(x, "__dlpack_device__")) {
-    throw TypeError(cat("[from_dlpack] got ",
-                        py::str(py::type::of(x).attr("__name__")).cast<std::string>(),
+    throw TypeError(cat("[from_dlpack] got ", type_name(x),
                         ", expected an object with __dlpack__ and __dlpack_device__"));
   }
   const auto pair = x.attr("__dlpack_device__")().cast<std::pair<int, int>>();
@@ -129,10 +128,9 @@ py::object capsule_of(const py::object& x,
   py::dict least;  // for a library of the time before version 1
   if (dlpack::is_cuda(device)) {
     // The stream that we work on is made to wait for theirs.
-    void* stream = cuda::stream(device.id);
-    const auto number = stream ? reinterpret_cast<std::intptr_t>(stream) : dlpack::kLegacyStream;
-    arguments["stream"] = number;
-    least["stream"] = number;
+    const std::int64_t stream = dlpack::stream_of(device.id);
+    arguments["stream"] = stream;
+    least["stream"] = stream;
   }
   try {
     return x.attr("__dlpack__")(**arguments);

@@ -8,6 +8,10 @@ namespace py = pybind11;
 
 namespace chainrule::python {
 
+std::string type_name(py::handle object) {
+  return py::str(py::type::of(object).attr("__name__")).cast<std::string>();
+}
+
 void set_python_error() {
   try {
     throw;

@@ -2,7 +2,12 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 namespace chainrule::python {
+
+// What errors call an object: its class.
+std::string type_name(pybind11::handle object);
 
 // Sets the Python error that stands for the C++ exception being handled. To be called inside
 // a catch block.

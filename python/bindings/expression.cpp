@@ -6,6 +6,7 @@
 #include "chainrule/core/error.h"
 #include "chainrule/update/clock.h"
 #include "chainrule/update/name.h"
+#include "errors.h"
 #include "update.h"
 
 namespace py = pybind11;
@@ -20,10 +21,6 @@ bool is_real(py::handle object) {
   if (PyFloat_Check(object.ptr()) || PyLong_Check(object.ptr())) return true;
   // NumPy's scalars, fractions; not arrays of one element.
   return py::isinstance(object, py::module_::import("numbers").attr("Real"));
-}
-
-std::string type_name(py::handle object) {
-  return py::str(py::type::of(object).attr("__name__")).cast<std::string>();
 }
 
 double number_from(py::handle object, const char* op) {

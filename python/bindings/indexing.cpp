@@ -5,6 +5,7 @@
 #include <string>
 
 #include "chainrule/core/error.h"
+#include "errors.h"
 #include "numpy_array.h"
 #include "variable.h"
 
@@ -14,8 +15,7 @@ namespace chainrule::python {
 namespace {
 
 [[noreturn]] void throw_kind(py::handle item) {
-  throw IndexError(cat("[get_item] not an index: got ",
-                       py::str(py::type::of(item).attr("__name__")).cast<std::string>(),
+  throw IndexError(cat("[get_item] not an index: got ", type_name(item),
                        ", expected an integer, a slice, None, Ellipsis, or an array of integers "
                        "or bools"));
 }
@@ -30,10 +30,8 @@ std::int64_t integer_of(py::handle item) {
 std::optional<std::int64_t> bound_of(PyObject* bound) {
   if (bound == Py_None) return std::nullopt;
   if (!PyIndex_Check(bound)) {
-    throw TypeError(
-        cat("[get_item] not a bound of a slice: got ",
-            py::str(py::type::of(py::handle(bound)).attr("__name__")).cast<std::string>(),
-            ", expected an integer or None"));
+    throw TypeError(cat("[get_item] not a bound of a slice: got ", type_name(bound),
+                        ", expected an integer or None"));
   }
   const Py_ssize_t at = PyNumber_AsSsize_t(bound, nullptr);
   if (at == -1 && PyErr_Occurred()) throw py::error_already_set();

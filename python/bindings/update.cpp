@@ -6,6 +6,7 @@
 #include "chainrule/core/error.h"
 #include "chainrule/update/undo.h"
 #include "chainrule/update/update_table.h"
+#include "errors.h"
 #include "expression.h"
 #include "numpy_array.h"
 #include "variable.h"
@@ -33,8 +34,7 @@ void run_step(UpdateTable& table, const UpdateOptions& options) {
 Ref<VariableImpl> parameter_from(py::handle object) {
   VariableImpl* impl = variable_or_null(object);
   if (!impl) {
-    throw TypeError(cat("[update] not a parameter: got ",
-                        py::str(py::type::of(object).attr("__name__")).cast<std::string>()));
+    throw TypeError(cat("[update] not a parameter: got ", type_name(object)));
   }
   return Ref<VariableImpl>(impl);
 }

@@ -33,9 +33,8 @@ Array data_from_user(py::handle data, const char* what) {
     if (!variable_or_null(data)) {
       if (auto array = from_cuda_interface(data, what)) return *std::move(array);
     }
-    throw TypeError(cat("[", what, "] not an array: got ",
-                        py::str(py::type::of(data).attr("__name__")).cast<std::string>(),
-                        ", expected numpy.ndarray"));
+    throw TypeError(
+        cat("[", what, "] not an array: got ", type_name(data), ", expected numpy.ndarray"));
   }
   return from_numpy(data, what);
 }

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "chainrule/core/error.h"
+#include "errors.h"
 #include "numpy_array.h"
 #include "update.h"
 #include "variable.h"
@@ -15,9 +16,8 @@ namespace {
 Ref<VariableImpl> parameter_from(const char* op, py::handle object) {
   VariableImpl* impl = variable_or_null(object);
   if (!impl || !impl->data().defined()) {
-    throw TypeError(cat("[", op, "] got ",
-                        py::str(py::type::of(object).attr("__name__")).cast<std::string>(),
-                        ", expected a parameter with an array"));
+    throw TypeError(
+        cat("[", op, "] got ", type_name(object), ", expected a parameter with an array"));
   }
   return Ref<VariableImpl>(impl);
 }
