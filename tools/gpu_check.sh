@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # On a machine with a GPU and nvcc: builds, runs the CUDA tests of C++ and Python on the GPU, and the
-# benchmark: tools/gpu_check.sh [build folder]. Needs no network: Python packages, GoogleTest and CMake
-# must be there (tools/test.sh installs them). Under ten minutes, most of it the first build.
+# benchmark: tools/gpu_check.sh [--built] [build folder]. Needs no network: Python packages, GoogleTest
+# and CMake must be there (tools/test.sh installs them). Under ten minutes, most of it the first build;
+# --built takes the folder as it is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+built=
+[[ ${1:-} != --built ]] || { built=yes && shift; }
 build=${1:-build/gpu}
 fail() { echo "gpu_check: $*" >&2 && exit 1; }
 section() { printf '\n=== %s (after %d s)\n' "$*" "$SECONDS"; }
@@ -16,12 +19,14 @@ section "the machine"
 nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv
 "${CUDACXX:-nvcc}" --version | tail -2
 
-section "build in $build"
-generator=()
-command -v ninja >/dev/null && generator=(-G Ninja)
-cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DCHAINRULE_CUDA=ON \
-  -DCHAINRULE_BUILD_TESTS=ON -DPython_EXECUTABLE="$(command -v python3)"
-cmake --build "$build" -j "$(nproc)"
+if [[ -z $built ]]; then
+  section "build in $build"
+  generator=()
+  command -v ninja >/dev/null && generator=(-G Ninja)
+  cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DCHAINRULE_CUDA=ON \
+    -DCHAINRULE_BUILD_TESTS=ON -DPython_EXECUTABLE="$(command -v python3)"
+  cmake --build "$build" -j "$(nproc)"
+fi
 
 section "is CUDA found?"
 export PYTHONPATH="$PWD/$build/site-packages"
