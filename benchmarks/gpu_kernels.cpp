@@ -1,5 +1,6 @@
 // Times what runs on a GPU, for gpu.py: one line of JSON per measurement, with the seconds of one
-// call and the bytes that have to move. `--small` runs everything once on little data.
+// call and the bytes that have to move. `--small` runs everything once on little data; `--only
+// TEXT` what has the text in its name, for a profiler.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -20,6 +21,7 @@ namespace {
 constexpr Device kGpu{DeviceKind::cuda, 0};
 
 bool small = false;
+const char* only = "";
 
 // Work is started without waiting: the time of many calls up to the end of the last one.
 double seconds_per_call(const std::function<void()>& call) {
@@ -44,6 +46,7 @@ void report(const char* group,
             const std::string& name,
             double bytes,
             const std::function<void()>& call) {
+  if (name.find(only) == std::string::npos) return;
   const double seconds = seconds_per_call(call);
   std::printf("{\"group\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"bytes\": %.0f}\n", group,
               name.c_str(), seconds, bytes);
@@ -194,7 +197,10 @@ void updates() {
 
 int main(int count, char** arguments) {
   using namespace chainrule;
-  small = count > 1 && std::strcmp(arguments[1], "--small") == 0;
+  for (int i = 1; i < count; ++i) {
+    if (std::strcmp(arguments[i], "--small") == 0) small = true;
+    if (std::strcmp(arguments[i], "--only") == 0 && i + 1 < count) only = arguments[++i];
+  }
   const cuda::Status status = cuda::status();
   if (!status.available) {
     std::fprintf(stderr, "CUDA is not available: %s\n", status.reason.c_str());

@@ -19,7 +19,7 @@ struct Derivative {
 
 template <int Order, class Op, class T>
 void derivative_kernel(const ElementwisePlan& plan, std::int64_t begin, std::int64_t end) {
-  constexpr Paths paths = Order == 1 ? Paths::both : Paths::strided_only;
+  constexpr Paths paths = Order == 1 ? Paths::both : Paths::one_by_one;
   map<paths, T, T, T>(plan, begin, end, Derivative<Order, Op>{Op(plan.params)});
 }
 

@@ -37,42 +37,45 @@ void for_each_piece(const ElementwisePlan& plan,
   }
 }
 
-bool make_vector_range(const ElementwisePlan& piece,
-                       std::int64_t begin,
-                       std::int64_t end,
-                       const int* item_sizes,
-                       int width,
-                       VectorRange& range) {
-  if (piece.ndim != 1) return false;
+bool make_range(const ElementwisePlan& piece,
+                std::int64_t begin,
+                std::int64_t end,
+                const int* item_sizes,
+                int width,
+                Range& range) {
+  const int last = piece.ndim - 1;
+  const bool flat = last == 0;
+  if (width > 1 && !flat) {
+    if (piece.shape[last] % width != 0 || begin != 0 || end != piece.size) return false;
+  }
+  range = {};
+  range.ndim = piece.ndim;
+  for (int d = 0; d < last; ++d) {
+    range.shape[d] = FastDivision(static_cast<std::uint32_t>(piece.shape[d]));
+  }
+  range.shape[last] = FastDivision(
+      static_cast<std::uint32_t>(piece.shape[last] < width ? 1 : piece.shape[last] / width));
   for (int k = 0; k < piece.operand_count; ++k) {
-    const std::int64_t stride = piece.strides[k][0];
-    range.repeated[k] = k > 0 && stride == 0;
-    if (!range.repeated[k] && stride != item_sizes[k]) return false;
-    range.data[k] = piece.data[k] + begin * stride;
-    const auto address = reinterpret_cast<std::uintptr_t>(range.data[k]);
-    if (!range.repeated[k] && address % static_cast<unsigned>(width * item_sizes[k]) != 0) {
+    const std::int64_t stride = piece.strides[k][last];
+    range.data[k] = piece.data[k] + (flat ? begin * stride : 0);
+    range.repeated[k] = width > 1 && k > 0 && stride == 0;
+    std::uintptr_t places = reinterpret_cast<std::uintptr_t>(range.data[k]);
+    for (int d = 0; d < last; ++d) {
+      range.strides[k][d] = piece.strides[k][d];
+      places |= static_cast<std::uintptr_t>(piece.strides[k][d]);
+    }
+    range.strides[k][last] = stride * width;
+    if (width == 1 || range.repeated[k]) continue;
+    if (stride != item_sizes[k] || places % static_cast<unsigned>(width * item_sizes[k]) != 0) {
       return false;
     }
   }
-  range.size = static_cast<std::uint32_t>(end - begin);
+  const std::int64_t first = flat ? 0 : begin;
+  const std::int64_t count = end - begin;
+  range.begin = static_cast<std::uint32_t>(first);
+  range.end = static_cast<std::uint32_t>(first + count / width);
+  range.rest = static_cast<std::uint32_t>(count % width);
   return true;
-}
-
-StridedRange make_strided_range(const ElementwisePlan& piece,
-                                std::int64_t begin,
-                                std::int64_t end) {
-  StridedRange range{};
-  range.ndim = piece.ndim;
-  range.begin = static_cast<std::uint32_t>(begin);
-  range.end = static_cast<std::uint32_t>(end);
-  for (int d = 0; d < piece.ndim; ++d) {
-    range.shape[d] = FastDivision(static_cast<std::uint32_t>(piece.shape[d]));
-  }
-  for (int k = 0; k < piece.operand_count; ++k) {
-    range.data[k] = piece.data[k];
-    for (int d = 0; d < piece.ndim; ++d) range.strides[k][d] = piece.strides[k][d];
-  }
-  return range;
 }
 
 }  // namespace chainrule::cuda

@@ -27,21 +27,17 @@ struct FastDivision {
   }
 };
 
-// Every operand is contiguous, or one element that is repeated.
-struct VectorRange {
+// A call as a kernel sees it. A pack is `width` neighbours of the innermost dimension, which are
+// moved at once; of an operand that repeats one element there, that element.
+struct Range {
   char* data[ElementwisePlan::kMaxOperands];
+  std::int64_t strides[ElementwisePlan::kMaxOperands][ElementwisePlan::kMaxDims];  // of packs
   bool repeated[ElementwisePlan::kMaxOperands];
-  std::uint32_t size;
-};
-
-// Any strides; elements begin..end in row-major order.
-struct StridedRange {
-  char* data[ElementwisePlan::kMaxOperands];
-  std::int64_t strides[ElementwisePlan::kMaxOperands][ElementwisePlan::kMaxDims];
-  FastDivision shape[ElementwisePlan::kMaxDims];
+  FastDivision shape[ElementwisePlan::kMaxDims];  // in packs
   std::int32_t ndim;
-  std::uint32_t begin;
+  std::uint32_t begin;  // packs begin..end, in row-major order,
   std::uint32_t end;
+  std::uint32_t rest;  // then so many elements; none unless everything lies flat
 };
 
 // Cuts a call into pieces whose indices fit into 31 bits.
@@ -57,14 +53,12 @@ void for_each_piece(const ElementwisePlan& plan,
                     PieceFunction function,
                     void* context);
 
-// False unless `width` neighbouring elements of each operand can be moved at once.
-bool make_vector_range(const ElementwisePlan& piece,
-                       std::int64_t begin,
-                       std::int64_t end,
-                       const int* item_sizes,
-                       int width,
-                       VectorRange& range);
-
-StridedRange make_strided_range(const ElementwisePlan& piece, std::int64_t begin, std::int64_t end);
+// False unless elements begin..end of each operand can be moved `width` at once.
+bool make_range(const ElementwisePlan& piece,
+                std::int64_t begin,
+                std::int64_t end,
+                const int* item_sizes,
+                int width,
+                Range& range);
 
 }  // namespace chainrule::cuda

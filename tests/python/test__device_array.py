@@ -399,7 +399,7 @@ def test_torch_both_ways():
             assert (torch.from_dlpack(v) == 11).all().item()
             assert (torch.as_tensor(v, device="cuda") == 11).all().item()
             big += 1
-            assert back(Variable(big))[-1] == 12
+            assert back(Variable(big))[-1] == 11
 
 
 @marked
@@ -412,4 +412,4 @@ def test_cupy_both_ways():
         assert cp.from_dlpack(v).data.ptr == array.data.ptr
     with cp.cuda.Stream(non_blocking=True):
         array += 1
-        cp.testing.assert_array_equal(F.exp(Variable(array)).array, cp.exp(array))
+        cp.testing.assert_allclose(F.exp(Variable(array)).array, cp.exp(array), 1e-6)

@@ -55,6 +55,12 @@ CR_INLINE T min(T a, T b) {
   return select(a != a, a, smaller);
 }
 
+// The sign of zero and of NaN is the number itself.
+template <Real T>
+CR_INLINE T sign(T x) {
+  return select(x > T(0), T(1), select(x < T(0), T(-1), x));
+}
+
 template <Real T>
 CR_INLINE T exp(T x) {
   using F = detail::Float<T>;
@@ -66,14 +72,23 @@ CR_INLINE T exp(T x) {
   return p * detail::power_of_two<T>(half) * detail::power_of_two<T>(reduced.n - half);
 }
 
+namespace detail {
+
+// expm1(x) for |x| <= 50.
+template <Real T>
+CR_INLINE T expm1_bounded(T x) {
+  const auto reduced = reduce(x);
+  const T scale = power_of_two<T>(reduced.n);
+  return expm1_reduced(reduced.r) * scale + (scale - T(1));
+}
+
+}  // namespace detail
+
 template <Real T>
 CR_INLINE T expm1(T x) {
   T c = select(x < T(-50), T(-50), x);
   c = select(c > T(50), T(50), c);
-  const auto reduced = detail::reduce(c);
-  const T scale = detail::power_of_two<T>(reduced.n);
-  const T small = detail::expm1_reduced(reduced.r) * scale + (scale - T(1));
-  return select(x > T(50), exp(x), small);
+  return select(x > T(50), exp(x), detail::expm1_bounded(c));
 }
 
 template <Real T>
@@ -113,7 +128,7 @@ CR_INLINE T tanh(T x) {
   using F = detail::Float<T>;
   T c = select(x < -F::tanh_max, -F::tanh_max, x);
   c = select(c > F::tanh_max, F::tanh_max, c);
-  const T e = expm1(T(2) * c);
+  const T e = detail::expm1_bounded(T(2) * c);
   return e / (e + T(2));
 }
 

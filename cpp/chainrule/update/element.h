@@ -14,13 +14,6 @@ CR_INLINE T bounded(T x, T low, T high) {
   return functors::math::select(high < x, high, x);
 }
 
-// The sign of zero and of NaN is the number itself.
-template <class T>
-CR_INLINE T sign_of(T x) {
-  using functors::math::select;
-  return select(x > T(0), T(1), select(x < T(0), T(-1), x));
-}
-
 // One step of a gradient's program.
 template <GradientOp op, class T>
 CR_INLINE T apply(T g, T p, T a, T b) {
@@ -30,7 +23,7 @@ CR_INLINE T apply(T g, T p, T a, T b) {
   } else if constexpr (op == GradientOp::weight_decay) {
     return math::multiply_add(a, p, g);
   } else if constexpr (op == GradientOp::lasso) {
-    return math::multiply_add(a, sign_of(p), g);
+    return math::multiply_add(a, math::sign(p), g);
   } else {
     return bounded(g, a, b);
   }
@@ -66,9 +59,9 @@ struct Program {
             static_cast<T>(f.low), static_cast<T>(f.high)};
   }
   CR_INLINE T operator()(T g, T p) const {
-    using functors::math::multiply_add;
-    const T decayed = multiply_add(p_scale, p, g_scale * g);
-    return bounded(multiply_add(sign_scale, sign_of(p), decayed), low, high);
+    using namespace functors;
+    const T decayed = math::multiply_add(p_scale, p, g_scale * g);
+    return bounded(math::multiply_add(sign_scale, math::sign(p), decayed), low, high);
   }
 };
 

@@ -82,7 +82,7 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
     if constexpr (code == Opcode::abs) {
       y = math::abs(x);
     } else if constexpr (code == Opcode::sign) {
-      y = math::select(x > zero, one, math::select(x < zero, T(-1), x));
+      y = math::sign(x);
     } else if constexpr (code == Opcode::floor) {
       y = math::floor(x);
     } else if constexpr (code == Opcode::sqrt) {

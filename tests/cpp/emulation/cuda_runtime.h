@@ -95,6 +95,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 
 // Everything happens at once, so that nobody has anything to wait for. What would be waited for is
 // written down, a line per call, between emulated_record(true) and emulated_record(false).
+constexpr unsigned cudaStreamNonBlocking = 1;
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
 extern "C" __attribute__((visibility("default"))) void emulated_record(bool on);

@@ -54,6 +54,11 @@ const char* emulated_calls() {
   return copy.c_str();
 }
 
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  static std::atomic<std::uintptr_t> streams{100};
+  *stream = reinterpret_cast<cudaStream_t>(++streams);
+  return cudaSuccess;
+}
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return record("the host waits for ", name(stream));
 }

@@ -28,11 +28,8 @@ struct Lion {
 
   template <class T>
   CR_INLINE static void step(const Coefs<T>& c, T g, T& p, T& m) {
-    using functors::math::select;
     const T u = m + c.one_minus_beta1 * (g - m);
-    // The sign of zero and of NaN is the number itself.
-    const T sign = select(u > T(0), T(1), select(u < T(0), T(-1), u));
-    p = multiply_add(c.keep, p, -c.lr * sign);
+    p = multiply_add(c.keep, p, -c.lr * functors::math::sign(u));
     m += c.one_minus_beta2 * (g - m);
   }
 };

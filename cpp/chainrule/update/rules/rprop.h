@@ -33,8 +33,8 @@ struct Rprop {
   CR_INLINE static void step(const Coefs<T>& c, T grad, T& p, T& g, T& delta) {
     using namespace functors;
     // Signs, not the product of gradients, which may underflow.
-    const T now = math::select(grad > T(0), T(1), math::select(grad < T(0), T(-1), grad));
-    const T before = math::select(g > T(0), T(1), math::select(g < T(0), T(-1), g));
+    const T now = math::sign(grad);
+    const T before = math::sign(g);
     const T turn = now * before;
     const T factor =
         math::select(turn > T(0), c.eta_plus, math::select(turn < T(0), c.eta_minus, T(1)));

@@ -87,6 +87,8 @@ TEST(CudaLoop, PiecesCoverEverythingOnceAndInOrder) {
   }
 }
 
+constexpr int kSizes[] = {4, 4, 4};
+
 TEST(CudaLoop, WhatLiesFlatIsMovedAtOnce) {
   alignas(16) char memory[64];
   ElementwisePlan plan{};
@@ -97,24 +99,74 @@ TEST(CudaLoop, WhatLiesFlatIsMovedAtOnce) {
     plan.data[k] = memory;
     plan.strides[k][0] = 4;
   }
-  const int sizes[] = {4, 4, 4};
-  VectorRange range;
-  ASSERT_TRUE(make_vector_range(plan, 0, 10, sizes, 4, range));
-  EXPECT_EQ(range.size, 10u);
-  EXPECT_TRUE(make_vector_range(plan, 4, 10, sizes, 4, range));
+  const int* sizes = kSizes;
+  Range range;
+  ASSERT_TRUE(make_range(plan, 0, 10, sizes, 4, range));
+  EXPECT_EQ(range.end, 2u);
+  EXPECT_EQ(range.rest, 2u);
+  EXPECT_EQ(range.strides[0][0], 16);
+  EXPECT_TRUE(make_range(plan, 4, 10, sizes, 4, range));
   EXPECT_EQ(range.data[2], memory + 16);
-  EXPECT_EQ(range.size, 6u);
-  EXPECT_FALSE(make_vector_range(plan, 3, 10, sizes, 4, range)) << "not aligned";
+  EXPECT_EQ(range.end, 1u);
+  EXPECT_EQ(range.rest, 2u);
+  EXPECT_TRUE(make_range(plan, 4, 7, sizes, 4, range));
+  EXPECT_EQ(range.end, 0u);
+  EXPECT_EQ(range.rest, 3u);
+  EXPECT_FALSE(make_range(plan, 3, 10, sizes, 4, range)) << "not aligned";
   plan.strides[1][0] = 0;
   plan.data[1] = memory + 1;
-  ASSERT_TRUE(make_vector_range(plan, 4, 10, sizes, 4, range)) << "one element needs no alignment";
+  ASSERT_TRUE(make_range(plan, 4, 10, sizes, 4, range)) << "one element needs no alignment";
   EXPECT_TRUE(range.repeated[1]);
   EXPECT_EQ(range.data[1], memory + 1);
   plan.strides[2][0] = 8;
-  EXPECT_FALSE(make_vector_range(plan, 0, 10, sizes, 4, range)) << "gaps";
+  EXPECT_FALSE(make_range(plan, 0, 10, sizes, 4, range)) << "gaps";
+  ASSERT_TRUE(make_range(plan, 4, 10, sizes, 1, range)) << "single elements lie anywhere";
+  EXPECT_EQ(range.data[2], memory + 32);
+  EXPECT_EQ(range.end, 6u);
+  EXPECT_EQ(range.rest, 0u);
   plan.strides[2][0] = 4;
   plan.strides[0][0] = 0;
-  EXPECT_FALSE(make_vector_range(plan, 0, 10, sizes, 4, range)) << "the output is never repeated";
+  EXPECT_FALSE(make_range(plan, 0, 10, sizes, 4, range)) << "the output is never repeated";
+}
+
+TEST(CudaLoop, RowsOfPacksAreMovedAtOnce) {
+  alignas(16) char memory[64];
+  ElementwisePlan plan{};
+  plan.ndim = 2;
+  plan.operand_count = 3;
+  plan.shape[0] = 3;
+  plan.shape[1] = 8;
+  plan.size = 24;
+  for (int k = 0; k < 3; ++k) {
+    plan.data[k] = memory;
+    plan.strides[k][0] = 48;
+    plan.strides[k][1] = 4;
+  }
+  plan.strides[1][0] = 0;  // a row repeated over a matrix
+  plan.data[2] = memory + 4;
+  plan.strides[2][0] = 12;  // a column
+  plan.strides[2][1] = 0;
+  Range range;
+  ASSERT_TRUE(make_range(plan, 0, 24, kSizes, 4, range));
+  EXPECT_EQ(range.end, 6u);
+  EXPECT_EQ(range.rest, 0u);
+  EXPECT_EQ(range.shape[1].divisor, 2u);
+  EXPECT_EQ(range.strides[0][1], 16);
+  EXPECT_EQ(range.strides[0][0], 48);
+  EXPECT_FALSE(range.repeated[1]);
+  EXPECT_TRUE(range.repeated[2]);
+  EXPECT_FALSE(make_range(plan, 8, 24, kSizes, 4, range)) << "a part of the rows";
+  EXPECT_FALSE(make_range(plan, 0, 16, kSizes, 4, range)) << "a part of the rows";
+  plan.strides[0][0] = 36;
+  EXPECT_FALSE(make_range(plan, 0, 24, kSizes, 4, range)) << "rows that are not aligned";
+  plan.strides[0][0] = 48;
+  plan.shape[1] = 6;
+  plan.size = 18;
+  EXPECT_FALSE(make_range(plan, 0, 18, kSizes, 4, range)) << "rows of no whole packs";
+  ASSERT_TRUE(make_range(plan, 5, 17, kSizes, 1, range));
+  EXPECT_EQ(range.begin, 5u);
+  EXPECT_EQ(range.end, 17u);
+  EXPECT_EQ(range.data[0], memory);
 }
 
 }  // namespace
