@@ -73,6 +73,9 @@ CUDA_ALONE: dict[str, str] = {
     "compiler": "NVRTC, opened at run time",
     "traced_source": "users' rules as text for it",
     "traced_kernels": "what it made of them",
+    "library": "how libraries are opened at run time",
+    "cublas": "cuBLAS, opened at run time",
+    "normalize": "norms that the host need not know, which the CPU has at hand",
     "staging": "tables that kernels read, sent over before each launch",
     "update_reduced": "rows with reduced states, which the CPU's update.cpp takes along",
 }
