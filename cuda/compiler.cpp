@@ -1,14 +1,12 @@
 #include "compiler.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include "chainrule/core/error.h"
 #include "device_headers.h"
+#include "library.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -38,52 +36,21 @@ struct Nvrtc {
   CompilerState state;
 };
 
-template <class F>
-bool find(void* library, const char* symbol, F& function) {
-  function = reinterpret_cast<F>(dlsym(library, symbol));
-  return function != nullptr;
-}
-
-// Every place it may lie in, the most wanted first.
-std::vector<std::string> candidates(const void* self) {
-  if (const char* chosen = std::getenv("CHAINRULE_NVRTC")) return {chosen};
-  std::vector<std::string> out;
-  const char* const files[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
-  for (const char* file : files) out.emplace_back(file);
-  // Beside this package, as pip puts it: <site-packages>/nvidia/cu13/lib/.
-  Dl_info info{};
-  if (dladdr(self, &info) && info.dli_fname) {
-    const auto packages = std::filesystem::path(info.dli_fname).parent_path().parent_path();
-    out.push_back((packages / "nvidia/cu13/lib/libnvrtc.so.13").string());
-    out.push_back((packages / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12").string());
-  }
-  for (const char* file : files) out.push_back(cat("/usr/local/cuda/lib64/", file));
-  return out;
-}
-
-void* open_any(std::string& name) {
-  for (const std::string& file : candidates(reinterpret_cast<const void*>(&compile))) {
-    if (file.empty()) continue;
-    name = file;
-    if (void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
-  }
-  return nullptr;
-}
-
 // NVRTC opens a second library by its bare name, which is found if it is open already.
 void open_builtins(const Nvrtc& nvrtc, int major, int minor) {
-  Dl_info info{};
-  if (!dladdr(reinterpret_cast<const void*>(nvrtc.compile), &info) || !info.dli_fname) return;
-  const auto folder = std::filesystem::path(info.dli_fname).parent_path();
+  const std::string self = file_of(reinterpret_cast<const void*>(nvrtc.compile));
+  if (self.empty()) return;
+  const auto folder = std::filesystem::path(self).parent_path();
   const std::string file = cat("libnvrtc-builtins.so.", major, ".", minor);
   dlopen((folder / file).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
 Nvrtc open_nvrtc() {
   Nvrtc out{};
-  std::string name;
-  void* library = open_any(name);
-  if (!library) {
+  const Library library = open_library(
+      "CHAINRULE_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"},
+      {"nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"});
+  if (!library.handle) {
     out.state.problem =
         "NVRTC was not found: install nvidia-cuda-nvrtc, or set CHAINRULE_NVRTC to libnvrtc.so";
     return out;
@@ -104,11 +71,11 @@ Nvrtc open_nvrtc() {
   int major = 0;
   int minor = 0;
   if (!complete || out.version(&major, &minor) != 0 || major < 12) {
-    out.state.problem = cat(name, " is too old, expected NVRTC 12.0 or newer");
+    out.state.problem = cat(library.name, " is too old, expected NVRTC 12.0 or newer");
     return out;
   }
   open_builtins(out, major, minor);
-  out.state.name = cat(name, " ", major, ".", minor);
+  out.state.name = cat(library.name, " ", major, ".", minor);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "cublas.h"
 #include "kernels/kernels.h"
 #include "kernels/traced_kernels.h"
 #include "runtime.h"
@@ -89,12 +90,18 @@ PluginStatus device_name(int index, char* text, int size) {
       [&] { std::snprintf(text, static_cast<std::size_t>(size), "%s", name_of(index).c_str()); });
 }
 
+template <class State>
+void tell(const State& state, char* name, char* problem, int size) {
+  std::snprintf(name, static_cast<std::size_t>(size), "%s", state.name.c_str());
+  std::snprintf(problem, static_cast<std::size_t>(size), "%s", state.problem.c_str());
+}
+
 PluginStatus rule_compiler(char* name, char* problem, int size) {
-  return guarded([&] {
-    const CompilerState state = traced_state();
-    std::snprintf(name, static_cast<std::size_t>(size), "%s", state.name.c_str());
-    std::snprintf(problem, static_cast<std::size_t>(size), "%s", state.problem.c_str());
-  });
+  return guarded([&] { tell(traced_state(), name, problem, size); });
+}
+
+PluginStatus products(char* name, char* problem, int size) {
+  return guarded([&] { tell(cublas_state(), name, problem, size); });
 }
 
 constexpr PluginTable kTable = {
@@ -104,6 +111,8 @@ constexpr PluginTable kTable = {
     .device_problem = device_problem,
     .device_name = device_name,
     .rule_compiler = rule_compiler,
+    .products = products,
+    .require_products = [](int index) { return guarded([&] { require_cublas(index); }); },
     .kernels = register_kernels,
     .allocate = [](int index,
                    std::int64_t bytes,

@@ -73,6 +73,9 @@ CUDA_ALONE: dict[str, str] = {
     "compiler": "NVRTC, opened at run time",
     "traced_source": "users' rules as text for it",
     "traced_kernels": "what it made of them",
+    "library": "how libraries are opened at run time",
+    "cublas": "cuBLAS, opened at run time",
+    "normalize": "norms that the host need not know, which the CPU has at hand",
     "staging": "tables that kernels read, sent over before each launch",
     "update_reduced": "rows with reduced states, which the CPU's update.cpp takes along",
 }
@@ -94,6 +97,7 @@ CROSS_TESTS: dict[str, str] = {
     "typing": "what a type checker says of programs",
     "every_rule": "what all rules have in common",
     "rule_resume": "every rule goes on from a file as if nothing had happened",
+    "products_on_cuda": "products of matrices on a GPU, and the rules that are made of them",
     "golden_tensor_rules": "rules for whole tensors against other packages",
 }
 

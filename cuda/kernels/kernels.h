@@ -11,6 +11,9 @@ void register_binary(KernelRegistrar add);
 void register_copy(KernelRegistrar add);
 void register_select(KernelRegistrar add);
 void register_update(KernelRegistrar add);
+void register_gemm(KernelRegistrar add);
+void register_normalize(KernelRegistrar add);
+void register_reduction(KernelRegistrar add);
 
 inline void register_kernels(KernelRegistrar add) {
   register_unary(add);
@@ -19,6 +22,9 @@ inline void register_kernels(KernelRegistrar add) {
   register_copy(add);
   register_select(add);
   register_update(add);
+  register_gemm(add);
+  register_normalize(add);
+  register_reduction(add);
 }
 
 }  // namespace chainrule::cuda

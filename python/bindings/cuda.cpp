@@ -36,6 +36,17 @@ void bind_cuda(py::module_& m) {
       },
       "What compiles traced rules for CUDA, and why some are interpreted; each may be empty.");
   m.def(
+      "cuda_products",
+      [] {
+        cuda::Products products;
+        {
+          const ReleaseGil gil;  // the first call opens a library
+          products = cuda::products();
+        }
+        return std::pair(products.name, products.problem);
+      },
+      "What multiplies matrices on CUDA, and why nothing does; one of them is empty.");
+  m.def(
       "cuda_device_count",
       [] {
         const ReleaseGil gil;

@@ -38,6 +38,8 @@ def runtime_info() -> dict[str, str]:
     if usable:
         compiler, problem = _core.cuda_rule_compiler()
         info["traced rules on CUDA"] = f"interpreted: {problem}" if problem else compiler
+        library, problem = _core.cuda_products()
+        info["matrix products on CUDA"] = f"none: {problem}" if problem else library
     return info
 
 

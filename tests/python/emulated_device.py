@@ -53,7 +53,11 @@ def run_tests(file: str) -> None:
     """Run a file of tests on it in a fresh process, since a process looks for a GPU once."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", file],
-        env={**os.environ, "CHAINRULE_CUDA_PLUGIN": path()},
+        env={
+            **os.environ,
+            "CHAINRULE_CUDA_PLUGIN": path(),
+            "CHAINRULE_CUBLAS": str(pathlib.Path(path()).with_name("host_cublas.so")),
+        },
         capture_output=True,
         text=True,
     )

@@ -21,6 +21,7 @@ def test_what_is_told(monkeypatch):
     assert info["chainrule"] == chainrule.__version__ == _core.__version__
     assert info["CPU kernels"] in ("baseline", "avx2", "avx512")
     assert int(info["threads"]) >= 1
+    monkeypatch.setattr(_core, "cuda_products", lambda: ("libcublas.so.13 13.0.0", ""))
     assert info["oneDNN"].startswith("3.")
     monkeypatch.setattr(_core, "cuda_status", lambda: (False, "no driver"))
     assert runtime_info()["CUDA"] == "not available: no driver"
@@ -31,6 +32,9 @@ def test_what_is_told(monkeypatch):
     assert runtime_info()["traced rules on CUDA"] == "libnvrtc.so.13 13.0"
     monkeypatch.setattr(_core, "cuda_rule_compiler", lambda: ("", "NVRTC was not found"))
     assert runtime_info()["traced rules on CUDA"] == "interpreted: NVRTC was not found"
+    assert runtime_info()["matrix products on CUDA"] == "libcublas.so.13 13.0.0"
+    monkeypatch.setattr(_core, "cuda_products", lambda: ("", "cuBLAS is not here"))
+    assert runtime_info()["matrix products on CUDA"] == "none: cuBLAS is not here"
 
 
 def test_number_of_threads():

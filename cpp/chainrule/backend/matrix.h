@@ -17,7 +17,8 @@ struct Matrix {
 
 // c = alpha a b + beta c + bias, for a whole batch of such products. With beta = 0 the old values
 // of c are not read; `bias` has the shape of c or no data. Plain data: kernels of every
-// instruction set see it.
+// instruction set see it. What another device's kernel gets has no bias, no empty sides, and
+// matrices whose rows or columns lie side by side (blas_matrix.h).
 struct GemmPlan {
   static constexpr int kMaxBatchDims = 6;
 
@@ -33,6 +34,7 @@ struct GemmPlan {
   std::int32_t batch_ndim;
   std::int64_t batch_shape[kMaxBatchDims];
   std::int64_t batch_strides[3][kMaxBatchDims];  // of a, b, c
+  std::int32_t device = 0;                       // which of its kind
 };
 
 // What the CPU's kernels of one dtype tell the code that splits the work among threads.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "chainrule/backend/kernel.h"
@@ -200,6 +201,19 @@ const PluginTable& required(int index) {
   return table();
 }
 
+// A library that the plug-in opens: its name, and what is wrong with it.
+using LibraryState = PluginStatus (*)(char* name, char* problem, int size);
+std::pair<std::string, std::string> library(LibraryState PluginTable::*state) {
+  if (const Status found = status(); !found.available) {
+    throw DeviceError(cat("[cuda] CUDA is not available: ", found.reason));
+  }
+  const PluginTable& t = table();
+  char name[2048] = "";
+  char problem[2048] = "";
+  if (const PluginStatus status = (t.*state)(name, problem, sizeof(name))) fail(t, status);
+  return {name, problem};
+}
+
 // Runs when the library is loaded: core may not know of plug-ins.
 const bool provided = (set_device_provider([](DeviceKind) { require(0); }), true);
 
@@ -234,14 +248,18 @@ void require(int index) {
 }
 
 RuleCompiler rule_compiler() {
-  if (const Status found = status(); !found.available) {
-    throw DeviceError(cat("[cuda] CUDA is not available: ", found.reason));
-  }
-  const PluginTable& t = table();
-  char name[1024] = "";
-  char problem[1024] = "";
-  if (const PluginStatus status = t.rule_compiler(name, problem, sizeof(name))) fail(t, status);
+  const auto [name, problem] = library(&PluginTable::rule_compiler);
   return {name, problem};
+}
+
+Products products() {
+  const auto [name, problem] = library(&PluginTable::products);
+  return {name, problem};
+}
+
+void require_products(int index) {
+  const PluginTable& t = required(index);
+  if (const PluginStatus status = t.require_products(index)) fail(t, status);
 }
 
 std::string device_name(int index) {

@@ -40,6 +40,16 @@ struct RuleCompiler {
 };
 CHAINRULE_API RuleCompiler rule_compiler();
 
+// What multiplies matrices there, a library and its version; empty where there is none, and then
+// `problem` says why. Throws a DeviceError where CUDA is not available.
+struct Products {
+  std::string name;
+  std::string problem;
+};
+CHAINRULE_API Products products();
+// Makes a device ready to multiply; throws a DeviceError that says why where that is not possible.
+CHAINRULE_API void require_products(int index);
+
 // These throw as `require` does.
 CHAINRULE_API std::string device_name(int index);
 CHAINRULE_API DeviceMemoryInfo memory_info(int index);

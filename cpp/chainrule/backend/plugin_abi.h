@@ -4,7 +4,9 @@
 #include <cstdint>
 
 #include "chainrule/backend/kernel_registrar.h"
+#include "chainrule/backend/matrix.h"
 #include "chainrule/backend/plan.h"
+#include "chainrule/backend/reduction_plan.h"
 #include "chainrule/core/device.h"
 #include "chainrule/core/dtype.h"
 #include "chainrule/update/plan.h"
@@ -14,7 +16,7 @@
 // compilers; the stamp tells when they come from different versions.
 namespace chainrule {
 
-inline constexpr std::int32_t kPluginAbi = 2;
+inline constexpr std::int32_t kPluginAbi = 3;
 inline constexpr char kPluginSymbol[] = "chainrule_cuda_plugin";
 inline constexpr char kPluginFile[] = "libchainrule_cuda.so";
 
@@ -47,6 +49,10 @@ struct PluginTable {
   PluginStatus (*device_name)(int index, char* text, int size);
   // What compiles users' rules into kernels; and why some are interpreted, empty where none is.
   PluginStatus (*rule_compiler)(char* name, char* problem, int size);
+  // What multiplies matrices; and why nothing does, empty where something does.
+  PluginStatus (*products)(char* name, char* problem, int size);
+  // Makes a device ready to multiply: what the kernel "gemm" must not be called without.
+  PluginStatus (*require_products)(int index);
   // Hands over every kernel. Touches no device.
   void (*kernels)(KernelRegistrar add);
   PluginStatus (*allocate)(int index, std::int64_t bytes, void** data);
@@ -91,6 +97,14 @@ constexpr std::uint64_t plugin_layout() {
   add(offsetof(ElementwisePlan, data));
   add(offsetof(ElementwisePlan, strides));
   add(offsetof(ElementwisePlan, params));
+  add(sizeof(GemmPlan));
+  add(offsetof(GemmPlan, alpha));
+  add(offsetof(GemmPlan, batch_strides));
+  add(offsetof(GemmPlan, device));
+  add(sizeof(ReductionPlan));
+  add(offsetof(ReductionPlan, outputs));
+  add(offsetof(ReductionPlan, divisor));
+  add(offsetof(ReductionPlan, device));
   add(sizeof(update::GradientStep));
   add(sizeof(update::Row));
   add(offsetof(update::Row, state));

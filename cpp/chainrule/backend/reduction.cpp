@@ -44,6 +44,7 @@ int coalesce(const Dim* dims, int count, std::int64_t* shape, std::int64_t* stri
 // `ordered`: the reduced elements keep their order.
 ReductionPlan make_plan(const Array& x, const Axes& axes, bool ordered) {
   ReductionPlan plan;
+  plan.device = x.device().index;
   plan.x = reinterpret_cast<const char*>(x.raw());
   plan.outputs = 1;
   plan.count = 1;

@@ -9,7 +9,8 @@ using ReductionKernel = Kernel<ReductionFunction>;
 
 struct ReductionOptions {
   double divisor = 1.0;
-  // What partial results of one output are kept in where it is shared among threads.
+  // What partial results of one output are kept in where it is shared among threads: for floats
+  // float64 for sums, what elements are computed in for others.
   Dtype wide = Dtype::float64;
 };
 

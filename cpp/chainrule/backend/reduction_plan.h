@@ -24,6 +24,7 @@ struct ReductionPlan {
   char* y;
   double divisor;  // of the result; 1 where the kernel does not divide
   bool wide;       // y holds accumulators rather than results
+  std::int32_t device = 0;  // which of its kind
 };
 
 // Computes outputs begin..end of chunks * outputs.

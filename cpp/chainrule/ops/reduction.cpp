@@ -49,7 +49,7 @@ void check_not_empty(const char* op, const Shape& shape, const Axes& axes) {
 Array run_extremum(const ReductionKernel& kernel, const Array& x, const Axes& axes, bool keepdims) {
   const Dtype dtype = is_floating(x.dtype()) ? x.dtype() : Dtype::int64;
   const Array out(reduced_shape(x.shape(), axes, keepdims), dtype, x.device());
-  run_reduction(kernel, out, as_dtype(x, dtype), axes, {1.0, dtype});
+  run_reduction(kernel, out, as_dtype(x, dtype), axes, {1.0, compute_dtype(dtype)});
   return as_dtype(out, x.dtype());
 }
 

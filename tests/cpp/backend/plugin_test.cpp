@@ -116,6 +116,8 @@ TEST_F(Plugin, FailuresAreErrors) {
   EXPECT_EQ(cuda::device_count(), 1);
   EXPECT_EQ(cuda::device_name(0), "fake");
   EXPECT_THROW(cuda::rule_compiler(), DeviceError);
+  EXPECT_THROW(cuda::products(), DeviceError);
+  EXPECT_THROW(cuda::require_products(0), DeviceError);
   EXPECT_THROW(cuda::memory_info(0), DeviceError);
   EXPECT_THROW(cuda::release_cached(0), DeviceError);
   EXPECT_THROW(cuda::synchronize(0), DeviceError);

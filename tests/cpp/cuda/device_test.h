@@ -12,6 +12,7 @@
 namespace chainrule::testing {
 
 inline constexpr Device kCuda{DeviceKind::cuda, 0};
+inline constexpr char kEmulated[] = CHAINRULE_TEST_PLUGINS "/emulated.so";
 
 // Tests that run on a GPU where there is one, and on the emulated devices (tests/cpp/emulation)
 // otherwise. CHAINRULE_TEST_CUDA=gpu or =emulated insists on one of them.
@@ -22,11 +23,18 @@ class CudaTest : public ::testing::Test {
     const std::string kind = wanted ? wanted : "";
     cuda::forget_plugin();
     cuda::Status status{false, ""};
-    if (kind != "emulated") status = cuda::status();
+    // A death test is a process that was started with these already.
+    const char* plugin = std::getenv("CHAINRULE_CUDA_PLUGIN");
+    const bool chosen = plugin && std::strcmp(plugin, kEmulated) == 0;
+    if (kind != "emulated" && !chosen) status = cuda::status();
     if (!status.available && kind == "gpu") GTEST_SKIP() << status.reason;
     emulated_ = !status.available;
+#if defined(CHAINRULE_TEST_CUBLAS)
+    if (!emulated_) setenv("CHAINRULE_CUBLAS", CHAINRULE_TEST_CUBLAS, 0);
+#endif
     if (emulated_) {
-      setenv("CHAINRULE_CUDA_PLUGIN", CHAINRULE_TEST_PLUGINS "/emulated.so", 1);
+      setenv("CHAINRULE_CUDA_PLUGIN", kEmulated, 1);
+      setenv("CHAINRULE_CUBLAS", CHAINRULE_TEST_PLUGINS "/host_cublas.so", 1);
       cuda::forget_plugin();
       status = cuda::status();
       ASSERT_TRUE(status.available) << status.reason;
@@ -35,6 +43,7 @@ class CudaTest : public ::testing::Test {
   void TearDown() override {
     unsetenv("CHAINRULE_EMULATE");
     if (emulated_) unsetenv("CHAINRULE_CUDA_PLUGIN");
+    if (emulated_) unsetenv("CHAINRULE_CUBLAS");
     if (emulated_) cuda::forget_plugin();
   }
 

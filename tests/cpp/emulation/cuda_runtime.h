@@ -160,6 +160,10 @@ cudaError_t cudaMemcpyPeerAsync(void* to,
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* data);
 
+// Lets a library that works on device memory do so, on the current device.
+extern "C" __attribute__((visibility("default"))) void emulated_touch(void (*work)(void*),
+                                                                      void* context);
+
 // Events: that they can be made, recorded and waited for.
 using cudaEvent_t = struct EmulatedEvent*;
 constexpr unsigned cudaEventDisableTiming = 2;

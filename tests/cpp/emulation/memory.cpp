@@ -220,6 +220,13 @@ cudaError_t cudaMemcpyPeerAsync(void* to,
   return cudaSuccess;
 }
 
+void emulated_touch(void (*work)(void*), void* context) {
+  int device = 0;
+  cudaGetDevice(&device);
+  const MemoryAccess access(device);
+  work(context);
+}
+
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   const std::lock_guard lock(mutex);
   int device = 0;

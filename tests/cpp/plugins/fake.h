@@ -22,6 +22,8 @@ inline PluginTable working_table() {
       .device_problem = [](int, char* text, int size) { return fill_text("", text, size); },
       .device_name = [](int, char* text, int size) { return fill_text("fake", text, size); },
       .rule_compiler = [](char*, char*, int) { return kPluginError; },
+      .products = [](char*, char*, int) { return kPluginError; },
+      .require_products = [](int) { return kPluginError; },
       .kernels = [](KernelRegistrar) {},
       .allocate = [](int, std::int64_t, void**) { return kPluginError; },
       .release = [](int, void*) { return kPluginError; },

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "chainrule/backend/blas_matrix.h"
 #include "chainrule/backend/cpu/gemm_bfloat16.h"
 #include "chainrule/backend/cpu/gemm_parts.h"
 #include "chainrule/backend/kernel.h"
@@ -34,24 +35,6 @@ constexpr std::int64_t kThinRows = 3;
 
 std::int64_t work(const GemmPlan& plan) { return plan.c.rows * plan.c.cols * plan.a.cols; }
 
-// A matrix as BLAS wants it: one of the strides is one.
-struct BlasMatrix {
-  char transposed = 'N';
-  std::int64_t leading = 0;  // 0: it cannot be described
-};
-
-BlasMatrix blas(const Matrix& x) {
-  const auto leading = [](std::int64_t lines, std::int64_t stride, std::int64_t length) {
-    return lines == 1 ? length : stride >= length ? stride : 0;
-  };
-  if (x.col_stride == 1 || x.cols == 1) {
-    const std::int64_t ld = leading(x.rows, x.row_stride, x.cols);
-    if (ld > 0) return {'N', ld};
-  }
-  if (x.row_stride == 1 || x.rows == 1) return {'T', leading(x.cols, x.col_stride, x.rows)};
-  return {};
-}
-
 // Writes the bias to every row of c, on which the product is then added.
 void put_bias(const GemmPlan& plan) {
   const std::size_t bytes = static_cast<std::size_t>(plan.c.cols) * sizeof(float);
@@ -66,9 +49,9 @@ void put_bias(const GemmPlan& plan) {
 
 // The product by oneDNN; false where it cannot be asked for it.
 bool library_sgemm(const GemmPlan& plan, int threads = num_threads()) {
-  const BlasMatrix a = blas(plan.a);
-  const BlasMatrix b = blas(plan.b);
-  const BlasMatrix c = blas(plan.c);
+  const BlasMatrix a = blas_matrix(plan.a);
+  const BlasMatrix b = blas_matrix(plan.b);
+  const BlasMatrix c = blas_matrix(plan.c);
   if (a.leading == 0 || b.leading == 0 || c.leading == 0) return false;
   if (c.transposed == 'T') return library_sgemm(transposed(plan), threads);
   float beta = static_cast<float>(plan.beta);

@@ -27,15 +27,6 @@ class Scratch {
   void* block_;
 };
 
-inline GemmPlan transposed(const GemmPlan& plan) {
-  GemmPlan other = plan;
-  other.a = plan.b.transposed();
-  other.b = plan.a.transposed();
-  other.c = plan.c.transposed();
-  other.bias = plan.bias.transposed();
-  return other;
-}
-
 // Product i of a batch.
 inline GemmPlan product_of(const GemmPlan& batch, Dtype dtype, std::int64_t i) {
   GemmPlan one = batch;

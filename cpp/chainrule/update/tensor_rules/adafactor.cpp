@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/reduction.h"
@@ -61,65 +62,98 @@ void combine(const char* name, const Array& out, const Array& a, const Array& b)
   run_elementwise(*kernel, out.dtype(), out, {&a, &b});
 }
 
+// A job of two dimensions or more, on its way to a direction.
+struct Matrix {
+  TensorJob* job;
+  double rate;
+  Array square{};
+  Array row_mean{}, col_mean{};
+  Array share{}, row_factor{}, col_factor{};
+
+  int ndim() const { return job->shape.size(); }
+  const Array& row() const { return job->states[kRow].values; }
+  const Array& col() const { return job->states[kCol].values; }
+  Array empty(const Shape& shape) const { return Array(shape, job->dtype, job->device); }
+};
+
 // The gradient over the root of the product of row and column means, by the mean of the rows'.
 // Roots are taken of the two factors, whose product may be too small a number.
-void direct_matrix(TensorJob& job, double rate) {
-  const Values& h = values_of(job.values);
-  const int ndim = job.shape.size();
-  const Array& row = job.states[kRow].values;
-  const Array& col = job.states[kCol].values;
-  const auto empty = [&](const Shape& shape) { return Array(shape, job.dtype, job.device); };
-  const Array square = empty(job.shape);
-  Sweep sweep(job.device);
-  sweep.add_stage(place_of<update::SquareStage>, {h.eps1}, square, job.grad);
+void direct_matrices(Matrix* first, std::size_t count) {
+  const std::span<Matrix> all(first, count);
+  Sweep sweep(first->job->device);
+  for (Matrix& m : all) {
+    m.square = m.empty(m.job->shape);
+    const double eps = values_of(m.job->values).eps1;
+    sweep.add_stage(place_of<update::SquareStage>, {eps}, m.square, m.job->grad);
+  }
   sweep.run();
-  const Array row_mean = mean(square, ndim - 1);
-  const Array col_mean = mean(square, ndim - 2);
-  sweep.add_stage(place_of<update::MeanStage>, {rate}, row, row_mean);
-  sweep.add_stage(place_of<update::MeanStage>, {rate}, col, col_mean);
+  for (Matrix& m : all) {
+    m.row_mean = mean(m.square, m.ndim() - 1);
+    m.col_mean = mean(m.square, m.ndim() - 2);
+    sweep.add_stage(place_of<update::MeanStage>, {m.rate}, m.row(), m.row_mean);
+    sweep.add_stage(place_of<update::MeanStage>, {m.rate}, m.col(), m.col_mean);
+  }
   sweep.run();
-  const Array total = mean(row, ndim - 2);
-  const Array share = empty(row.shape());
-  combine("divide", share, row, with_axis(total, ndim - 2));
-  const Array row_factor = empty(row.shape());
-  const Array col_factor = empty(col.shape());
-  sweep.add_stage(place_of<update::InverseRootStage>, {1}, row_factor, share);
-  sweep.add_stage(place_of<update::InverseRootStage>, {1}, col_factor, col);
+  for (Matrix& m : all) {
+    const Array total = mean(m.row(), m.ndim() - 2);
+    m.share = m.empty(m.row().shape());
+    combine("divide", m.share, m.row(), with_axis(total, m.ndim() - 2));
+    m.row_factor = m.empty(m.row().shape());
+    m.col_factor = m.empty(m.col().shape());
+    sweep.add_stage(place_of<update::InverseRootStage>, {1}, m.row_factor, m.share);
+    sweep.add_stage(place_of<update::InverseRootStage>, {1}, m.col_factor, m.col());
+  }
   sweep.run();
-  combine("multiply", square, job.grad, with_axis(row_factor, ndim - 1));
-  job.direction = empty(job.shape);
-  combine("multiply", job.direction, square, with_axis(col_factor, ndim - 2));
+  for (Matrix& m : all) {
+    combine("multiply", m.square, m.job->grad, with_axis(m.row_factor, m.ndim() - 1));
+    m.job->direction = m.empty(m.job->shape);
+    combine("multiply", m.job->direction, m.square, with_axis(m.col_factor, m.ndim() - 2));
+  }
+}
+
+// On the CPU one after another, in what its caches hold; elsewhere all at a time, in few launches.
+void direct_all(std::vector<Matrix>& matrices, Device device) {
+  if (matrices.empty()) return;
+  if (device.kind != DeviceKind::cpu) return direct_matrices(matrices.data(), matrices.size());
+  for (Matrix& matrix : matrices) direct_matrices(&matrix, 1);
 }
 
 void direct(std::vector<TensorJob>& jobs) {
   const Device device = jobs.front().device;
   Sweep vectors(device);
-  std::vector<update::Row> params;
-  std::vector<update::Row> directions;
+  std::vector<Matrix> matrices;
   for (TensorJob& job : jobs) {
     const Values& h = values_of(job.values);
     const double rate = std::pow(static_cast<double>(job.step.t), -h.decay_rate);
-    params.push_back(row_of(job.param, job.param_dtype, job.grad.size()));
     if (job.shape.size() >= 2) {
-      direct_matrix(job, rate);
+      matrices.push_back({&job, rate});
     } else {
       job.direction = Array(job.shape, job.dtype, job.device);
       vectors.add_stage(place_of<update::NormalizeStage>, {rate, h.eps1}, job.direction, job.grad,
                         {&job.states[kFull].values});
     }
-    directions.push_back(row_of(job.direction.raw(), job.dtype, job.direction.size()));
   }
+  direct_all(matrices, device);
   vectors.run();
-  const std::vector<double> sizes = sums_of_squares(device, params);
-  const std::vector<double> lengths = sums_of_squares(device, directions);
+  // The sizes of all parameters, then those of their directions, in one look at the device.
+  std::vector<update::Row> rows;
+  for (const TensorJob& job : jobs) {
+    rows.push_back(row_of(job.param, job.param_dtype, job.grad.size()));
+  }
+  for (const TensorJob& job : jobs) {
+    rows.push_back(row_of(job.direction.raw(), job.dtype, job.direction.size()));
+  }
+  const std::vector<double> squares = sums_of_squares(device, rows);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const TensorJob& job = jobs[i];
     const Values& h = values_of(job.values);
     const double count = static_cast<double>(job.direction.size());
     const double t = static_cast<double>(job.step.t);
+    const double size = squares[i];
+    const double length = squares[jobs.size() + i];
     double rate = h.relative_step != 0 ? std::min(h.lr, 1 / std::sqrt(t)) : h.lr;
-    if (h.scale_parameter != 0) rate *= std::max(h.eps2, std::sqrt(sizes[i] / count));
-    const double excess = std::sqrt(lengths[i] / count) / h.clip_threshold;
+    if (h.scale_parameter != 0) rate *= std::max(h.eps2, std::sqrt(size / count));
+    const double excess = std::sqrt(length / count) / h.clip_threshold;
     job.coefs[0] = excess > 1 ? rate / excess : rate;
   }
 }

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "chainrule/backend/gemm.h"
+#include "chainrule/backend/normalize.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
 #include "chainrule/update/sweep.h"
@@ -68,59 +68,100 @@ Dtype dtype_of(const TensorJob& job) {
 }
 
 bool iterate_alike(const TensorJob& a, const TensorJob& b) {
+  const Values& h = values_of(a.values);
+  const Values& other = values_of(b.values);
   return sides_of(a.shape) == sides_of(b.shape) && dtype_of(a) == dtype_of(b) &&
-         values_of(a.values).ns_steps == values_of(b.values).ns_steps;
+         h.ns_steps == other.ns_steps && h.eps == other.eps;
 }
 
-// The directions of matrices of one shape, in one batch.
-void direct_alike(const std::vector<TensorJob*>& jobs, Sides sides) {
-  const TensorJob& first = *jobs.front();
-  const auto count = static_cast<std::int64_t>(jobs.size());
-  const Array batch({count, sides.rows, sides.cols}, first.dtype, first.device);
-  const auto place = [&](const Array& from, std::size_t i, const Shape& shape) {
-    return from.view(shape, contiguous_strides(shape, item_size(first.dtype)),
+// Matrices of one shape, which go through the iteration in one batch.
+struct Alike {
+  std::vector<TensorJob*> jobs;
+  Sides sides;
+  Array batch;  // momentum
+
+  const TensorJob& first() const { return *jobs.front(); }
+  Array place(const Array& from, std::size_t i) const {
+    const Shape& shape = jobs[i]->shape;
+    return from.view(shape, contiguous_strides(shape, item_size(first().dtype)),
                      static_cast<std::int64_t>(i) * from.strides()[0]);
-  };
-  Sweep momentum(first.device);
-  std::vector<update::Row> rows;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const TensorJob& job = *jobs[i];
-    const Values& h = values_of(job.values);
-    const Array mixture = place(batch, i, job.shape);
-    momentum.add_stage(update::place_of<update::MomentumStage>,
-                       {1 - h.momentum, h.nesterov != 0 ? h.momentum : 1.0}, mixture, job.grad,
-                       {&job.states[0].values});
-    rows.push_back(row_of(mixture.raw(), first.dtype, mixture.size()));
   }
-  momentum.run();
-  std::vector<double> norms = sums_of_squares(first.device, rows);
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
+};
+
+std::vector<Alike> sorted(std::vector<TensorJob>& jobs) {
+  std::vector<Alike> groups;
+  for (TensorJob& job : jobs) {
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const Alike& other) {
+      return iterate_alike(job, other.first());
+    });
+    if (group != groups.end()) {
+      group->jobs.push_back(&job);
+    } else {
+      groups.push_back({{&job}, sides_of(job.shape), {}});
+    }
+  }
+  return groups;
+}
+
+// In one sweep for all groups.
+void gather_momentum(std::vector<Alike>& groups, Device device) {
+  Sweep sweep(device);
+  for (Alike& group : groups) {
+    group.batch = Array({static_cast<std::int64_t>(group.jobs.size()), group.sides.rows,
+                         group.sides.cols},
+                        group.first().dtype, device);
+    for (std::size_t i = 0; i < group.jobs.size(); ++i) {
+      const TensorJob& job = *group.jobs[i];
+      const Values& h = values_of(job.values);
+      sweep.add_stage(update::place_of<update::MomentumStage>,
+                      {1 - h.momentum, h.nesterov != 0 ? h.momentum : 1.0}, group.place(group.batch, i),
+                      job.grad, {&job.states[0].values});
+    }
+  }
+  sweep.run();
+}
+
+// Norms of the matrices of all groups in turn, as divisors.
+std::vector<double> norms_of(const std::vector<Alike>& groups, Device device) {
+  std::vector<update::Row> rows;
+  std::vector<double> least;
+  for (const Alike& group : groups) {
+    for (std::size_t i = 0; i < group.jobs.size(); ++i) {
+      const Array matrix = group.place(group.batch, i);
+      rows.push_back(row_of(matrix.raw(), matrix.dtype(), matrix.size()));
+      least.push_back(values_of(group.jobs[i]->values).eps);
+    }
+  }
+  std::vector<double> norms = sums_of_squares(device, rows);
+  for (std::size_t i = 0; i < norms.size(); ++i) {
     norms[i] = std::sqrt(norms[i]);
     // Not std::max, which loses a NaN.
-    const double eps = values_of(jobs[i]->values).eps;
-    if (norms[i] < eps) norms[i] = eps;
+    if (norms[i] < least[i]) norms[i] = least[i];
   }
-  const int steps = static_cast<int>(values_of(first.values).ns_steps);
-  const Array result = newton_schulz(batch, norms.data(), steps, dtype_of(first));
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    TensorJob& job = *jobs[i];
-    job.direction = place(result, i, job.shape);
-    const Values& h = values_of(job.values);
-    job.coefs[0] = h.lr * scale_of(h, sides);
-  }
+  return norms;
 }
 
 void direct(std::vector<TensorJob>& jobs) {
-  std::vector<bool> done(jobs.size());
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (done[i]) continue;
-    std::vector<TensorJob*> alike;
-    for (std::size_t k = i; k < jobs.size(); ++k) {
-      if (done[k] || !iterate_alike(jobs[i], jobs[k])) continue;
-      done[k] = true;
-      alike.push_back(&jobs[k]);
+  const Device device = jobs.front().device;
+  std::vector<Alike> groups = sorted(jobs);
+  gather_momentum(groups, device);
+  const bool host_knows = !has_normalize(device, jobs.front().dtype);
+  const std::vector<double> norms =
+      host_knows ? norms_of(groups, device) : std::vector<double>();
+  const double* next = norms.data();
+  for (Alike& group : groups) {
+    const Values& h = values_of(group.first().values);
+    const int steps = static_cast<int>(h.ns_steps);
+    const Dtype dtype = dtype_of(group.first());
+    const Array result = host_knows ? newton_schulz(group.batch, next, steps, dtype)
+                                    : newton_schulz(group.batch, h.eps, steps, dtype);
+    if (host_knows) next += group.jobs.size();
+    group.batch = {};
+    for (std::size_t i = 0; i < group.jobs.size(); ++i) {
+      TensorJob& job = *group.jobs[i];
+      job.direction = group.place(result, i);
+      job.coefs[0] = values_of(job.values).lr * scale_of(values_of(job.values), group.sides);
     }
-    direct_alike(alike, sides_of(jobs[i].shape));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/gemm.h"
+#include "chainrule/backend/normalize.h"
 #include "chainrule/update/rule_list.h"
 #include "chainrule/update/sweep.h"
 
@@ -28,8 +29,12 @@ Array corner(const Array& batch, std::int64_t begin, std::int64_t end, std::int6
 }
 
 // A product x x^T, or of two symmetric matrices that commute: its upper half mirrors the lower,
-// which is computed a band of rows at a time. `a` has the rows of `out`, `b` its columns.
+// which is computed a band of rows at a time. `a` has the rows of `out`, `b` its columns. A GPU is
+// quicker with one large product.
 void multiply_symmetric(const Array& out, const Array& a, const Array& b, GemmOptions options) {
+  if (out.device().kind != DeviceKind::cpu) {
+    return multiply(out, a, b.transposed({0, 2, 1}), options);
+  }
   constexpr std::int64_t kLeastBand = 192;
   constexpr std::int64_t kBands = 4;
   const std::int64_t side = out.shape()[1];
@@ -53,26 +58,13 @@ Array matrix_of(const Array& batch, std::int64_t i) {
   return batch.view(shape, strides, i * batch.strides()[0]);
 }
 
-}  // namespace
-
-Array newton_schulz(const Array& input, const double* norms, int steps, Dtype dtype) {
-  const std::int64_t count = input.shape()[0];
-  const std::int64_t rows = input.shape()[1];
-  const std::int64_t cols = input.shape()[2];
-  const bool tall = rows > cols;
-  const std::int64_t side = std::min(rows, cols);
-  Array x(input.shape(), input.dtype(), input.device());
-  Sweep scale(x.device());
-  for (std::int64_t i = 0; i < count; ++i) {
-    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]}, matrix_of(x, i),
-                    matrix_of(input, i));
-  }
-  scale.run();
-  const bool narrow = dtype != input.dtype();
-  if (narrow) x = as_dtype(x, dtype);
-  Array next = narrow ? Array(x.shape(), dtype, x.device()) : input;
-  const Array gram({count, side, side}, dtype, x.device());
-  const Array polynomial({count, side, side}, dtype, x.device());
+// The iteration from x on, with `spare` of its layout beside it; the result lies in one of them.
+Array iterate(Array x, Array spare, int steps) {
+  const std::int64_t count = x.shape()[0];
+  const bool tall = x.shape()[1] > x.shape()[2];
+  const std::int64_t side = std::min(x.shape()[1], x.shape()[2]);
+  const Array gram({count, side, side}, x.dtype(), x.device());
+  const Array polynomial({count, side, side}, x.dtype(), x.device());
 
   // A tall matrix is its transpose to the iteration, and stays where it lies.
   for (int step = 0; step < steps; ++step) {
@@ -80,17 +72,42 @@ Array newton_schulz(const Array& input, const double* norms, int steps, Dtype dt
     multiply_symmetric(gram, wide, wide, {});
     copy_into(polynomial, gram);
     multiply_symmetric(polynomial, gram, gram, {.alpha = kC, .beta = kB});
-    copy_into(next, x);
+    copy_into(spare, x);
     if (tall) {
-      multiply(next, x, polynomial, {.beta = kA});
+      multiply(spare, x, polynomial, {.beta = kA});
     } else {
-      multiply(next, polynomial, x, {.beta = kA});
+      multiply(spare, polynomial, x, {.beta = kA});
     }
-    std::swap(x, next);
+    std::swap(x, spare);
   }
-  if (!narrow) return x;
-  copy_into(input, x);
+  return x;
+}
+
+// `x` is the input scaled, in the type computed in; the result is of the input's.
+Array finish(const Array& input, const Array& x, int steps) {
+  if (x.dtype() == input.dtype()) return iterate(x, input, steps);
+  copy_into(input, iterate(x, Array(x.shape(), x.dtype(), x.device()), steps));
   return input;
+}
+
+}  // namespace
+
+Array newton_schulz(const Array& input, const double* norms, int steps, Dtype dtype) {
+  Array x(input.shape(), input.dtype(), input.device());
+  Sweep scale(x.device());
+  for (std::int64_t i = 0; i < input.shape()[0]; ++i) {
+    scale.add_stage(update::place_of<update::ScaleStage>, {1 / norms[i]}, matrix_of(x, i),
+                    matrix_of(input, i));
+  }
+  scale.run();
+  x = as_dtype(x, dtype);
+  return finish(input, x, steps);
+}
+
+Array newton_schulz(const Array& input, double eps, int steps, Dtype dtype) {
+  const Array x(input.shape(), dtype, input.device());
+  normalize(x, input, eps);
+  return finish(input, x, steps);
 }
 
 }  // namespace chainrule

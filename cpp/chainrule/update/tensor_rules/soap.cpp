@@ -4,6 +4,7 @@
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/gemm.h"
+#include "chainrule/backend/transfer.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/rule_list.h"
 #include "chainrule/update/sweep.h"
@@ -63,7 +64,7 @@ std::optional<Shape> state_shape(const double* values, const Shape& shape, int p
   return Shape{side, side};
 }
 
-// A job as a matrix, and what has to be done to it.
+// A job as a matrix, and what has to be done to it. Decompositions are done on the host.
 class Soap {
  public:
   explicit Soap(TensorJob& job)
@@ -162,26 +163,32 @@ class Soap {
           .reproducible = true});
   }
 
+  // A decomposition, of and to the CPU's memory.
+  static Array decomposed(void (*function)(const Array&, const Array&), const Array& matrix) {
+    const Array found(matrix.shape(), matrix.dtype());
+    function(matrix, found);
+    return found;
+  }
+
   void begin(Turn& turn) const {
-    const Array found = empty(turn.statistics.shape());
-    linear_algebra().eigenvectors(turn.statistics, found);
+    const Array found = decomposed(linear_algebra().eigenvectors, to_device(turn.statistics, {}));
     // The greatest eigenvalue's comes first.
     const Strides strides{found.strides()[0], -found.strides()[1]};
     const std::int64_t last = (found.shape()[1] - 1) * found.strides()[1];
-    turn.basis = copied(found.view(found.shape(), strides, last));
+    turn.basis = to_device(copied(found.view(found.shape(), strides, last)), job_.device);
   }
 
   // One step of power iteration: the basis follows the eigenvectors, sorted by eigenvalue.
   void follow(int side, Turn& turn) const {
-    const Array product = empty(turn.statistics.shape());
-    gemm(product, turn.statistics, basis(side), {.reproducible = true});
-    turn.order = sorted(basis(side), product);
-    const Array in_order = empty(product.shape());
+    const Array there = empty(turn.statistics.shape());
+    gemm(there, turn.statistics, basis(side), {.reproducible = true});
+    const Array product = to_device(there, {});
+    turn.order = sorted(to_device(basis(side), {}), product);
+    const Array in_order(product.shape(), product.dtype());
     for (std::size_t i = 0; i < turn.order.size(); ++i) {
       copy_into(line(in_order, 1, static_cast<std::int64_t>(i)), line(product, 1, turn.order[i]));
     }
-    turn.basis = empty(product.shape());
-    linear_algebra().orthogonal_factor(in_order, turn.basis);
+    turn.basis = to_device(decomposed(linear_algebra().orthogonal_factor, in_order), job_.device);
   }
 
   // Mean squares go where their vectors went.
@@ -236,7 +243,7 @@ void direct(std::vector<TensorJob>& jobs) {
 
 const TensorRule kSoap{"SOAP",
                        {"m", "v", "left", "right", "left_basis", "right_basis"},
-                       {"gemm", "eigenvectors"},
+                       {"gemm"},
                        check,
                        state_shape,
                        direct};

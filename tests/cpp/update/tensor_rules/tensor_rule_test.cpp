@@ -33,23 +33,28 @@ Ref<VariableImpl> matrix_parameter(Device device) {
   return param;
 }
 
-class CudaTensorRule : public CudaTest {};
+class CudaTensorRuleDeathTest : public CudaTest {};
 
-TEST_F(CudaTensorRule, SaysWhichOperationIsMissing) {
-  const auto param = matrix_parameter(kCuda);
-  const auto rule = rule_of("Muon");
-  UpdateTable table;
-  table.add(param, rule, "/w", false);
-  try {
-    table.update({});
-    FAIL() << "expected an error";
-  } catch (const NotSupportedError& error) {
-    EXPECT_NE(std::string(error.what()).find("[update] /w: Muon needs the operation 'gemm'"),
-              std::string::npos)
-        << error.what();
-  }
-  EXPECT_EQ(rule->t, 0);
-  EXPECT_FALSE(rule->has_states());
+// In a process of its own, as cuBLAS is looked for once.
+TEST_F(CudaTensorRuleDeathTest, WithoutCublasNothingIsChanged) {
+  if (!emulated_) GTEST_SKIP() << "a real GPU cannot be told to fail";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto update = [] {
+    setenv("CHAINRULE_CUBLAS", "/nowhere/libcublas.so", 1);
+    const auto param = matrix_parameter(kCuda);
+    const auto rule = rule_of("Muon");
+    UpdateTable table;
+    table.add(param, rule, "/w", false);
+    try {
+      table.update({});
+    } catch (const DeviceError& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+    }
+    const Array data = to_device(param->data(), {});
+    std::exit(rule->t == 0 && !rule->has_states() && values_of(data)[0] == 1 ? 0 : 1);
+  };
+  EXPECT_EXIT(update(), ::testing::ExitedWithCode(0),
+              "\\[update\\] /w: Muon multiplies matrices: \\[gemm\\] cuBLAS is not here");
 }
 
 TEST(TensorRule, WithoutDecompositionsSoapSaysSo) {
