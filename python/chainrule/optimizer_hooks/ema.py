@@ -77,7 +77,8 @@ class EMA(WeightHook):
             param: The parameter itself; not asked.
 
         Returns:
-            The array that the average is kept in.
+            The array that the average is kept in; on a GPU a Variable, which ``torch.from_dlpack``
+            and CuPy take.
         """
         return self._array(rule, self._name_on(rule))
 
@@ -90,7 +91,7 @@ class EMA(WeightHook):
             name: The name that the hook was added by.
 
         Returns:
-            The array that the average is kept in, or None.
+            The array that the average is kept in, or None; on a GPU a Variable.
         """
         average: np.ndarray | None = rule._hook_states.get(name, {}).get(cls._state_name)
         return average

@@ -55,7 +55,8 @@ def _plain(array: np.ndarray) -> Any:
         return None
     if array.dtype.kind in "US":
         return str(array[()])
-    if array.ndim == 0 and array.dtype.kind in "iub":
+    # A state of 8 bits may have no dimensions.
+    if array.ndim == 0 and array.dtype.kind in "iub" and array.dtype != np.int8:
         return int(array)
     return to_tensor(np.atleast_1d(array) if array.ndim == 0 else array).reshape(array.shape)
 
@@ -110,6 +111,7 @@ def read(
     found = deserializer.report
     for param in optimizer._params:
         param._follow_rule()
+    optimizer._tensors.done()
     optimizer._version = -1
     _restore_extras(optimizer, saved["param_groups"])
     return StateReport(

@@ -253,6 +253,7 @@ def load(
     deserializer = NpzDeserializer(flat, strict=True)
     deserializer.report.file = "state dict"
     deserializer.load(_Loading(optimizer, work))
+    optimizer._tensors.done()
     optimizer._version = -1
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
