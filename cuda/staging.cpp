@@ -1,13 +1,19 @@
 #include "staging.h"
 
+#include <iterator>
+
 namespace chainrule::cuda {
 
-Staging::Buffer& Staging::buffer_of(int index) {
-  static auto* buffers = new Buffer[kMaxDevices];
-  return buffers[index];
+Staging::Ring& Staging::ring_of(int index) {
+  static auto* rings = new Ring[kMaxDevices];
+  return rings[index];
 }
 
-Staging::Staging(int index) : buffer_(buffer_of(index)), lock_(buffer_.mutex), index_(index) {}
+Staging::Staging(int index)
+    : ring_(ring_of(index)),
+      lock_(ring_.mutex),
+      buffer_(ring_.buffers[ring_.next++ % std::size(ring_.buffers)]),
+      index_(index) {}
 
 void Staging::open() {
   if (!buffer_.sent) {

@@ -9,7 +9,7 @@
 namespace chainrule::cuda {
 
 // Tables that a kernel reads, written by the host before each launch: laid out here, sent over
-// in one copy. One per device; locked from `begin` until it goes out of scope.
+// in one copy. One at a time per device; locked until it goes out of scope.
 class Staging {
  public:
   // For the device that is current.
@@ -27,7 +27,8 @@ class Staging {
     bytes_ += (static_cast<std::size_t>(count) * sizeof(T) + 15) / 16 * 16;
     return at;
   }
-  // Waits until the copy before this one has left the host's memory.
+  // Waits until the host's memory is free again: that of a copy several copies ago, so that a step
+  // of several sweeps does not wait for what the GPU had to do before it.
   void open();
   template <class T>
   Table<T> table(std::size_t at) const {
@@ -38,16 +39,21 @@ class Staging {
 
  private:
   struct Buffer {
-    std::mutex mutex;
     char* host = nullptr;
     char* device = nullptr;
     std::size_t capacity = 0;
     cudaEvent_t sent = nullptr;
   };
-  static Buffer& buffer_of(int index);
+  struct Ring {
+    std::mutex mutex;
+    Buffer buffers[4];
+    std::size_t next = 0;
+  };
+  static Ring& ring_of(int index);
 
-  Buffer& buffer_;
+  Ring& ring_;
   std::lock_guard<std::mutex> lock_;
+  Buffer& buffer_;
   int index_;
   std::size_t bytes_ = 0;
 };

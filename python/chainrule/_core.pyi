@@ -424,6 +424,9 @@ class Variable:
     def _has_array(self) -> bool:
         ...
     @property
+    def _has_grad(self) -> bool:
+        ...
+    @property
     def _identity(self) -> int:
         """
         Address of the native object; equal for two Python objects of one variable.

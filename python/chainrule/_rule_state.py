@@ -11,10 +11,26 @@ if TYPE_CHECKING:
     from chainrule._core import Variable
     from chainrule.update_rule import UpdateRule
 
-__all__ = ["State"]
+__all__ = ["State", "held"]
 
 # What the scales of an 8-bit state are called.
 _SCALE = "_scale"
+
+
+def held(state: Any, name: str) -> Any:
+    """Give a state of a rule where it is: on a GPU a Variable on its memory.
+
+    Args:
+        state: The rule's states, if it has some.
+        name: Name of the state.
+
+    Returns:
+        A NumPy array, a Variable, what a rule written in Python keeps; None if there is none.
+    """
+    on_gpu = state.on_gpu(name) if isinstance(state, State) else None
+    if on_gpu is not None:
+        return on_gpu
+    return None if state is None else state.get(name)
 
 
 class State(MutableMapping[str, Any]):

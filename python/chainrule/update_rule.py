@@ -424,7 +424,7 @@ class UpdateRule(SavedRule):
         """
         self._fp32_update = bool(flag)
 
-    def averaged_value(self, param: Variable) -> np.ndarray | None:
+    def averaged_value(self, param: Variable) -> np.ndarray | Variable | None:
         """Give the value that :meth:`Optimizer.averaged` lets the parameter hold for a while.
 
         A rule that averages overrides this. Hooks may have a method of this name, called as
@@ -434,6 +434,6 @@ class UpdateRule(SavedRule):
             param: The parameter.
 
         Returns:
-            An array like the parameter's; None if there is no average.
+            An array like the parameter's, on a GPU a Variable; None if there is no average.
         """
         return None

@@ -10,6 +10,8 @@ from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 if TYPE_CHECKING:
     import numpy as np
 
+    from chainrule._core import Variable
+
 __all__ = ["EMA"]
 
 
@@ -69,7 +71,7 @@ class EMA(WeightHook):
             raise ValueError(f"[EMA] decay: got {decay}, expected a number from 0 to 1")
         self._decay = float(decay)
 
-    def averaged_value(self, rule: Any, param: Any = None) -> np.ndarray | None:
+    def averaged_value(self, rule: Any, param: Any = None) -> np.ndarray | Variable | None:
         """Give the average of a parameter; None before its first update.
 
         Args:
@@ -83,7 +85,7 @@ class EMA(WeightHook):
         return self._array(rule, self._name_on(rule))
 
     @classmethod
-    def average_of(cls, rule: Any, name: str = "EMA") -> np.ndarray | None:
+    def average_of(cls, rule: Any, name: str = "EMA") -> np.ndarray | Variable | None:
         """Give the average that a hook of this class keeps for a rule.
 
         Args:
@@ -93,7 +95,7 @@ class EMA(WeightHook):
         Returns:
             The array that the average is kept in, or None; on a GPU a Variable.
         """
-        average: np.ndarray | None = rule._hook_states.get(name, {}).get(cls._state_name)
+        average: np.ndarray | Variable | None = rule._hook_states.get(name, {}).get(cls._state_name)
         return average
 
     def _after(self, pairs: Pairs, name: str) -> None:

@@ -397,7 +397,7 @@ class Optimizer(torch.optim.Optimizer):
 
         See :meth:`chainrule.Optimizer.transaction`.
         """
-        self._tensors.look()
+        self._look("transaction")
         try:
             with TensorTransaction(self) as transaction:
                 self._tensors.done()
@@ -408,7 +408,7 @@ class Optimizer(torch.optim.Optimizer):
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Let parameters hold their averages; see :meth:`chainrule.Optimizer.averaged`."""
-        self._tensors.look()
+        self._look("averaged")
         try:
             with self.native.averaged():
                 self._written()
@@ -418,6 +418,12 @@ class Optimizer(torch.optim.Optimizer):
                     self._tensors.ready()
         finally:
             self._written()
+
+    def _look(self, what: str) -> None:
+        """See that what is done next, outside a step, finds everything in its place."""
+        if self._gpus:
+            refuse_capture(what)
+        self._tensors.look()
 
     def _written(self) -> None:
         """Tell PyTorch that parameters have been written to."""

@@ -30,7 +30,7 @@ def write(optimizer: Optimizer) -> dict[str, Any]:
         Plain data and tensors.
     """
     serializer = DictionarySerializer()
-    optimizer._tensors.look()
+    optimizer._look("state_dict")
     optimizer.native.serialize(serializer)
     state: dict[str, dict[str, Any]] = {}
     rest: dict[str, Any] = {"format": _FORMAT}
@@ -104,7 +104,7 @@ def read(
             "[load_state_dict] the state dict is of another model: it has "
             f"{', '.join(sorted(theirs)[:3])} ..., this model {', '.join(sorted(known)[:3])} ..."
         )
-    optimizer._tensors.look()
+    optimizer._look("load_state_dict")
     deserializer = NpzDeserializer(flat, strict=strict)
     deserializer.report.file = "state dict"
     deserializer.load(optimizer.native)

@@ -249,7 +249,7 @@ def load(
     flat = {
         f"{each.param.name}/{name}": value for each in work for name, value in each.state.items()
     }
-    optimizer._tensors.look()
+    optimizer._look("load_state_dict")
     deserializer = NpzDeserializer(flat, strict=True)
     deserializer.report.file = "state dict"
     deserializer.load(_Loading(optimizer, work))

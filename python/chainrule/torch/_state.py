@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import torch
-from chainrule._rule_state import State
+from chainrule._core import Variable
+from chainrule._rule_state import held
 from chainrule.torch._parameter import TensorParameter
 from chainrule.update_rule import UpdateRule
 
@@ -116,8 +117,7 @@ def _state_of(rule: UpdateRule) -> dict[str, Any]:
 
 def _shared(state: Any, name: str) -> Any:
     """Give a state as a tensor on its own memory."""
-    on_gpu = state.on_gpu(name) if isinstance(state, State) else None
-    if on_gpu is not None:
-        return torch.from_dlpack(on_gpu)
-    value = state[name]
+    value = held(state, name)
+    if isinstance(value, Variable) and value.__dlpack_device__()[0] != 1:
+        return torch.from_dlpack(value)
     return to_tensor(value) if isinstance(value, np.ndarray) else value
