@@ -45,12 +45,18 @@ class Timing:
         return f"{value:8.3f} {unit} +-{100 * self.spread / self.median:2.0f} %"
 
 
-def _sample(step: Callable[[], object], calls: int) -> float:
+def _nothing() -> None:
+    pass
+
+
+def _sample(step: Callable[[], object], calls: int, settle: Callable[[], object]) -> float:
     clock = time.perf_counter
     loop = range(calls)
+    settle()
     start = clock()
     for _ in loop:
         step()
+    settle()
     return (clock() - start) / calls
 
 
@@ -58,6 +64,7 @@ def measure(
     steps: Mapping[str, Callable[[], object]],
     seconds: float = 1.0,
     pause: float = 0.01,
+    settle: Callable[[], object] = _nothing,
 ) -> dict[str, Timing]:
     """Time callables in turns, so that whatever else the machine does meets all of them.
 
@@ -66,6 +73,8 @@ def measure(
         seconds: About how long to time each of them.
         pause: Rest before each turn, in which the threads of the one before fall asleep: a pool
             of OpenMP threads spins for a while after its work.
+        settle: Waits until what was begun is done, on a GPU; part of the time of all calls of a
+            turn together.
 
     Returns:
         Timings by name.
@@ -74,9 +83,11 @@ def measure(
     for name, step in steps.items():
         for _ in range(3):
             step()
-        once = max(min(_sample(step, 1) for _ in range(3)), 1e-8)
+        once = max(min(_sample(step, 1, settle) for _ in range(3)), 1e-8)
         calls[name] = max(1, round(0.01 / once))
-    rounds = {name: calls[name] * _sample(step, calls[name]) for name, step in steps.items()}
+    rounds = {
+        name: calls[name] * _sample(step, calls[name], settle) for name, step in steps.items()
+    }
     count = min(200, max(7, round(seconds / max(rounds.values()))))
     samples: dict[str, list[float]] = {name: [] for name in steps}
     collecting = gc.isenabled()
@@ -87,7 +98,7 @@ def measure(
             for name, step in steps.items():
                 time.sleep(pause)
                 step()  # wakes threads and caches
-                samples[name].append(_sample(step, calls[name]))
+                samples[name].append(_sample(step, calls[name], settle))
     finally:
         if collecting:
             gc.enable()
@@ -103,6 +114,7 @@ def compare(
     steps: Mapping[str, Callable[[], object]],
     reach: float | None = None,
     seconds: float = 1.0,
+    settle: Callable[[], object] = _nothing,
 ) -> dict[str, Timing]:
     """Time callables in turns and print the ratio of the first to each of the others.
 
@@ -111,11 +123,12 @@ def compare(
         steps: What to time, by name; ours comes first.
         reach: The ratio to the second that is to be reached.
         seconds: About how long to time each of them.
+        settle: As for :func:`measure`.
 
     Returns:
         Timings by name.
     """
-    timings = measure(steps, seconds)
+    timings = measure(steps, seconds, settle=settle)
     plural = "s" if _threads > 1 else ""
     print(f"\n{title}, {_threads} thread{plural}")
     ours, *others = timings
@@ -201,15 +214,18 @@ def machine() -> str:
     return f"{cpu}, {usable} cores usable, kernels for {isa}\n{', '.join(versions)}"
 
 
-def main(benchmark: Callable[[], None], doc: str) -> None:
+def main(benchmark: Callable[[], None], doc: str, counts: str = "1,2") -> None:
     """Run a benchmark with 1 and with 2 threads: the command line of every script.
 
     Args:
         benchmark: Calls :func:`compare`.
         doc: The script's docstring.
+        counts: Numbers of threads, if they are to be others.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
+    parser.add_argument(
+        "--threads", default=counts, help="numbers of threads (default: %(default)s)"
+    )
     parser.add_argument("--json", type=pathlib.Path, help="write all numbers to this file")
     args = parser.parse_args()
     print(machine())

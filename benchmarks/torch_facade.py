@@ -30,17 +30,17 @@ for _width, _depth in ((64, 3), (128, 4), (256, 6), (512, 3)):
 RESNET += [(1000, 2048), (1000,)]
 
 
-def parameters(shapes):
+def parameters(shapes, device="cpu"):
     torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    params = [torch.nn.Parameter(torch.randn(shape, device=device)) for shape in shapes]
     for param in params:
         param.grad = torch.randn_like(param)
     return params
 
 
-def ours(shapes, own_rates: bool = False):
+def ours(shapes, own_rates: bool = False, device="cpu"):
     """An attached optimizer, after two steps."""
-    optimizer = chainrule.torch.attach(parameters(shapes), optimizers.Adam(alpha=1e-4))
+    optimizer = chainrule.torch.attach(parameters(shapes, device), optimizers.Adam(alpha=1e-4))
     for i, rule in enumerate(optimizer.rules if own_rates else ()):
         rule.hyperparam.alpha = 1e-4 * (1 + i / len(shapes))
     optimizer.step()
@@ -48,13 +48,13 @@ def ours(shapes, own_rates: bool = False):
     return optimizer
 
 
-def theirs(shapes, own_rates: bool = False):
-    """PyTorch's fused Adam, with as many groups as there are rates."""
-    params = parameters(shapes)
+def theirs(shapes, own_rates: bool = False, device="cpu", how="fused"):
+    """PyTorch's Adam, with as many groups as there are rates."""
+    params = parameters(shapes, device)
     if not own_rates:
-        return torch.optim.Adam(params, lr=1e-4, fused=True)
+        return torch.optim.Adam(params, lr=1e-4, **{how: True})
     groups = [{"params": [p], "lr": 1e-4 * (1 + i / len(params))} for i, p in enumerate(params)]
-    return torch.optim.Adam(groups, fused=True)
+    return torch.optim.Adam(groups, **{how: True})
 
 
 def overhead(name: str, shapes) -> None:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "chainrule/core/error.h"
 #include "chainrule/update/update_rule.h"
+#include "device_memory.h"
 #include "tensor_exchange.h"
 #include "variable.h"
 
@@ -44,20 +46,20 @@ HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); 
 // An array on a tensor's memory; undefined where there is none that rules could work on.
 Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
   const auto dtype = dlpack::dtype_of(tensor.dtype);
-  if (!dtype || !is_floating(*dtype)) return {};
-  if (tensor.device.type != dlpack::kCpu || overlaps(tensor)) return {};
+  if (!dtype || !is_floating(*dtype) || overlaps(tensor)) return {};
+  if (!problem_with(tensor.device).empty()) return {};
   const Shape shape(tensor.shape, tensor.ndim);
   Strides strides(tensor.strides, tensor.ndim);
   for (std::int64_t& stride : strides) stride *= item_size(*dtype);
   auto* data = memory_of(tensor);
   const std::int64_t bytes = element_count(shape) * item_size(*dtype);
-  return Array(Storage::adopt(data, bytes, Device{}, true, kept(owner)), data, shape, strides,
-               *dtype);
+  return Array(Storage::adopt(data, bytes, device_from_dlpack(tensor.device), true, kept(owner)),
+               data, shape, strides, *dtype);
 }
 
 // All but where the memory is; tensors that are alike share one.
 struct Layout {
-  std::int32_t device_type;
+  dlpack::Device device;
   std::int32_t ndim;
   std::uint8_t code;
   std::uint8_t bits;
@@ -65,16 +67,13 @@ struct Layout {
   std::int64_t strides[kMaxDims];
 
   explicit Layout(const dlpack::Tensor& tensor)
-      : device_type(tensor.device.type),
-        ndim(tensor.ndim),
-        code(tensor.dtype.code),
-        bits(tensor.dtype.bits) {
+      : device(tensor.device), ndim(tensor.ndim), code(tensor.dtype.code), bits(tensor.dtype.bits) {
     std::copy_n(tensor.shape, ndim, shape);
     std::copy_n(tensor.strides, ndim, strides);
   }
   bool fits(const dlpack::Tensor& other) const {
-    if (device_type != other.device.type || ndim != other.ndim || code != other.dtype.code ||
-        bits != other.dtype.bits) {
+    if (device.type != other.device.type || device.id != other.device.id || ndim != other.ndim ||
+        code != other.dtype.code || bits != other.dtype.bits) {
       return false;
     }
     for (int i = 0; i < ndim; ++i) {
@@ -93,17 +92,23 @@ struct Layout {
 
 // Parameters whose memory belongs to tensors of another library. Between `begin` and `end` each
 // has its tensor's gradient; at other times it has none, so that nothing is kept alive.
+//
+// On GPUs our work and the library's run on streams that need not know of each other: what we do
+// after `begin`, `look` or `ready` waits for what the library was given before, and what it is
+// given after `end` or `done` waits for ours. So it may use memory anew once it has got it back.
 class BorrowedTensors {
  public:
   BorrowedTensors(const py::object& type,
                   py::object describe,
                   py::object refuse,
                   py::object alias,
-                  py::object grow_version)
+                  py::object grow_version,
+                  py::object stream)
       : reader_(type, std::move(describe)),
         refuse_(std::move(refuse)),
         alias_(std::move(alias)),
-        grow_version_(std::move(grow_version)) {}
+        grow_version_(std::move(grow_version)),
+        stream_(std::move(stream)) {}
 
   // `place[name]` is where the library's module keeps the tensor: another one there is refused.
   void add(py::handle param,
@@ -143,7 +148,12 @@ class BorrowedTensors {
   void look_at_all() {
     look_at_parts();
     for (Entry& entry : entries_) look(entry);
+    ready();
   }
+
+  // Before and after what we do outside a step.
+  void ready() { wait(Whose::ours); }
+  void done() { wait(Whose::theirs); }
 
   // `somebody` may see gradients in this step, and keep them: they stay alive then.
   void begin(bool somebody) {
@@ -163,6 +173,7 @@ class BorrowedTensors {
         look(entries_[i]);
         lend(entries_[i]);
       }
+      ready();
     } catch (...) {
       for (Entry& entry : entries_) give_back(entry);
       throw;
@@ -173,6 +184,13 @@ class BorrowedTensors {
   // Takes the gradients away; what the step has updated gets a new version.
   void end() {
     if (!std::exchange(begun_, false)) return;
+    // Whatever comes of it, gradients are given back.
+    std::exception_ptr failure;
+    try {
+      done();
+    } catch (...) {
+      failure = std::current_exception();
+    }
     std::size_t count = 0;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       if (i + kAhead < entries_.size()) entries_[i + kAhead].fetch();
@@ -191,13 +209,16 @@ class BorrowedTensors {
       updated_ = updated;
     }
     if (count > 0) grow_version_(updated_);
+    if (failure) std::rethrow_exception(failure);
   }
 
   std::size_t size() const { return entries_.size(); }
 
   // For Python's garbage collector.
   int traverse(visitproc visit, void* arg) const {
-    for (const py::object* object : {&refuse_, &alias_, &grow_version_}) Py_VISIT(object->ptr());
+    for (const py::object* object : {&refuse_, &alias_, &grow_version_, &stream_}) {
+      Py_VISIT(object->ptr());
+    }
     for (const Part& part : parts_) {
       Py_VISIT(part.object.ptr());
       Py_VISIT(part.place.ptr());
@@ -214,12 +235,15 @@ class BorrowedTensors {
     parts_.clear();
     entries_.clear();
     updated_ = py::list();
-    refuse_ = alias_ = grow_version_ = py::none();
+    refuse_ = alias_ = grow_version_ = stream_ = py::none();
   }
 
   bool is_direct() const { return reader_.is_direct(); }
+  const std::vector<int>& gpus() const { return gpus_; }
 
  private:
+  enum class Whose { ours, theirs };
+
   struct Part {
     py::object object;
     py::object place;
@@ -256,6 +280,19 @@ class BorrowedTensors {
       __builtin_prefetch(given);
     }
   };
+
+  // Has one side's streams wait, on the GPUs, for what the other's have been given so far.
+  void wait(Whose waiting) {
+    for (const int gpu : gpus_) {
+      void* theirs = reinterpret_cast<void*>(stream_(gpu).cast<std::uintptr_t>());
+      void* ours = cuda::stream(gpu);
+      if (waiting == Whose::ours) {
+        cuda::stream_wait(gpu, ours, theirs);
+      } else {
+        cuda::stream_wait(gpu, theirs, ours);
+      }
+    }
+  }
 
   [[noreturn]] void refuse(const std::string& path, py::handle tensor, py::handle gradient) {
     refuse_(path, tensor, gradient);
@@ -302,6 +339,10 @@ class BorrowedTensors {
     const auto [counted, holder] = alias_(entry.tensor).cast<std::pair<py::object, py::object>>();
     Array array = array_on(now, counted);
     if (!array.defined()) refuse(path, entry.tensor, py::none());
+    if (array.device() != Device{}) {
+      const int gpu = array.device().index;
+      if (std::find(gpus_.begin(), gpus_.end(), gpu) == gpus_.end()) gpus_.push_back(gpu);
+    }
     entry.param->set_data(std::move(array));
     entry.data = memory_of(now);
     entry.layout = shared(now);
@@ -369,6 +410,8 @@ class BorrowedTensors {
   py::object refuse_;
   py::object alias_;
   py::object grow_version_;
+  py::object stream_;
+  std::vector<int> gpus_;  // that parameters are on
   std::vector<Entry> entries_;
   std::vector<std::string> paths_;  // of the entries
   std::vector<Part> parts_;
@@ -407,21 +450,27 @@ void bind_borrowed_tensors(py::module_& m) {
                                 type->tp_clear = &clear;
                               }),
                               "Parameters on the memory of another library's tensors.")
-      .def(py::init<const py::object&, py::object, py::object, py::object, py::object>(),
-           py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("alias"),
-           py::arg("grow_version"))
+      .def(
+          py::init<const py::object&, py::object, py::object, py::object, py::object, py::object>(),
+          py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("alias"),
+          py::arg("grow_version"), py::arg("stream"),
+          "``stream(gpu)`` is the address of the stream that the library works on now.")
       .def("add", &BorrowedTensors::add, py::arg("param"), py::arg("tensor"), py::arg("path"),
            py::arg("place"), py::arg("name"), "Lets a parameter have a tensor's memory.")
       .def("watch", &BorrowedTensors::watch, py::arg("part"), py::arg("path"), py::arg("place"),
            py::arg("name"), "Refuses steps once a part of the model is another one.")
       .def("set_rules", &BorrowedTensors::set_rules, py::arg("rules"),
            "Says which rule updates which tensor.")
-      .def("look", &BorrowedTensors::look_at_all, "Checks the tensors and follows moved memory.")
+      .def("look", &BorrowedTensors::look_at_all,
+           "Checks the tensors, follows moved memory, and has our work wait for the library's.")
+      .def("ready", &BorrowedTensors::ready, "Has our work wait for the library's.")
+      .def("done", &BorrowedTensors::done, "Has the library's work wait for ours.")
       .def("begin", &BorrowedTensors::begin, py::arg("somebody"),
            "Lends the tensors' gradients for one step, in which somebody may see and keep them.")
       .def("end", &BorrowedTensors::end,
            "Takes gradients away again and grows the versions of tensors that were updated.")
       .def("__len__", &BorrowedTensors::size)
+      .def_property_readonly("gpus", &BorrowedTensors::gpus, "Numbers of the GPUs in use.")
       .def_property_readonly("is_direct", &BorrowedTensors::is_direct,
                              "Whether tensors are seen through DLPack's C interface.");
 }

@@ -44,6 +44,11 @@ std::string problem_with(const dlpack::Device& device) {
   return {};
 }
 
+Device device_from_dlpack(const dlpack::Device& device) {
+  if (!dlpack::is_cuda(device)) return {};
+  return {DeviceKind::cuda, static_cast<std::int8_t>(device.id)};
+}
+
 Device device_from_dlpack(const char* op, const char* argument, std::pair<int, int> device) {
   const auto [type, id] = device;
   if (type == dlpack::kCpu && id == 0) return {};
@@ -54,7 +59,7 @@ Device device_from_dlpack(const char* op, const char* argument, std::pair<int, i
   if (const std::string problem = problem_with({type, id}); !problem.empty()) {
     throw py::buffer_error(cat("[", op, "] ", argument, ": got ", problem));
   }
-  return {DeviceKind::cuda, static_cast<std::int8_t>(id)};
+  return device_from_dlpack(dlpack::Device{type, id});
 }
 
 void drain_device(int index, bool everybody) noexcept {

@@ -29,6 +29,9 @@ bool is_cuda(const Device& device);
 // Why no array can be on a device's memory, after the word "got"; empty where it can.
 std::string problem_with(const dlpack::Device& device);
 
+// The same device in our terms, where there is no problem with it.
+Device device_from_dlpack(const dlpack::Device& device);
+
 // The device that DLPack calls (type, number); a BufferError if it cannot be used. `op` and
 // `argument` are for the message.
 Device device_from_dlpack(const char* op, const char* argument, std::pair<int, int> device);

@@ -42,9 +42,7 @@ Array array_on(const dlpack::Tensor& tensor, bool writeable, py::object holder) 
   if (const std::string problem = problem_with(tensor.device); !problem.empty()) {
     throw py::buffer_error(cat("[from_dlpack] got memory on device ", problem));
   }
-  const Device device = dlpack::is_cuda(tensor.device)
-                            ? Device{DeviceKind::cuda, static_cast<std::int8_t>(tensor.device.id)}
-                            : Device{};
+  const Device device = device_from_dlpack(tensor.device);
   const auto dtype = dlpack::dtype_of(tensor.dtype);
   if (!dtype) {
     throw TypeError(cat("[from_dlpack] dtype not supported: got DLPack's code ",

@@ -103,8 +103,7 @@ void bind_policies(py::class_<UpdateRule, Ref<UpdateRule>>& rule) {
       .def_readwrite("_observed", &UpdateRule::observed)
       .def_property_readonly("_statistics", &statistics,
                              "Sums of the last observed update, by name; None before it.")
-      .def("_drop_states", &UpdateRule::drop_states)
-      .def("_move_states_to_host", &UpdateRule::move_states_to_host);
+      .def("_drop_states", &UpdateRule::drop_states);
 }
 
 }  // namespace chainrule::python

@@ -37,13 +37,13 @@ bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
   if (found.is_none()) return false;
   using Lengths = std::vector<std::int64_t>;
   const auto [address, shape, strides, device, code, bits] =
-      found.cast<std::tuple<std::uintptr_t, Lengths, Lengths, int, int, int>>();
+      found.cast<std::tuple<std::uintptr_t, Lengths, Lengths, std::pair<int, int>, int, int>>();
   if (shape.size() > kMaxDims || strides.size() != shape.size()) return false;
   shape_ = Dims(shape.data(), static_cast<int>(shape.size()));
   strides_ = Dims(strides.data(), static_cast<int>(strides.size()));
   *out = {};
   out->data = reinterpret_cast<void*>(address);
-  out->device.type = device;
+  out->device = {device.first, device.second};
   out->ndim = shape_.size();
   out->dtype.code = static_cast<std::uint8_t>(code);
   out->dtype.bits = static_cast<std::uint8_t>(bits);

@@ -35,8 +35,8 @@ struct Exchange {
 class TensorReader {
  public:
   // `type` is the library's tensor class. Where it has no C interface of a known version,
-  // `describe(tensor)` is called; it gives (address, shape, strides in elements, device type, type
-  // code, bits), the last three as DLPack numbers them.
+  // `describe(tensor)` is called; it gives (address, shape, strides in elements, (device type,
+  // number), type code, bits), the last three as DLPack numbers them.
   TensorReader(const pybind11::object& type, pybind11::object describe);
 
   // What was found; valid until the next call. False where the library cannot tell, as for a

@@ -1,14 +1,11 @@
 #include "update.h"
 
 #include "algorithm.h"
-#include "chainrule/backend/elementwise.h"
-#include "chainrule/backend/transfer.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/undo.h"
 #include "chainrule/update/update_table.h"
 #include "errors.h"
 #include "expression.h"
-#include "numpy_array.h"
 #include "variable.h"
 
 namespace py = pybind11;
@@ -29,18 +26,6 @@ void run_step(UpdateTable& table, const UpdateOptions& options) {
     table.run();
   }
   table.finish();
-}
-
-Ref<VariableImpl> parameter_from(py::handle object) {
-  VariableImpl* impl = variable_or_null(object);
-  if (!impl) {
-    throw TypeError(cat("[update] not a parameter: got ", type_name(object)));
-  }
-  return Ref<VariableImpl>(impl);
-}
-
-std::string label_of(const VariableImpl& param) {
-  return param.name().empty() ? "a parameter without a name" : param.name();
 }
 
 // One parameter by itself; the same bits as in a table.
@@ -70,101 +55,6 @@ void set_enabled(UpdateRule& self, py::handle enabled) {
   } else {
     self.set_enabled(enabled.cast<bool>());
   }
-}
-
-int place_of_state(const UpdateRule& rule, const std::string& name) {
-  const int place = rule.algorithm() ? rule.algorithm()->find_state(name) : -1;
-  if (place < 0) throw KeyError(name);
-  return place;
-}
-
-// What Python sees of arrays on a CUDA device: a copy that cannot be mistaken for them.
-py::object copy_to_numpy(const Array& array) {
-  const py::object numpy = to_numpy(to_device(array, {}));
-  if (array.device() != Device{}) numpy.attr("setflags")(py::arg("write") = false);
-  return numpy;
-}
-
-py::object get_state(UpdateRule& self, const std::string& name) {
-  const int place = place_of_state(self, name);
-  const Array& state = self.state(place);
-  if (!state.defined()) return py::none();
-  if (state.device() != Device{}) return copy_to_numpy(state);
-  py::object numpy = to_numpy(state);
-  // From now on the memory belongs to this NumPy array, so that the next look finds the same.
-  if (!state.storage()->owner()) {
-    self.set_state(place, from_numpy(numpy, "state"), self.stored_state(place).scales);
-  }
-  return numpy;
-}
-
-py::object get_scale(UpdateRule& self, const std::string& name) {
-  const Array& scales = self.stored_state(place_of_state(self, name)).scales;
-  return scales.defined() ? copy_to_numpy(scales) : py::none();
-}
-
-void set_scale(UpdateRule& self, const std::string& name, py::handle value) {
-  const Array& scales = self.stored_state(place_of_state(self, name)).scales;
-  const Array array = from_numpy(value, "state");
-  if (!scales.defined()) throw KeyError(name + "_scale");
-  if (array.shape() != scales.shape()) {
-    throw ValueError(cat("[state] '", name, "_scale' of the wrong shape: got ", array.shape(),
-                         ", expected ", scales.shape()));
-  }
-  copy_into(scales, to_device(array, scales.device()));
-}
-
-// The numbers of a state, also where they are kept in 8 bits.
-py::object decoded(UpdateRule& self, const std::string& name) {
-  const int place = place_of_state(self, name);
-  const StoredState& state = self.stored_state(place);
-  if (!state.values.defined()) throw KeyError(name);
-  const bool square = self.algorithm()->states[static_cast<std::size_t>(place)].square;
-  return copy_to_numpy(copied(decoded_state(state, square)));
-}
-
-// Writes into a state that is there, and makes one that is not; None removes it.
-void set_state(UpdateRule& self, const std::string& name, py::handle value) {
-  const int place = place_of_state(self, name);
-  const Array& state = self.state(place);
-  if (value.is_none()) return self.set_state(place, {});
-  const Array array = from_numpy(value, "state");
-  if (!state.defined()) {
-    if (self.policies().state_dtype == Policies::StateDtype::int8 && array.dtype() == Dtype::int8) {
-      const std::int64_t groups = (array.size() + update::kStateBlock - 1) / update::kStateBlock;
-      return self.set_state(place, copied(array), filled({groups}, Dtype::float32, {}, 0));
-    }
-    if (!is_floating(array.dtype())) {
-      throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
-    }
-    return self.set_state(place, copied(array));
-  }
-  if (array.shape() != state.shape()) {
-    throw ValueError(cat("[state] '", name, "' of the wrong shape: got ", array.shape(),
-                         ", expected ", state.shape()));
-  }
-  if (!state.writeable()) {
-    throw ValueError(cat("[state] '", name, "' is read-only"));
-  }
-  copy_into(state, to_device(array, state.device()));
-}
-
-void init_states(UpdateRule& self, py::handle param) {
-  if (!self.algorithm()) return;
-  const Ref<VariableImpl> impl = parameter_from(param);
-  if (!impl->data().defined()) return;
-  const auto& resolved = self.resolve(label_of(*impl));
-  self.prepare_states(*resolved.variant, impl->data(), impl->data().dtype(), label_of(*impl));
-}
-
-py::object get_master(const UpdateRule& self) {
-  const Array& master = self.master();
-  return master.defined() ? copy_to_numpy(copied(master)) : py::object(py::none());
-}
-
-void set_master(UpdateRule& self, py::handle value) {
-  if (value.is_none()) return self.set_master({});
-  self.set_master(copied(as_dtype(from_numpy(value, "fp32_param"), Dtype::float32)));
 }
 
 py::dict scalars(const UpdateRule& self) {
@@ -203,6 +93,7 @@ std::vector<std::string> state_names(UpdateRule& self) {
 void bind_rule(py::module_& m) {
   py::class_<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
   bind_policies(rule);
+  bind_rule_states(rule);
   rule.def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
              return make_ref<UpdateRule>(algorithm_from(algorithm), hyperparam);
            }),
@@ -243,7 +134,6 @@ void bind_rule(py::module_& m) {
                      "Whether the parameter holds its average, and is not to be updated.")
       .def_readwrite("_cautious", &UpdateRule::cautious)
       .def_readwrite("_native_hooks", &UpdateRule::hooks)
-      .def_property_readonly("_has_states", &UpdateRule::has_states)
       .def_property_readonly("_state_names", &state_names,
                              "The states that the present hyperparameters need.")
       .def(
@@ -270,30 +160,9 @@ void bind_rule(py::module_& m) {
                                }
                                return out;
                              })
-      .def("_has_state",
-           [](UpdateRule& self, const std::string& name) {
-             return self.state(place_of_state(self, name)).defined();
-           })
       .def_property_readonly("_scalars", &scalars)
       .def("_set_scalar", &set_scalar)
       .def("_begin", &UpdateRule::begin, "Takes down what the rule remembers of its first values.")
-      .def("_clear_states", &UpdateRule::clear_states)
-      .def("_get_state", &get_state)
-      .def("_set_state", &set_state)
-      .def("_get_scale", &get_scale)
-      .def("_set_scale", &set_scale)
-      .def("_decoded_state", &decoded)
-      .def("_init_states", &init_states)
-      .def(
-          "_master",
-          [](UpdateRule& self, py::handle param) {
-            return to_numpy(self.master(parameter_from(param)->data()));
-          },
-          "The float32 copy of a half-precision parameter.")
-      .def_property_readonly("_has_master",
-                             [](const UpdateRule& self) { return self.master().defined(); })
-      .def_property("_master_copy", &get_master, &set_master,
-                    "The same as far as it was made, otherwise None.")
       .def(
           "_step",
           [](const Ref<UpdateRule>& self, py::handle param) {
@@ -467,6 +336,18 @@ void bind_undo(py::module_& m) {
 }
 
 }  // namespace
+
+Ref<VariableImpl> parameter_from(py::handle object) {
+  VariableImpl* impl = variable_or_null(object);
+  if (!impl) {
+    throw TypeError(cat("[update] not a parameter: got ", type_name(object)));
+  }
+  return Ref<VariableImpl>(impl);
+}
+
+std::string label_of(const VariableImpl& param) {
+  return param.name().empty() ? "a parameter without a name" : param.name();
+}
 
 void bind_update(py::module_& m) {
   bind_expression(m);

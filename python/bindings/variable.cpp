@@ -260,6 +260,8 @@ void bind_variable(py::module_& m) {
           "grad_var", [](const VariableImpl& self) { return self.grad(); },
           [](VariableImpl& self, const Variable& grad) { self.set_grad(grad); },
           "The gradient as a Variable, or None.")
+      .def_property_readonly("_has_grad",
+                             [](const VariableImpl& self) { return self.grad().defined(); })
       .def_property("requires_grad", &VariableImpl::requires_grad, &VariableImpl::set_requires_grad,
                     "Whether backward computes its gradient.")
       .def_property("frozen", &VariableImpl::frozen, &VariableImpl::set_frozen,

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from chainrule._core import Variable
+from chainrule._device_array import beside
 from chainrule._walk import each_param
 from chainrule.optimizer_hooks._weights import WeightHook
 from chainrule.update_rule import UpdateRule
+from chainrule.variable import as_variable
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
@@ -41,8 +42,8 @@ def _target(optimizer: Optimizer) -> Link:
     return optimizer.target
 
 
-def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Parameter]]:
-    """Walk over parameters that have an average: their array, the average, themselves."""
+def _averages(optimizer: Optimizer) -> Iterator[tuple[Parameter, Any]]:
+    """Walk over parameters that have an average, with it."""
     hookable = optimizer._hooks()
     hooks = [*reversed(hookable.items("post")), *reversed(hookable.items("pre"))]
     for path, param in each_param(_target(optimizer), False):
@@ -57,9 +58,41 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[np.ndarray, np.ndarray, Pa
                 f"[averaged] {path}: average of the wrong shape: got {average.shape}, expected "
                 f"{param.shape}"
             )
-        if not param.array.flags.writeable:
+        if not _is_on_gpu(param) and not param.array.flags.writeable:
             raise ValueError(f"[averaged] {path}: the parameter's array is read-only")
-        yield param.array, average, param
+        yield param, average
+
+
+def _is_on_gpu(param: Parameter) -> bool:
+    return param.__dlpack_device__()[0] != 1
+
+
+class _Swapped:
+    """A parameter that can hold its average, and what it holds otherwise."""
+
+    def __init__(self, param: Parameter, average: Any) -> None:
+        self.param, self._average = param, beside(average, param)
+        self._array: Any = None if _is_on_gpu(param) else param.array
+        self._before: Any = (
+            Variable._from_dlpack(param, None, True) if self._array is None else self._array.copy()
+        )
+
+    def put(self) -> None:
+        if self._array is None:
+            self.param.copydata(as_variable(self._average))
+        else:
+            self._array[...] = self._average
+
+    def give_back(self) -> None:
+        array, before = self._array, self._before
+        if array is None:
+            self.param.copydata(before)
+            return
+        if not array.flags.writeable:  # somebody froze it in the block
+            array = before
+        array[...] = before
+        if self.param.array is not array:
+            self.param.array = array
 
 
 class _Averages:
@@ -67,7 +100,7 @@ class _Averages:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.blocks = 0
-        self._kept: list[tuple[np.ndarray, np.ndarray, Parameter]] = []
+        self._kept: list[_Swapped] = []
         params = [param for _, param in each_param(_target(optimizer), False)]
         self._rules = [p.update_rule for p in params if isinstance(p.update_rule, UpdateRule)]
         # From here on no update begins, and one that has begun is seen.
@@ -75,12 +108,12 @@ class _Averages:
         try:
             optimizer._begin_averaging(self)
             # Everything is looked up and kept before the first parameter changes.
-            found = [(*each, each[0].copy()) for each in _averages(optimizer)]
-            having = {id(param) for _, _, param, _ in found}
+            found = [_Swapped(*each) for each in _averages(optimizer)]
+            having = {id(each.param) for each in found}
             self._lend([p.update_rule for p in params if id(p) not in having], False)
-            for array, average, param, before in found:
-                self._kept.append((array, before, param))
-                array[...] = average
+            for each in found:
+                self._kept.append(each)
+                each.put()
         except BaseException:
             self.give_back(optimizer)
             raise
@@ -93,12 +126,8 @@ class _Averages:
 
     def give_back(self, optimizer: Optimizer) -> None:
         """Let the parameters have their values again, and then updates begin."""
-        for array, before, param in self._kept:
-            if not array.flags.writeable:  # somebody froze it in the block
-                array = before
-            array[...] = before
-            if param.array is not array:
-                param.array = array
+        for each in self._kept:
+            each.give_back()
         self._lend(self._rules, False)
         if optimizer._averaging is self:
             optimizer._averaging = None

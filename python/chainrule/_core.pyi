@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where']
+__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where', 'wide_copy']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -422,6 +422,9 @@ class Variable:
         """
     @property
     def _has_array(self) -> bool:
+        ...
+    @property
+    def _has_grad(self) -> bool:
         ...
     @property
     def _identity(self) -> int:
@@ -852,12 +855,18 @@ class UpdateRule:
         ...
     def _init_states(self, arg0: typing.Any) -> None:
         ...
-    def _master(self, arg0: typing.Any) -> typing.Any:
+    def _master(self, param: typing.Any) -> typing.Any:
         """
-        The float32 copy of a half-precision parameter.
+        A Variable on the float32 copy of a half-precision parameter.
         """
-    def _move_states_to_host(self) -> None:
-        ...
+    def _move_states(self, device: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]) -> None:
+        """
+        Brings states and master copy to a device, which is named as DLPack does.
+        """
+    def _scale_variable(self, name: str) -> typing.Any:
+        """
+        The same for the scales of an 8-bit state.
+        """
     def _set_scalar(self, arg0: str, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
     def _set_scale(self, arg0: str, arg1: typing.Any) -> None:
@@ -867,6 +876,10 @@ class UpdateRule:
     def _state_names_of(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> list[str]:
         """
         The states that a parameter of this shape needs.
+        """
+    def _state_variable(self, name: str) -> typing.Any:
+        """
+        A Variable on a state's memory, whatever device it is on.
         """
     def _step(self, arg0: typing.Any) -> None:
         """
@@ -905,7 +918,7 @@ class UpdateRule:
     @property
     def _master_copy(self) -> typing.Any:
         """
-        The same as far as it was made, otherwise None.
+        A NumPy copy of the same as far as it was made, otherwise None.
         """
     @_master_copy.setter
     def _master_copy(self, arg1: typing.Any) -> None:
@@ -937,6 +950,11 @@ class UpdateRule:
     @_seed.setter
     def _seed(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
+    @property
+    def _state_bytes(self) -> int:
+        """
+        Size of the states that are there.
+        """
     @property
     def _state_dtype(self) -> str:
         ...
@@ -1088,8 +1106,10 @@ class BorrowedTensors:
     """
     Parameters on the memory of another library's tensors.
     """
-    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, alias: typing.Any, grow_version: typing.Any) -> None:
-        ...
+    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, alias: typing.Any, grow_version: typing.Any, stream: typing.Any) -> None:
+        """
+        ``stream(gpu)`` is the address of the stream that the library works on now.
+        """
     def __len__(self) -> int:
         ...
     def add(self, param: typing.Any, tensor: typing.Any, path: str, place: typing.Any, name: str) -> None:
@@ -1100,13 +1120,21 @@ class BorrowedTensors:
         """
         Lends the tensors' gradients for one step, in which somebody may see and keep them.
         """
+    def done(self) -> None:
+        """
+        Has the library's work wait for ours.
+        """
     def end(self) -> None:
         """
         Takes gradients away again and grows the versions of tensors that were updated.
         """
     def look(self) -> None:
         """
-        Checks the tensors and follows moved memory.
+        Checks the tensors, follows moved memory, and has our work wait for the library's.
+        """
+    def ready(self) -> None:
+        """
+        Has our work wait for the library's.
         """
     def set_rules(self, rules: collections.abc.Sequence[UpdateRule | None]) -> None:
         """
@@ -1115,6 +1143,11 @@ class BorrowedTensors:
     def watch(self, part: typing.Any, path: str, place: typing.Any, name: str) -> None:
         """
         Refuses steps once a part of the model is another one.
+        """
+    @property
+    def gpus(self) -> list[int]:
+        """
+        Numbers of the GPUs in use.
         """
     @property
     def is_direct(self) -> bool:
@@ -1376,4 +1409,8 @@ def values_version() -> int:
     """
 def where(condition: Variable | numpy.ndarray | numpy.generic | float | None, x: Variable | numpy.ndarray | numpy.generic | float | None, y: Variable | numpy.ndarray | numpy.generic | float | None) -> Variable:
     ...
+def wide_copy(param: typing.Any, rule: UpdateRule = None) -> Variable:
+    """
+    A contiguous copy of a parameter, or of the rule's master copy, in at least float32.
+    """
 __version__: str = '0.1.0'

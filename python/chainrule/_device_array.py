@@ -10,10 +10,13 @@ from chainrule._core import Variable
 from chainrule.backend import CpuDevice, GpuDevice, get_device
 
 __all__ = [
+    "as_numpy",
+    "beside",
     "device",
     "from_chx",
     "on_cpu",
     "shown",
+    "taken",
     "to_chx",
     "to_cpu",
     "to_device",
@@ -91,6 +94,58 @@ def on_cpu(variable: Variable) -> Any:
     if variable.__dlpack_device__() == _CPU:
         return variable.array
     return Variable._from_dlpack(variable, _CPU).array
+
+
+def as_numpy(value: Any) -> np.ndarray:
+    """Give a value as a NumPy array, copied from a CUDA device if need be.
+
+    Args:
+        value: A Variable, an array or tensor of any library, or a number.
+
+    Returns:
+        The array.
+    """
+    if isinstance(value, Variable):
+        return np.asarray(on_cpu(value))
+    return np.asarray(on_cpu(Variable._from_dlpack(value)) if _is_elsewhere(value) else value)
+
+
+def _is_elsewhere(value: Any) -> bool:
+    """Tell whether another library's array is out of NumPy's reach."""
+    if isinstance(value, np.ndarray):
+        return False
+    found = getattr(value, "__dlpack_device__", None)
+    return found is not None and found()[0] != _CPU[0]
+
+
+def taken(value: Any) -> Any:
+    """Give what the core takes of an array: a NumPy array, or a Variable on a CUDA device.
+
+    Args:
+        value: An array or tensor of any library, or a number.
+
+    Returns:
+        Either, on the same memory where there is some.
+    """
+    return Variable._from_dlpack(value) if _is_elsewhere(value) else np.asarray(value)
+
+
+def beside(array: Any, variable: Variable) -> Any:
+    """Give an array that is kept for a variable, on that variable's device.
+
+    Args:
+        array: An array; or a Variable, as which arrays on a CUDA device are kept.
+        variable: The variable.
+
+    Returns:
+        A NumPy array, or a Variable on a CUDA device; ``array`` itself where it is there.
+    """
+    there = variable.__dlpack_device__()
+    if there == _CPU:
+        return on_cpu(array) if isinstance(array, Variable) else array
+    source = array if isinstance(array, Variable) else taken(array)
+    source = source if isinstance(source, Variable) else Variable(source)
+    return source if source.__dlpack_device__() == there else Variable._from_dlpack(source, there)
 
 
 def _cupy() -> Any:

@@ -229,7 +229,7 @@ class Optimizer(RuleControl):
             if path in self._held:
                 continue
             # What is not updated is left alone.
-            if every or (param.grad is not None and rule is not None and rule.enabled):
+            if every or (param._has_grad and rule is not None and rule.enabled):
                 try:
                     hook(rule, param)
                 except BaseException as error:

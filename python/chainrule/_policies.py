@@ -170,7 +170,7 @@ class Policies(_core.UpdateRule):
         if self._enabled:
             raise RuntimeError("[park] the rule is on: set enabled = False first")
         if where == "host":
-            self._move_states_to_host()
+            self._move_states((1, 0))
         else:
             self._drop_states()
             self._state = None

@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from chainrule._device_array import taken
 
 if TYPE_CHECKING:
+    from chainrule._core import Variable
     from chainrule.update_rule import UpdateRule
 
-__all__ = ["State"]
+__all__ = ["State", "held"]
 
 # What the scales of an 8-bit state are called.
 _SCALE = "_scale"
 
 
+def held(state: Any, name: str) -> Any:
+    """Give a state of a rule where it is: on a GPU a Variable on its memory.
+
+    Args:
+        state: The rule's states, if it has some.
+        name: Name of the state.
+
+    Returns:
+        A NumPy array, a Variable, what a rule written in Python keeps; None if there is none.
+    """
+    on_gpu = state.on_gpu(name) if isinstance(state, State) else None
+    if on_gpu is not None:
+        return on_gpu
+    return None if state is None else state.get(name)
+
+
 class State(MutableMapping[str, Any]):
     """The states of a built-in rule by name: NumPy arrays over the memory that C++ updates.
 
-    Assigning to a name writes into the array. Names that the rule does not know may be used
-    for anything.
+    States on a GPU are seen as copies, which cannot be written to. Assigning to a name writes into
+    the state in either case. Names that the rule does not know may be used for anything.
     """
 
     def __init__(self, rule: UpdateRule) -> None:
@@ -51,12 +68,27 @@ class State(MutableMapping[str, Any]):
             raise KeyError(name)
         return array
 
+    def on_gpu(self, name: str) -> Variable | None:
+        """Give a Variable on the memory of a state on a GPU; None for all others."""
+        if name in self._others:
+            return None
+        scaled = self._scaled(name)
+        rule = self._rule
+        found = rule._state_variable(name) if scaled is None else rule._scale_variable(scaled)
+        return None if found is None or found.__dlpack_device__()[0] == 1 else found
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all that is kept."""
+        others = sum(getattr(value, "nbytes", 0) for value in self._others.values())
+        return self._rule._state_bytes + others
+
     def __setitem__(self, name: str, value: Any) -> None:
         scaled = self._scaled(name)
         if name in self._rule._all_state_names:
-            self._rule._set_state(name, np.asarray(value))
+            self._rule._set_state(name, taken(value))
         elif scaled is not None:
-            self._rule._set_scale(scaled, np.asarray(value))
+            self._rule._set_scale(scaled, taken(value))
         else:
             self._others[name] = value
 

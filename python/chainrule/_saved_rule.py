@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._core import Variable
+from chainrule._device_array import as_numpy
 from chainrule._policies import Policies
 from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule._rule_state import State
@@ -64,8 +65,11 @@ class SavedRule(Policies):
             return
         try:
             for name in list(state):
-                loaded = serializer(name, state[name])
-                if loaded is not state[name]:
+                held = state[name]
+                # What a GPU has is seen as a copy, to be loaded into as well.
+                copied = isinstance(state, State) and state.on_gpu(name) is not None
+                loaded = serializer(name, held.copy() if copied else held)
+                if loaded is not held:
                     state[name] = loaded
         except KeyError:
             self._start_anew(serializer, begin)
@@ -109,8 +113,12 @@ class SavedRule(Policies):
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
             self._state = {} if self._algorithm is None else State(self)
-            dummy = np.zeros(1, np.float32) if param is None else np.zeros_like(param.array)
-            self.init_state(Variable(dummy, grad=dummy))
+            zeros = np.zeros(1, np.float32) if param is None else np.zeros(param.shape, param.dtype)
+            dummy = Variable(zeros)
+            if param is not None:
+                dummy = Variable._from_dlpack(dummy, param.__dlpack_device__())
+            dummy.grad_var = dummy
+            self.init_state(dummy)
             names = list(self._state)
             shapes = {} if param is None else {n: np.shape(v) for n, v in self._state.items()}
         else:
@@ -162,6 +170,10 @@ class SavedRule(Policies):
 
     def __getstate__(self: Any) -> dict[str, Any]:
         attributes = {k: v for k, v in vars(self).items() if k not in ("_params", "_state")}
+        kept = {
+            hook: {name: as_numpy(array) for name, array in arrays.items()}
+            for hook, arrays in self._hook_states.items()
+        }
         return {
             "hyperparam": self.hyperparam,
             "t": self.t,
@@ -170,7 +182,7 @@ class SavedRule(Policies):
             "scalars": self._scalars,
             "master": self._master_copy,
             "state": None if self.state is None else dict(self.state),
-            "attributes": attributes,
+            "attributes": attributes | {"_hook_states": kept},
         }
 
     def __setstate__(self: Any, saved: dict[str, Any]) -> None:

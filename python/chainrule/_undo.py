@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Undo", "add_note"]
 
 # Name of a hook -> name of an array -> the array and a copy of it.
-_HookStates = dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
+_HookStates = dict[str, dict[str, tuple[Any, Any]]]
 
 
 def add_note(error: BaseException, text: str) -> None:
@@ -47,6 +47,18 @@ def _copied(value: Any) -> Any:
         return value
 
 
+def _copy_of(array: Any) -> Any:
+    on_gpu = isinstance(array, _core.Variable)
+    return _core.Variable._from_dlpack(array, None, True) if on_gpu else array.copy()
+
+
+def _write(array: Any, values: Any) -> None:
+    if isinstance(array, _core.Variable):
+        array.copydata(values)
+    else:
+        array[...] = values
+
+
 class Undo:
     """Copies of parameters, gradients, states and counts.
 
@@ -74,7 +86,7 @@ class Undo:
         values = {} if state is None else rule._states_in_python()
         self._states.append((rule, state, {k: (v, _copied(v)) for k, v in values.items()}))
         kept = {
-            hook: {name: (array, array.copy()) for name, array in arrays.items()}
+            hook: {name: (array, _copy_of(array)) for name, array in arrays.items()}
             for hook, arrays in rule._hook_states.items()
         }
         self._hooks.append((rule, kept))
@@ -85,7 +97,7 @@ class Undo:
         for rule, kept in self._hooks:
             for arrays in kept.values():
                 for array, was in arrays.values():
-                    array[...] = was
+                    _write(array, was)
             rule._hook_states = {
                 hook: {name: array for name, (array, _) in arrays.items()}
                 for hook, arrays in kept.items()

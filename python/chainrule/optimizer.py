@@ -304,7 +304,7 @@ class GradientMethod(Optimizer):
         assert lossfun is not None
         with contextlib.ExitStack() as stack:
             for hook, params in self._sharp:
-                ready = [p for p in params if p.grad is not None and p.update_rule.enabled]
+                ready = [p for p in params if p._has_grad and p.update_rule.enabled]
                 stack.enter_context(hook._perturbed(ready))
             self._backward(lossfun, args, kwds)
         for hook, _ in self._sharp:
@@ -383,7 +383,7 @@ class GradientMethod(Optimizer):
                     continue
                 if self._changes is not None:
                     undo.keep(param, param.update_rule, self._changes == "gradients")
-                elif param.grad is None:  # gets zeros, as in Chainer
+                elif not param._has_grad:  # gets zeros, as in Chainer
                     undo.keep(param, None, gradient_only=True)
         for _, param, rule in self._in_python:
             undo.keep(param, rule)
@@ -432,7 +432,7 @@ class GradientMethod(Optimizer):
         """
         if self.target is not None:
             for param in self.target.params(False):
-                if param.grad is None:
+                if not param._has_grad:
                     param.zerograd()
 
     @property

@@ -312,9 +312,9 @@ class UpdateRule(SavedRule):
             return
         initialized = param._has_array
         if initialized:
-            if param.grad is None and config.chainer_semantics:
+            if not param._has_grad and config.chainer_semantics:
                 param.zerograd()
-            if not (param.grad is not None if admitted else self._admits(param)):
+            if not (param._has_grad if admitted else self._admits(param)):
                 return
         for name, hook in self._weight_hooks() if initialized else ():
             hook._before([(self, param)], name)
@@ -329,8 +329,9 @@ class UpdateRule(SavedRule):
         target: Variable = param
         master = initialized and self._fp32_update and param.dtype.itemsize == 2
         if master:
-            target = Variable(self._master(param), name=param.name)
-            target.grad = param.grad.astype(np.float32)
+            target = self._master(param)
+            target.name = param.name
+            target.grad_var = _core.wide_copy(param.grad_var)
         elif self._has_master:
             self._master_copy = None  # it would be behind from now on
         if initialized and self.state is None:
@@ -340,7 +341,7 @@ class UpdateRule(SavedRule):
         self.update_core(target)
         self._call_hooks("post", target)
         if master:
-            param.array[...] = target.array
+            param.copydata(target)
 
     def _call_hooks(self, timing: str, target: Variable) -> None:
         for name, hook in self._hookable.items(timing):
@@ -401,7 +402,7 @@ class UpdateRule(SavedRule):
             raise NotImplementedError(
                 f"[{type(self).__name__}] override update_core or update_core_cpu"
             )
-        if param.grad is not None:
+        if param._has_grad:
             self._step(param)
 
     def init_state(self, param: Variable) -> None:
@@ -423,7 +424,7 @@ class UpdateRule(SavedRule):
         """
         self._fp32_update = bool(flag)
 
-    def averaged_value(self, param: Variable) -> np.ndarray | None:
+    def averaged_value(self, param: Variable) -> np.ndarray | Variable | None:
         """Give the value that :meth:`Optimizer.averaged` lets the parameter hold for a while.
 
         A rule that averages overrides this. Hooks may have a method of this name, called as
@@ -433,6 +434,6 @@ class UpdateRule(SavedRule):
             param: The parameter.
 
         Returns:
-            An array like the parameter's; None if there is no average.
+            An array like the parameter's, on a GPU a Variable; None if there is no average.
         """
         return None

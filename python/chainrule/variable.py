@@ -458,6 +458,6 @@ class Parameter(Variable):
         Args:
             var: Whose gradient to add.
         """
-        if not self.is_initialized and var.grad is not None:
+        if not self.is_initialized and var._has_grad:
             self.initialize(var.shape)
         super().addgrad(var)

@@ -3,6 +3,53 @@
 from __future__ import annotations
 
 import torch
+from chainrule import optimizers
+from chainrule.torch._nesterov import NesterovSGD
+
+#: An optimizer of torch.optim, and the one that computes the same.
+PAIRS = {
+    "SGD": (lambda p: torch.optim.SGD(p, lr=0.1), lambda: optimizers.SGD(lr=0.1)),
+    "momentum": (
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda: optimizers.CorrectedMomentumSGD(lr=0.1, momentum=0.9),
+    ),
+    "Chainer's momentum": (
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda: optimizers.MomentumSGD(lr=0.1, momentum=0.9),
+    ),
+    "nesterov": (
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        lambda: NesterovSGD(lr=0.1, momentum=0.9),
+    ),
+    "Adam": (
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-3),
+        lambda: optimizers.Adam(0.01, 0.8, 0.95, 1e-3, eps_hat=False),
+    ),
+    "AdamW": (
+        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+        lambda: optimizers.AdamW(0.01, weight_decay=0.1, eps_hat=False),
+    ),
+    "AMSGrad": (
+        lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True, eps=1e-3),
+        lambda: optimizers.Adam(0.01, amsgrad=True, eps=1e-3, eps_hat=False),
+    ),
+    "NAdam": (lambda p: torch.optim.NAdam(p, lr=0.01), lambda: optimizers.NAdam(0.01)),
+    "RAdam": (lambda p: torch.optim.RAdam(p, lr=0.01), lambda: optimizers.RAdam(0.01)),
+    "Adagrad": (
+        lambda p: torch.optim.Adagrad(p, lr=0.05, eps=1e-6),
+        lambda: optimizers.AdaGrad(lr=0.05, eps=1e-6),
+    ),
+    "RMSprop": (
+        lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9),
+        lambda: optimizers.RMSprop(lr=0.01, alpha=0.9),
+    ),
+    "Adadelta": (
+        lambda p: torch.optim.Adadelta(p, lr=1.0, rho=0.9, eps=1e-5),
+        lambda: optimizers.AdaDelta(rho=0.9, eps=1e-5),
+    ),
+    "Adamax": (lambda p: torch.optim.Adamax(p, lr=0.01), lambda: optimizers.Adamax(0.01)),
+    "Rprop": (lambda p: torch.optim.Rprop(p, lr=0.01), lambda: optimizers.Rprop(lr=0.01)),
+}
 
 
 class Block(torch.nn.Module):

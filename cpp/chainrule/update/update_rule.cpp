@@ -232,13 +232,26 @@ void UpdateRule::drop_states() {
   begin();
 }
 
-void UpdateRule::move_states_to_host() {
-  for (StoredState& state : states_) {
+void UpdateRule::move_states_to(Device device) {
+  StoredState moved[kMaxRuleStates];
+  for (int i = 0; i < kMaxRuleStates; ++i) {
+    const StoredState& state = states_[i];
     if (!state.values.defined()) continue;
-    state.values = to_device(state.values, {});
-    if (state.is_coded()) state.scales = to_device(state.scales, {});
+    moved[i].values = to_device(state.values, device);
+    if (state.is_coded()) moved[i].scales = to_device(state.scales, device);
   }
+  if (master_.defined()) master_ = to_device(master_, device);
+  std::move(std::begin(moved), std::end(moved), std::begin(states_));
   ++revision_;
+}
+
+std::int64_t UpdateRule::state_bytes() const {
+  std::int64_t sum = 0;
+  for (const StoredState& state : states_) {
+    if (!state.values.defined()) continue;
+    sum += state.values.nbytes() + (state.is_coded() ? state.scales.nbytes() : 0);
+  }
+  return sum;
 }
 
 // The dtype that states are stored as, of a rule that computes in `natural`.
@@ -368,10 +381,10 @@ std::int64_t UpdateRule::state_bytes(const Shape& shape, Dtype natural) {
 }
 
 const Array& UpdateRule::master(const Array& param) {
-  if (!master_.defined() || master_.shape() != param.shape() ||
-      master_.device() != param.device()) {
+  if (!master_.defined() || master_.shape() != param.shape()) {
     master_ = as_dtype(as_contiguous(param), Dtype::float32);
   }
+  master_ = to_device(master_, param.device());
   return master_;
 }
 

@@ -108,17 +108,20 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   std::int64_t state_bytes(const Shape& shape, Dtype natural);
   // Names of the states that a parameter of this shape needs.
   std::vector<std::string> state_names(const Shape& shape);
-  // Of a rule that is off: lets the states go, which start anew later, or keeps them in the
-  // host's memory until the next update.
+  // Of a rule that is off: lets the states go, which start anew later.
   void drop_states();
-  void move_states_to_host();
+  // Brings the states and the master copy to a device, or leaves them all where they are. What is
+  // in the host's memory goes to the parameter's device at the next update.
+  void move_states_to(Device device);
+  // Bytes of the states that are there.
+  std::int64_t state_bytes() const;
   // Makes what the variant needs and is not there yet, for a parameter like `param`. Throws
   // where a state is there and does not fit.
   void prepare_states(const Algorithm::Variant& variant,
                       const Array& param,
                       Dtype dtype,
                       const std::string& label);
-  // The float32 copy of a half-precision parameter, made when first asked for.
+  // The float32 copy of a half-precision parameter, made when first asked for, on its device.
   const Array& master(const Array& param);
   const Array& master() const { return master_; }
   void set_master(Array master);

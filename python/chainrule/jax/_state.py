@@ -53,7 +53,8 @@ def allocate(optimizer: GradientMethod) -> None:
         rule._begin()
         target: Variable = param
         if _is_mastered(rule, param):
-            target = Variable(rule._master(param), name=path)
+            target = rule._master(param)
+            target.name = path
         if rule._states_by_python:
             rule._state = {} if rule._algorithm is None else State(rule)
             target.grad = np.zeros_like(target.array)
@@ -85,7 +86,7 @@ def _arrays(rule: UpdateRule, param: Parameter) -> Arrays:
     """The arrays that a rule works on, by the names that they have outside."""
     found = dict(rule.state or {})
     if _is_mastered(rule, param):
-        found[_MASTER] = rule._master(param)
+        found[_MASTER] = rule._master(param).array
     for hook, arrays in rule._hook_states.items():
         found.update({f"{hook}/{name}": array for name, array in arrays.items()})
     return found

@@ -62,7 +62,7 @@ def _gradient_params(optimizer: Optimizer) -> list[Parameter]:
     found = []
     for path, param in each_param(optimizer.target, False):
         rule: UpdateRule | None = param.update_rule
-        if param.grad is None or path in optimizer._held:
+        if not param._has_grad or path in optimizer._held:
             continue
         if every or rule is None or rule.enabled:
             found.append(param)

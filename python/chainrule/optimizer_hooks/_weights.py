@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from chainrule import _core
+from chainrule._device_array import beside
 from chainrule._walk import each_param
 from chainrule.serializer import AbstractSerializer, Deserializer
 
@@ -61,7 +62,8 @@ class WeightHook:
                 return str(name)
         return self._key or self.name
 
-    def _array(self, rule: UpdateRule, name: str) -> np.ndarray | None:
+    def _array(self, rule: UpdateRule, name: str) -> Any:
+        """Give what is kept: a NumPy array; on a GPU a Variable."""
         return rule._hook_states.get(name, {}).get(self._state_name)
 
     def _hooked(self, pairs: Pairs, name: str, updated: bool = False) -> list[Any]:
@@ -83,11 +85,11 @@ class WeightHook:
             if not param._has_array or (array is None and updated and not rule._updated):
                 missing.append((rule, param))
                 continue
+            kept = array
             if array is None:
-                wide = np.float64 if param.dtype == np.float64 else np.float32
-                mastered = rule._fp32_update and param.dtype.itemsize == 2
-                source = rule._master(param) if mastered else param.array
-                array = np.array(source, dtype=wide, order="C")
+                array = _core.wide_copy(param, rule)
+            array = beside(array, param)
+            if array is not kept:
                 rule._hook_states.setdefault(name, {})[self._state_name] = array
             hooked.append((param, rule, array))
         self._known = version, pairs, hooked, missing

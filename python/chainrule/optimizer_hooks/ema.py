@@ -10,6 +10,8 @@ from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 if TYPE_CHECKING:
     import numpy as np
 
+    from chainrule._core import Variable
+
 __all__ = ["EMA"]
 
 
@@ -69,7 +71,7 @@ class EMA(WeightHook):
             raise ValueError(f"[EMA] decay: got {decay}, expected a number from 0 to 1")
         self._decay = float(decay)
 
-    def averaged_value(self, rule: Any, param: Any = None) -> np.ndarray | None:
+    def averaged_value(self, rule: Any, param: Any = None) -> np.ndarray | Variable | None:
         """Give the average of a parameter; None before its first update.
 
         Args:
@@ -77,12 +79,13 @@ class EMA(WeightHook):
             param: The parameter itself; not asked.
 
         Returns:
-            The array that the average is kept in.
+            The array that the average is kept in; on a GPU a Variable, which ``torch.from_dlpack``
+            and CuPy take.
         """
         return self._array(rule, self._name_on(rule))
 
     @classmethod
-    def average_of(cls, rule: Any, name: str = "EMA") -> np.ndarray | None:
+    def average_of(cls, rule: Any, name: str = "EMA") -> np.ndarray | Variable | None:
         """Give the average that a hook of this class keeps for a rule.
 
         Args:
@@ -90,9 +93,9 @@ class EMA(WeightHook):
             name: The name that the hook was added by.
 
         Returns:
-            The array that the average is kept in, or None.
+            The array that the average is kept in, or None; on a GPU a Variable.
         """
-        average: np.ndarray | None = rule._hook_states.get(name, {}).get(cls._state_name)
+        average: np.ndarray | Variable | None = rule._hook_states.get(name, {}).get(cls._state_name)
         return average
 
     def _after(self, pairs: Pairs, name: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from chainrule.optimizer import UpdateRule
     from chainrule.variable import Parameter
@@ -58,8 +56,8 @@ class GradientLARS:
         p, grad = param.array, param.grad
         if p is None or grad is None:
             return
-        p_norm = float(np.linalg.norm(p))
-        g_norm = float(np.linalg.norm(grad))
+        norm = param.xp.linalg.norm
+        p_norm, g_norm = float(norm(p)), float(norm(grad))
         grad += self.weight_decay * p
         if p_norm > self.threshold:
             grad *= p_norm / (self.eps + g_norm + self.weight_decay * p_norm)

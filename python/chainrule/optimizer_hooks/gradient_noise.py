@@ -22,7 +22,7 @@ def exponential_decay_noise(
     ``sigma ** 2 = eta / (1 + t) ** 0.55``
 
     Args:
-        xp: The array module, NumPy.
+        xp: The array module: NumPy, or CuPy for a parameter on a GPU.
         shape: Shape of the noise.
         dtype: Its dtype.
         hook: The hook; its ``eta`` scales the variance.
@@ -75,4 +75,4 @@ class GradientNoise:
         """
         grad = param.grad
         if grad is not None:
-            grad += self.noise_func(np, grad.shape, grad.dtype, self, rule)
+            grad += self.noise_func(param.xp, grad.shape, grad.dtype, self, rule)

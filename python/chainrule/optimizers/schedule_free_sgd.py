@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from chainrule._core import Hyperparameter, Variable
+from chainrule._rule_state import held
 from chainrule.optimizer import GradientMethod, HyperparameterProxy
 from chainrule.schedules import Scalar
 from chainrule.update_rule import UpdateRule
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["ScheduleFreeSGD", "ScheduleFreeSGDRule"]
 
@@ -47,16 +51,16 @@ class ScheduleFreeSGDRule(UpdateRule, algorithm="ScheduleFreeSGD"):
             weight_lr_power=weight_lr_power,
         )
 
-    def averaged_value(self, param: Variable) -> np.ndarray | None:
+    def averaged_value(self, param: Variable) -> np.ndarray | Variable | None:
         """Give the average ``x`` of what the parameter went through.
 
         Args:
             param: The parameter.
 
         Returns:
-            The average; None before the first update.
+            The average, on a GPU a Variable; None before the first update.
         """
-        return None if self.state is None else self.state.get("x")
+        return held(self.state, "x")
 
 
 class ScheduleFreeSGD(GradientMethod, rule=ScheduleFreeSGDRule):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Expression
+from chainrule._rule_state import State
 from chainrule.rules import plain
 from chainrule.rules.attributes import POLICIES
 from chainrule.rules.entries import Entry, algorithm_name
@@ -106,6 +107,8 @@ def state_bytes(rule: UpdateRule, param: Parameter) -> int | None:
     master = 4 * param.size if half else 0
     state = rule.state
     if state is not None:
+        if isinstance(state, State):
+            return master + state.nbytes
         return master + sum(getattr(array, "nbytes", 0) for array in state.values())
     if rule._states_by_python:
         return None

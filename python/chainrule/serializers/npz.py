@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._core import Variable
+from chainrule._device_array import as_numpy
 from chainrule._report import Report
 from chainrule.serializer import Deserializer, Serializer
 from chainrule.serializers.archive import NpzArchive, write_npz
@@ -52,7 +53,7 @@ class DictionarySerializer(Serializer):
             TypeError: If it is something else.
         """
         path = self.path + key.lstrip("/")
-        array = np.asarray(value.array if isinstance(value, Variable) else value)
+        array = as_numpy(value)
         if array.dtype.hasobject and value is not None:
             raise TypeError(
                 f"[serialize] '{path}': got {type(value).__name__}, expected an array, a number, "

@@ -16,8 +16,8 @@ def attach(model: Any, optimizer: Any, *, disabled_state: str = "keep") -> Optim
 
     Afterwards ``p.update_rule`` is the rule of a parameter, and ``optimizer.rules`` selects rules
     by PyTorch's names. Parameters are updated in place, in their own memory, all in one native
-    pass. A parameter with ``requires_grad=False`` gets a rule that is off; switching rules on and
-    off switches ``requires_grad``.
+    pass, on the CPU and on CUDA devices. A parameter with ``requires_grad=False`` gets a rule that
+    is off; switching rules on and off switches ``requires_grad``.
 
     Args:
         model: A ``torch.nn.Module``; or pairs of names and parameters, or a dict of them. What
@@ -34,7 +34,7 @@ def attach(model: Any, optimizer: Any, *, disabled_state: str = "keep") -> Optim
 
     Raises:
         TypeError: If a parameter that takes a gradient is complex, sparse, on the meta device or
-            on a device that chainrule has no kernels for.
+            on a device that chainrule cannot use.
         ValueError: If the optimizer is in use.
         RuntimeError: If a parameter is attached to another optimizer.
 

@@ -19,10 +19,14 @@ from chainrule.rules.plan import Plan
 from chainrule.rules.selection import Selection
 from chainrule.torch import _files
 from chainrule.torch._groups import Groups, ParamGroup
+from chainrule.torch._moves import follow, known_as
 from chainrule.torch._names import native_values, torch_values
 from chainrule.torch._parameter import TensorParameter, attached, layout_of
+from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
+from chainrule.torch._streams import on_our_streams, refuse_capture
 from chainrule.torch._tensors import bind
+from chainrule.torch._transaction import TensorTransaction
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -82,7 +86,7 @@ class Optimizer(torch.optim.Optimizer):
         self.load_report: StateReport | None = None
 
     def _take(self, link: TensorLink, tensors: _core.BorrowedTensors) -> None:
-        self._link, self._tensors = link, tensors
+        self._link, self._tensors, self._gpus = link, tensors, tensors.gpus
         self._params: list[TensorParameter] = list(dict.fromkeys(link.named.values()))
         for param in self._params:
             param._on_freeze = _drop_state if self._disabled_state == "drop" else None
@@ -114,17 +118,28 @@ class Optimizer(torch.optim.Optimizer):
         """
         if self._version != _core.structure_version():
             self._follow_rules()
+        gpus = self._gpus
+        if gpus:
+            refuse_capture("step")
         if self._sharp:
-            return self._sharp_step(closure)
+            loss = sharp_step(self, closure)
+            for param in self._timed:
+                param._follow_rule()
+            return loss
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         tensors, native = self._tensors, self.native
         known = native._plain and native._version == _core.structure_version()
-        tensors.begin(not known or config.chainer_semantics)
+        somebody = not known or config.chainer_semantics
+        tensors.begin(somebody)
         try:
-            native.update()
+            if gpus and somebody:  # hooks in Python may have a part in it
+                with on_our_streams(gpus):
+                    native.update()
+            else:
+                native.update()
         finally:
             tensors.end()
         for param in self._timed:
@@ -147,31 +162,6 @@ class Optimizer(torch.optim.Optimizer):
         every = [*hooks.of("pre"), *(h for rule in rules if rule for h in rule._hookable.of("pre"))]
         self._sharp = any(isinstance(hook, SAM) for hook in every)
         self._version = version
-
-    def _sharp_step(self, closure: _Closure | None) -> Any:
-        if closure is None:
-            raise RuntimeError(
-                "[SAM] gradients are needed twice: call optimizer.step(closure) with a closure "
-                "that clears gradients, computes the loss and calls backward"
-            )
-        losses = []
-
-        def backward(lossfun: Any, args: Any, kwds: Any) -> None:
-            self._tensors.end()
-            with torch.enable_grad():
-                losses.append(closure())
-            self._tensors.begin(True)
-
-        self._tensors.begin(True)
-        vars(self.native)["_backward"] = backward
-        try:
-            self.native.update(closure)
-        finally:
-            del vars(self.native)["_backward"]
-            self._tensors.end()
-        for param in self._timed:
-            param._follow_rule()
-        return losses[0]
 
     @torch._disable_dynamo
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -304,7 +294,8 @@ class Optimizer(torch.optim.Optimizer):
         """Look at the model again: parameters that were replaced, added or taken away.
 
         A parameter under a name that is known keeps the rule, and the state where shape and dtype
-        are the same; a new one gets a new rule; one that is gone is forgotten.
+        are the same; states follow to another device. A new one gets a new rule; one that is gone
+        is forgotten.
 
         Raises:
             TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
@@ -319,16 +310,17 @@ class Optimizer(torch.optim.Optimizer):
         link, tensors = bind(model, {id(p.tensor): p for p in self._params}, more)
         self._more = more
         now = list(dict.fromkeys(link.named.values()))
+        follow(now, before)
         for param in self._params:
             param._unregister()
         for param in now:
-            old = before.get(param.name)
-            kept = param if param.update_rule is not None or old is None else old
+            kept = known_as(param, before)
             rule = kept.update_rule or self.native._new_rule()
-            if kept._layout != layout_of(param.tensor):
+            layout = layout_of(param.tensor)
+            if kept._layout | {"device": None} != layout | {"device": None}:
                 rule._clear_states()
                 rule._state = None
-            param._layout = layout_of(param.tensor)
+            param._layout = layout
             if kept is not param:
                 kept.update_rule = None
             if param.update_rule is None:
@@ -405,9 +397,10 @@ class Optimizer(torch.optim.Optimizer):
 
         See :meth:`chainrule.Optimizer.transaction`.
         """
-        self._tensors.look()
+        self._look("transaction")
         try:
-            with self.native.transaction() as transaction:
+            with TensorTransaction(self) as transaction:
+                self._tensors.done()
                 yield transaction
         finally:
             self._written()
@@ -415,14 +408,26 @@ class Optimizer(torch.optim.Optimizer):
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Let parameters hold their averages; see :meth:`chainrule.Optimizer.averaged`."""
-        self._tensors.look()
-        with self.native.averaged():
+        self._look("averaged")
+        try:
+            with self.native.averaged():
+                self._written()
+                try:
+                    yield
+                finally:
+                    self._tensors.ready()
+        finally:
             self._written()
-            yield
-        self._written()
+
+    def _look(self, what: str) -> None:
+        """See that what is done next, outside a step, finds everything in its place."""
+        if self._gpus:
+            refuse_capture(what)
+        self._tensors.look()
 
     def _written(self) -> None:
-        """Tell autograd that parameters have been written to."""
+        """Tell PyTorch that parameters have been written to."""
+        self._tensors.done()
         torch.autograd.graph.increment_version([param.tensor for param in self._params])
 
     def add_hook(

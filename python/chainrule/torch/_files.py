@@ -30,7 +30,7 @@ def write(optimizer: Optimizer) -> dict[str, Any]:
         Plain data and tensors.
     """
     serializer = DictionarySerializer()
-    optimizer._tensors.look()
+    optimizer._look("state_dict")
     optimizer.native.serialize(serializer)
     state: dict[str, dict[str, Any]] = {}
     rest: dict[str, Any] = {"format": _FORMAT}
@@ -55,7 +55,8 @@ def _plain(array: np.ndarray) -> Any:
         return None
     if array.dtype.kind in "US":
         return str(array[()])
-    if array.ndim == 0 and array.dtype.kind in "iub":
+    # A state of 8 bits may have no dimensions.
+    if array.ndim == 0 and array.dtype.kind in "iub" and array.dtype != np.int8:
         return int(array)
     return to_tensor(np.atleast_1d(array) if array.ndim == 0 else array).reshape(array.shape)
 
@@ -103,13 +104,14 @@ def read(
             "[load_state_dict] the state dict is of another model: it has "
             f"{', '.join(sorted(theirs)[:3])} ..., this model {', '.join(sorted(known)[:3])} ..."
         )
-    optimizer._tensors.look()
+    optimizer._look("load_state_dict")
     deserializer = NpzDeserializer(flat, strict=strict)
     deserializer.report.file = "state dict"
     deserializer.load(optimizer.native)
     found = deserializer.report
     for param in optimizer._params:
         param._follow_rule()
+    optimizer._tensors.done()
     optimizer._version = -1
     _restore_extras(optimizer, saved["param_groups"])
     return StateReport(

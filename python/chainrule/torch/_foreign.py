@@ -249,10 +249,11 @@ def load(
     flat = {
         f"{each.param.name}/{name}": value for each in work for name, value in each.state.items()
     }
-    optimizer._tensors.look()
+    optimizer._look("load_state_dict")
     deserializer = NpzDeserializer(flat, strict=True)
     deserializer.report.file = "state dict"
     deserializer.load(_Loading(optimizer, work))
+    optimizer._tensors.done()
     optimizer._version = -1
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")

@@ -16,6 +16,7 @@ __all__ = ["TensorParameter", "attached", "layout_of"]
 
 _frozen: Any = Variable.frozen
 _array: Any = Variable.array
+_grad: Any = Variable.grad
 
 #: Parameters by the id of their tensor, which they keep alive.
 _attached: weakref.WeakValueDictionary[int, TensorParameter] = weakref.WeakValueDictionary()
@@ -49,7 +50,8 @@ class TensorParameter(Parameter):
     """A parameter on the memory of a ``torch.nn.Parameter``.
 
     Hooks and rules written in Python get one of these: ``array`` and, during an update, ``grad``
-    are NumPy arrays on the tensors' own memory.
+    are NumPy arrays on the tensors' own memory; on a GPU they are CuPy's, where that is installed.
+    ``tensor`` and ``tensor.grad`` are there on any device.
 
     Args:
         tensor: The tensor.
@@ -82,8 +84,8 @@ class TensorParameter(Parameter):
 
     @property
     def array(self) -> Any:
-        """The data, a NumPy array on the tensor's memory."""
-        return _array.__get__(self)
+        """The data, a NumPy array on the tensor's memory; on a GPU one of CuPy's."""
+        return self._seen(_array, "tensor")
 
     @array.setter
     def array(self, value: Any) -> None:
@@ -99,6 +101,26 @@ class TensorParameter(Parameter):
             own[...] = value
 
     data = array
+
+    def _seen(self, member: Any, tensor: str) -> Any:
+        try:
+            return member.__get__(self)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise
+            raise RuntimeError(
+                f"[chainrule.torch] {self.name} is on {self.tensor.device}, where arrays are "
+                f"CuPy's, which cannot be imported: use param.{tensor}, or install cupy"
+            ) from error
+
+    @property
+    def grad(self) -> Any:
+        """During an update the gradient, an array on its tensor's memory; None at other times."""
+        return self._seen(_grad, "tensor.grad")
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        _grad.__set__(self, grad)
 
     @property
     def frozen(self) -> bool:

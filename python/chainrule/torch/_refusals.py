@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NoReturn
 
 import torch
+from chainrule import _core
 from chainrule.torch._parameter import TensorParameter
 
 __all__ = ["check", "describe", "refuse"]
@@ -44,11 +46,11 @@ def check(path: str, tensor: torch.Tensor) -> None:
         raise TypeError(
             f"{where}: got {tensor.dtype}, expected float16, bfloat16, float32 or float64"
         )
-    if tensor.device.type != "cpu":
+    problem = _problem_with(tensor.device)
+    if problem:
         raise TypeError(
-            f"{where} is on a device that chainrule has no kernels for: got {tensor.device}, "
-            "expected cpu; call model.cpu() before attach, or set requires_grad=False to leave it "
-            "out"
+            f"{where} is on a device that chainrule cannot use: got {tensor.device}{problem}; call "
+            "model.cpu() before attach, or set requires_grad=False to leave it out"
         )
     if tensor.dim() > 8:
         raise ValueError(f"{where}: got {tensor.dim()} dimensions, expected at most 8")
@@ -57,6 +59,30 @@ def check(path: str, tensor: torch.Tensor) -> None:
             f"{where}: several elements share memory: got strides {tensor.stride()}; use "
             "tensor.clone() or contiguous()"
         )
+
+
+def _problem_with(device: torch.device) -> str:
+    """Say why rules cannot work on a device; nothing where they can."""
+    if device.type == "cpu":
+        return ""
+    if device.type != "cuda":
+        return ", expected cpu or cuda"
+    available, reason = _core.cuda_status()
+    if not available:
+        return f", and CUDA is not available to chainrule: {reason}"
+    count = _core.cuda_device_count()
+    if not 0 <= device.index < count:
+        return f", expected one of the {count} GPUs that chainrule has found"
+    return _problem_with_gpu(device.index)
+
+
+@functools.cache
+def _problem_with_gpu(index: int) -> str:
+    try:
+        _core.cuda_device_name(index)
+    except RuntimeError as error:
+        return f": {error}"
+    return ""
 
 
 def _check_gradient(path: str, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
@@ -110,8 +136,8 @@ def refuse(
                     )
                 raise TypeError(
                     f"{where} was moved to another {name} after attach: got {got}, expected "
-                    f"{then[name]}; move it back, or call optimizer.reattach() where chainrule "
-                    f"has kernels for it (device cpu)"
+                    f"{then[name]}; move it back, or call optimizer.reattach(), after which states "
+                    "are on the new device, or begin anew in the new dtype"
                 )
     check(path, what)
     raise RuntimeError(f"{where} was replaced after attach; {_REATTACH}")
@@ -133,11 +159,11 @@ def describe(tensor: torch.Tensor) -> tuple[Any, ...] | None:
         tensor: The tensor.
 
     Returns:
-        Address, shape, strides, device type, type code and bits; None where there is no such
-        memory.
+        Address, shape, strides, type and number of the device, type code and bits; None where
+        there is no such memory.
     """
     if tensor.layout != torch.strided or tensor.dtype not in _CODES:
         return None
-    device = {"cpu": 1, "cuda": 2}.get(tensor.device.type, 0)
+    device = {"cpu": 1, "cuda": 2}.get(tensor.device.type, 0), tensor.device.index or 0
     shape, strides = list(tensor.shape), list(tensor.stride())
     return (tensor.data_ptr(), shape, strides, device, *_CODES[tensor.dtype])

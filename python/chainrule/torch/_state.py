@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import torch
+from chainrule._core import Variable
+from chainrule._rule_state import held
 from chainrule.torch._parameter import TensorParameter
 from chainrule.update_rule import UpdateRule
 
@@ -74,7 +76,7 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
             if name == "step":
                 rule.t = int(value)
             elif rule.state is not None and name in rule.state:
-                own = to_tensor(rule.state[name])
+                own = _shared(rule.state, name)
                 if own.data_ptr() != value.data_ptr():
                     own.copy_(value)
             else:
@@ -107,6 +109,15 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
 
 def _state_of(rule: UpdateRule) -> dict[str, Any]:
     out: dict[str, Any] = {"step": rule.t}
-    for name, value in (rule.state or {}).items():
-        out[name] = to_tensor(value) if isinstance(value, np.ndarray) else value
+    state = rule.state
+    for name in () if state is None else state:
+        out[name] = _shared(state, name)
     return out
+
+
+def _shared(state: Any, name: str) -> Any:
+    """Give a state as a tensor on its own memory."""
+    value = held(state, name)
+    if isinstance(value, Variable) and value.__dlpack_device__()[0] != 1:
+        return torch.from_dlpack(value)
+    return to_tensor(value) if isinstance(value, np.ndarray) else value

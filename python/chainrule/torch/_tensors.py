@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from chainrule import _core
+from chainrule.torch import _streams
 from chainrule.torch._link import TensorLink, unwrapped
 from chainrule.torch._parameter import TensorParameter, attached
 from chainrule.torch._refusals import check, describe, refuse
@@ -138,6 +139,7 @@ def bind(
         functools.partial(_refuse, known),
         _alias,
         torch._C._increment_version,
+        _streams.current_stream,
     )
     places = {} if module is None else _places(module)
     for param in made.values():

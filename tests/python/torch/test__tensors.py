@@ -385,6 +385,7 @@ def test_pytorch_without_the_c_interface():
     """What an older PyTorch offers gives the same numbers."""
     from chainrule import _core
     from chainrule.torch._refusals import describe
+    from chainrule.torch._streams import current_stream
 
     p = torch.nn.Parameter(torch.ones(2, 3).t())
     p.grad = torch.arange(6.0).reshape(3, 2)
@@ -394,7 +395,12 @@ def test_pytorch_without_the_c_interface():
         """A tensor class without `__dlpack_c_exchange_api__`."""
 
     optimizer._tensors = _core.BorrowedTensors(
-        Plain, describe, lambda *a: None, lambda p: (p, None), torch._C._increment_version
+        Plain,
+        describe,
+        lambda *a: None,
+        lambda p: (p, None),
+        torch._C._increment_version,
+        current_stream,
     )
     optimizer._tensors.add(optimizer._params[0], p, "p", None, "")
     optimizer._version = -1

@@ -329,7 +329,7 @@ TEST_F(CudaUpdateReduced, PoliciesChangeOnTheDevice) {
     pair.update();
     expect_same(pair, 0, cat("state dtype ", static_cast<int>(states)));
     if (HasFailure()) return;
-    pair.sides[1].rules[0]->move_states_to_host();
+    pair.sides[1].rules[0]->move_states_to({});
     EXPECT_EQ(pair.sides[1].rules[0]->state(0).device(), Device{});
     pair.update();
     EXPECT_EQ(pair.sides[1].rules[0]->state(0).device(), kCuda);
