@@ -42,7 +42,16 @@ struct Lanes {
     update_squares[k] += change * change;
     const T size = functors::math::abs(g);
     max_abs[k] = select(size > max_abs[k], size, max_abs[k]);
-    nonfinite[k] = select(size <= kGreatest<T>, nonfinite[k], nonfinite[k] + T(1));
+  }
+  // Apart, since what is not finite shows in the squares.
+  CR_INLINE void count(int k, T g) {
+    const bool is_finite = functors::math::abs(g) <= kGreatest<T>;
+    nonfinite[k] = functors::math::select(is_finite, nonfinite[k], nonfinite[k] + T(1));
+  }
+  bool squares_are_finite() const {
+    T sum = 0;
+    for (T lane : grad_squares) sum += lane * T(0);
+    return sum == T(0);
   }
 };
 
@@ -56,13 +65,19 @@ void observe_as(const Row& row,
   const auto seen = Seen::of(row.program);
   Lanes<T> sums = lanes;
   // Here the processor has time to fetch what the next blocks need.
+  const std::uintptr_t ahead = update_loops::reach_ahead();
   const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
-    update_loops::ask_ahead(after + i, update_loops::kFarAhead);
-    update_loops::ask_ahead(g + i, update_loops::kFarAhead);
+    update_loops::ask_ahead(after + i, ahead);
+    update_loops::ask_ahead(g + i, ahead);
   };
   for_lanes(n, ask, [&](std::int64_t i, int k) __attribute__((always_inline)) {
     sums.see(k, seen(g[i], before[i]), before[i], after[i]);
   });
+  if (!sums.squares_are_finite()) {
+    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
+      sums.count(k, seen(g[i], before[i]));
+    });
+  }
   lanes = sums;
 }
 
