@@ -1,8 +1,9 @@
 """Kernels on a GPU: the share of the memory's speed that each reaches, and PyTorch beside them.
 
 Most kernels here are bound by memory, so the limit is how fast the GPU copies memory to memory,
-measured in the same run; of products of matrices the operations per second are told. The timing is done by build/<preset>/benchmarks/gpu_kernels, because the
-Python layer keeps its arrays on the CPU. PyTorch is timed where it is installed with CUDA.
+measured in the same run; of products of matrices the operations per second are told. The timing is
+done by build/<preset>/benchmarks/gpu_kernels, because the Python layer keeps its arrays on the CPU.
+PyTorch is timed where it is installed with CUDA.
 """
 
 from __future__ import annotations

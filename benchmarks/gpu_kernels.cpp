@@ -1,6 +1,6 @@
 // Times what runs on a GPU, for gpu.py: one line of JSON per measurement, with the seconds of one
-// call and the bytes that have to move, or the operations of a product. `--small` runs everything once on little data; `--only
-// TEXT` what has the text in its name, for a profiler.
+// call and the bytes that have to move, or the operations of a product. `--small` runs everything
+// once on little data; `--only TEXT` what has the text in its name, for a profiler.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -129,8 +129,7 @@ void reductions() {
   report("reduction", "sums of rows", bytes, [&] { run_reduction(sum, out, x, {1}, {}); });
   report("reduction", "sums of columns", bytes, [&] { run_reduction(sum, out, x, {0}, {}); });
   const Array all({}, Dtype::float32, kGpu);
-  report("reduction", "sum of everything", bytes,
-         [&] { run_reduction(sum, all, x, {0, 1}, {}); });
+  report("reduction", "sum of everything", bytes, [&] { run_reduction(sum, all, x, {0, 1}, {}); });
 }
 
 void products() {
@@ -140,14 +139,15 @@ void products() {
     const Array a = noise({n, n}, dtype);
     const Array b = noise({n, n}, dtype);
     const Array c({n, n}, dtype, kGpu);
-    report("product", cat("product of 4096 x 4096, ", dtype), 0, [&] { gemm(c, a, b); },
-           operations);
+    report(
+        "product", cat("product of 4096 x 4096, ", dtype), 0, [&] { gemm(c, a, b); }, operations);
   }
   const std::int64_t side = small ? 32 : 768;
   const Array a = noise({48, side, side}, Dtype::bfloat16);
   const Array c({48, side, side}, Dtype::bfloat16, kGpu);
-  report("product", "48 products of 768 x 768, bfloat16", 0, [&] { gemm(c, a, a); },
-         48 * 2.0 * static_cast<double>(side * side * side));
+  report(
+      "product", "48 products of 768 x 768, bfloat16", 0, [&] { gemm(c, a, a); },
+      48 * 2.0 * static_cast<double>(side * side * side));
 }
 
 struct Model {
@@ -163,7 +163,8 @@ struct Model {
     const Algorithm& found = find_algorithm(algorithm);
     auto values = make_ref<Hyperparameter>(default_hyperparameter(found), &found);
     values->set(intern(found.fields[0].name), Value::real(rate));
-    for (const char* option : options) values->set(intern(option), Value::of_field({option, 1, update::FieldKind::boolean}));
+    for (const char* option : options)
+      values->set(intern(option), Value::of_field({option, 1, update::FieldKind::boolean}));
     auto rule = make_ref<UpdateRule>(&found, values);
     rule->fp32_update = is_half(dtype);
     auto param = make_ref<VariableImpl>(noise(shape, dtype), true);
