@@ -146,7 +146,8 @@ Handle make_handle(int index) {
   check(guard.error(), "choosing the device");
   Handle handle = nullptr;
   int status = lib.create(&handle);
-  if (status == kAllocationFailed) {
+  if (status != kSuccess) {  // for want of memory too, whatever it calls that
+    cudaGetLastError();
     release_cached(index);
     status = lib.create(&handle);
   }
