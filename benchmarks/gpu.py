@@ -1,8 +1,9 @@
 """Kernels on a GPU: the share of the memory's speed that each reaches, and PyTorch beside them.
 
-Every kernel here is bound by memory, so the limit is how fast the GPU copies memory to memory,
-measured in the same run. The timing is done by build/<preset>/benchmarks/gpu_kernels, because the
-Python layer keeps its arrays on the CPU. PyTorch is timed where it is installed with CUDA.
+Most kernels here are bound by memory, so the limit is how fast the GPU copies memory to memory,
+measured in the same run; of products of matrices the operations per second are told. The timing is
+done by build/<preset>/benchmarks/gpu_kernels, because the Python layer keeps its arrays on the CPU.
+PyTorch is timed where it is installed with CUDA.
 """
 
 from __future__ import annotations
@@ -71,6 +72,23 @@ def torch_times() -> dict[str, float]:
         "one launch": seconds(lambda: torch.add(one, one, out=one)),
     }
 
+    found["sums of rows"] = seconds(lambda: x.sum(1))
+    found["sums of columns"] = seconds(lambda: x.sum(0))
+    found["sum of everything"] = seconds(lambda: x.sum())
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = (torch.randn(4096, 4096, device="cuda", dtype=dtype) for _ in range(2))
+        c = torch.empty_like(a)
+        name = str(dtype).removeprefix("torch.")
+        found[f"product of 4096 x 4096, {name}"] = seconds(
+            lambda a=a, b=b, c=c: torch.mm(a, b, out=c)
+        )
+    many = torch.randn(48, 768, 768, device="cuda", dtype=torch.bfloat16)
+    products = torch.empty_like(many)
+    found["48 products of 768 x 768, bfloat16"] = seconds(
+        lambda: torch.bmm(many, many, out=products)
+    )
+    found |= bert_times(seconds)
+
     def step_of(
         make: Callable[[list], torch.optim.Optimizer], sizes: list[int]
     ) -> Callable[[], object]:
@@ -98,10 +116,34 @@ def torch_times() -> dict[str, float]:
     return found
 
 
+def bert_times(seconds: Callable[[Callable[[], object]], float]) -> dict[str, float]:
+    """Time PyTorch's rules on BERT-base's shapes: a group per tensor, as each has its rate."""
+    import torch
+
+    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+    from shapes import bert_base, hidden
+
+    optim = torch.optim
+    matrices, others = [], []
+    for i, shape in enumerate(bert_base()):
+        param = torch.randn(shape, device="cuda", requires_grad=True)
+        param.grad = torch.randn_like(param)
+        rate = 1e-4 * (1 + i / 1000)
+        if hidden(i, shape):
+            matrices.append({"params": [param], "lr": 10 * rate})
+        else:
+            others.append({"params": [param], "lr": rate})
+    adam = optim.AdamW(others, fused=True).step
+    rules = {"Adafactor and Adam, BERT-base": optim.Adafactor(matrices).step}
+    if hasattr(optim, "Muon"):  # since 2.9; iterates in bfloat16
+        rules["Muon in bfloat16 and Adam, BERT-base"] = optim.Muon(matrices).step
+    return {name: seconds(lambda step=step: (step(), adam())) for name, step in rules.items()}
+
+
 def table(lines: list[dict], peer: dict[str, float]) -> str:
     """Lay the numbers out."""
     limit = next(r["bytes"] / r["seconds"] for r in lines if r["group"] == "limit")
-    rows = [("", "us", "GB/s", "of limit", "PyTorch us", "ratio")]
+    rows = [("", "us", "GB/s", "of limit", "TFLOP/s", "PyTorch us", "ratio")]
     for r in lines:
         speed = r["bytes"] / r["seconds"]
         theirs = peer.get(r["name"])
@@ -111,6 +153,7 @@ def table(lines: list[dict], peer: dict[str, float]) -> str:
                 f"{1e6 * r['seconds']:.1f}",
                 f"{speed / 1e9:.0f}" if speed else "",
                 f"{100 * speed / limit:.0f} %" if speed else "",
+                f"{r['operations'] / r['seconds'] / 1e12:.0f}" if r["operations"] else "",
                 f"{1e6 * theirs:.1f}" if theirs else "",
                 f"{r['seconds'] / theirs:.2f}" if theirs else "",
             )

@@ -1,6 +1,6 @@
 // Times what runs on a GPU, for gpu.py: one line of JSON per measurement, with the seconds of one
-// call and the bytes that have to move. `--small` runs everything once on little data; `--only
-// TEXT` what has the text in its name, for a profiler.
+// call and the bytes that have to move, or the operations of a product. `--small` runs everything
+// once on little data; `--only TEXT` what has the text in its name, for a profiler.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/gemm.h"
 #include "chainrule/backend/plugin.h"
+#include "chainrule/backend/reduction.h"
 #include "chainrule/backend/transfer.h"
 #include "chainrule/core/memory.h"
 #include "chainrule/update/update_table.h"
@@ -47,11 +49,14 @@ double seconds_per_call(const std::function<void()>& call) {
 void report(const char* group,
             const std::string& name,
             double bytes,
-            const std::function<void()>& call) {
+            const std::function<void()>& call,
+            double operations = 0) {
   if (!wanted(name)) return;
   const double seconds = seconds_per_call(call);
-  std::printf("{\"group\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"bytes\": %.0f}\n", group,
-              name.c_str(), seconds, bytes);
+  std::printf(
+      "{\"group\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"bytes\": %.0f, "
+      "\"operations\": %.0f}\n",
+      group, name.c_str(), seconds, bytes, operations);
   std::fflush(stdout);
 }
 
@@ -115,18 +120,55 @@ void elementwise() {
          [&] { run_elementwise(kernel("add"), f32, other, {&one, &one}); });
 }
 
+void reductions() {
+  const std::int64_t side = small ? 64 : 8192;
+  const Array x = noise({side, side}, Dtype::float32);
+  const Array out({side}, Dtype::float32, kGpu);
+  const auto& sum = *static_cast<const ReductionKernel*>(KernelBase::find("sum"));
+  const double bytes = 4.0 * static_cast<double>(x.size());
+  report("reduction", "sums of rows", bytes, [&] { run_reduction(sum, out, x, {1}, {}); });
+  report("reduction", "sums of columns", bytes, [&] { run_reduction(sum, out, x, {0}, {}); });
+  const Array all({}, Dtype::float32, kGpu);
+  report("reduction", "sum of everything", bytes, [&] { run_reduction(sum, all, x, {0, 1}, {}); });
+}
+
+void products() {
+  const std::int64_t n = small ? 64 : 4096;
+  const double operations = 2.0 * static_cast<double>(n * n * n);
+  for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+    const Array a = noise({n, n}, dtype);
+    const Array b = noise({n, n}, dtype);
+    const Array c({n, n}, dtype, kGpu);
+    report(
+        "product", cat("product of 4096 x 4096, ", dtype), 0, [&] { gemm(c, a, b); }, operations);
+  }
+  const std::int64_t side = small ? 32 : 768;
+  const Array a = noise({48, side, side}, Dtype::bfloat16);
+  const Array c({48, side, side}, Dtype::bfloat16, kGpu);
+  report(
+      "product", "48 products of 768 x 768, bfloat16", 0, [&] { gemm(c, a, a); },
+      48 * 2.0 * static_cast<double>(side * side * side));
+}
+
 struct Model {
   std::vector<Ref<VariableImpl>> params;
   UpdateTable table;
 
-  void add(const char* algorithm, std::int64_t size, Dtype dtype, double rate) {
+  // `options` are set to one.
+  void add(const char* algorithm,
+           const Shape& shape,
+           Dtype dtype,
+           double rate,
+           std::initializer_list<const char*> options = {}) {
     const Algorithm& found = find_algorithm(algorithm);
     auto values = make_ref<Hyperparameter>(default_hyperparameter(found), &found);
     values->set(intern(found.fields[0].name), Value::real(rate));
+    for (const char* option : options)
+      values->set(intern(option), Value::of_field({option, 1, update::FieldKind::boolean}));
     auto rule = make_ref<UpdateRule>(&found, values);
     rule->fp32_update = is_half(dtype);
-    auto param = make_ref<VariableImpl>(noise({size}, dtype), true);
-    param->set_grad(Variable(noise({size}, dtype)));
+    auto param = make_ref<VariableImpl>(noise(shape, dtype), true);
+    param->set_grad(Variable(noise(shape, dtype)));
     table.add(param, rule, cat("/", params.size()), false);
     params.push_back(param);
   }
@@ -157,6 +199,41 @@ std::vector<std::int64_t> resnet_sizes() {
   return sizes;
 }
 
+// The shapes of BERT-base's parameters.
+std::vector<Shape> bert_shapes() {
+  const std::int64_t d = small ? 16 : 768;
+  std::vector<Shape> shapes{{small ? 100 : 30522, d}, {small ? 8 : 512, d}, {2, d}, {d}, {d}};
+  for (int layer = 0; layer < (small ? 1 : 12); ++layer) {
+    for (int i = 0; i < 4; ++i) shapes.insert(shapes.end(), {{d, d}, {d}});
+    shapes.insert(shapes.end(), {{d}, {d}, {4 * d, d}, {4 * d}, {d, 4 * d}, {d}, {d}, {d}});
+  }
+  shapes.insert(shapes.end(), {{d, d}, {d}});
+  return shapes;
+}
+
+// Hidden matrices by one rule, embeddings and vectors by Adam, each its rate.
+void bert(const char* matrices, std::initializer_list<const char*> options, const char* name) {
+  if (!wanted(name)) return;
+  Model model;
+  const std::vector<Shape> shapes = bert_shapes();
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const bool hidden = shapes[i].size() == 2 && i > 4;
+    const double rate = 1e-4 * (1 + 1e-3 * static_cast<double>(i));
+    if (hidden) {
+      model.add(matrices, shapes[i], Dtype::float32, 10 * rate, options);
+    } else {
+      model.add("Adam", shapes[i], Dtype::float32, rate);
+    }
+  }
+  model.time(name, 0);
+}
+
+void tensor_rules() {
+  bert("Muon", {"ns_bfloat16"}, "Muon in bfloat16 and Adam, BERT-base");
+  bert("Muon", {}, "Muon and Adam, BERT-base");
+  bert("Adafactor", {}, "Adafactor and Adam, BERT-base");
+}
+
 void updates() {
   const std::int64_t large = small ? 5000 : 25'000'000;
   const double n = static_cast<double>(large);
@@ -168,18 +245,18 @@ void updates() {
     const std::string name = cat(rule.algorithm, ", one tensor of 25M");
     if (!wanted(name)) continue;
     Model model;
-    model.add(rule.algorithm, large, Dtype::float32, 1e-3);
+    model.add(rule.algorithm, {large}, Dtype::float32, 1e-3);
     model.time(name, rule.bytes * n);
   }
   if (const char* name = "Adam, float16 with a float32 master"; wanted(name)) {
     Model model;
-    model.add("Adam", large, Dtype::float16, 1e-3);
+    model.add("Adam", {large}, Dtype::float16, 1e-3);
     model.time(name, 30 * n);
   }
   if (const char* name = "Adam, 2,000 tensors of 256, each its rate"; wanted(name)) {
     Model model;
     for (int i = 0; i < (small ? 20 : 2000); ++i) {
-      model.add("Adam", 256, Dtype::float32, 1e-3 + 1e-7 * i);
+      model.add("Adam", {256}, Dtype::float32, 1e-3 + 1e-7 * i);
     }
     model.time(name, 28.0 * 256 * 2000);
   }
@@ -189,7 +266,7 @@ void updates() {
     int i = 0;
     for (std::int64_t size : resnet_sizes()) {
       if (small) size = std::min<std::int64_t>(size, 100);
-      model.add("Adam", size, Dtype::float32, 1e-3 + 1e-6 * i++);
+      model.add("Adam", {size}, Dtype::float32, 1e-3 + 1e-6 * i++);
       total += static_cast<double>(size);
     }
     model.time(name, 28 * total);
@@ -212,6 +289,9 @@ int main(int count, char** arguments) {
   }
   std::printf("{\"device\": \"%s\"}\n", cuda::device_name(0).c_str());
   elementwise();
+  reductions();
+  products();
   updates();
+  tensor_rules();
   return 0;
 }

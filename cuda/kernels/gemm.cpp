@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "../cublas.h"
 #include "../runtime.h"
 #include "chainrule/backend/blas_matrix.h"
@@ -59,19 +57,10 @@ ColumnMajor column_major(const Matrix& x) {
   return {blas.transposed == 'N', x.data, blas.leading, 0};
 }
 
-// The same product with the sides of c exchanged.
-GemmPlan turned(const GemmPlan& plan) {
-  GemmPlan other = transposed(plan);
-  for (int i = 0; i < plan.batch_ndim; ++i) {
-    std::swap(other.batch_strides[0][i], other.batch_strides[1][i]);
-  }
-  return other;
-}
-
 void run(const GemmPlan& given, Dtype dtype) {
   // Where c lies in rows, its transpose lies in columns.
   const BlasMatrix c = blas_matrix(given.c);
-  const GemmPlan plan = c.transposed == 'N' ? turned(given) : given;
+  const GemmPlan plan = c.transposed == 'N' ? transposed(given) : given;
   CublasProduct product{.dtype = dtype,
                         .rows = plan.c.rows,
                         .cols = plan.c.cols,

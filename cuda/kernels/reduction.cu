@@ -32,11 +32,14 @@ template <class Op, class T>
 using Wide = typename PartType<
     std::conditional_t<Op::widens && math::Real<Compute<T>>, double, Compute<T>>>::type;
 
+// As many as keep the largest devices busy.
+constexpr std::int64_t kManyBlocks = 1024;
+
 // How a block's threads are shared out.
 struct Shares {
-  std::int64_t units;   // chunks times outputs
-  std::int32_t lanes;   // threads of an output: a power of two, up to kThreads
-  bool side_by_side;    // neighbouring threads belong to neighbouring outputs, not to one
+  std::int64_t units;  // chunks times outputs
+  std::int32_t lanes;  // threads of an output: a power of two, up to kThreads
+  bool side_by_side;   // neighbouring threads belong to neighbouring outputs, not to one
 };
 
 // Where an index leads in some dimensions.
@@ -59,21 +62,29 @@ CR_INLINE W reduce_lane(const ReductionPlan& plan, std::int64_t unit, int lane, 
   const std::int64_t first = unit / plan.outputs * plan.chunk_size;
   const std::int64_t last =
       plan.count - first < plan.chunk_size ? plan.count : first + plan.chunk_size;
-  const char* x = plan.x + offset_of(unit % plan.outputs, plan.kept_ndim, plan.kept_shape,
-                                     plan.kept_strides);
+  const char* x =
+      plan.x + offset_of(unit % plan.outputs, plan.kept_ndim, plan.kept_shape, plan.kept_strides);
   const auto value = [](const char* at) {
     return static_cast<W>(to_compute<T>(*reinterpret_cast<const Stored<T>*>(at)));
   };
   W total = Op::template identity<W>();
+  std::int64_t i = first + lane;
   if (plan.reduced_ndim == 1) {
     const std::int64_t stride = plan.reduced_strides[0];
-    for (std::int64_t i = first + lane; i < last; i += lanes) {
-      total = op(total, value(x + i * stride));
+    // Several are on their way at a time.
+    for (; i + 3 * lanes < last; i += 4 * lanes) {
+      const W a = value(x + i * stride);
+      const W b = value(x + (i + lanes) * stride);
+      const W c = value(x + (i + 2 * lanes) * stride);
+      const W d = value(x + (i + 3 * lanes) * stride);
+      total = op(total, op(op(a, b), op(c, d)));
     }
+    for (; i < last; i += lanes) total = op(total, value(x + i * stride));
   } else {
-    for (std::int64_t i = first + lane; i < last; i += lanes) {
-      total = op(total, value(x + offset_of(i, plan.reduced_ndim, plan.reduced_shape,
-                                            plan.reduced_strides)));
+    for (; i < last; i += lanes) {
+      total =
+          op(total,
+             value(x + offset_of(i, plan.reduced_ndim, plan.reduced_shape, plan.reduced_strides)));
     }
   }
   return total;
@@ -115,9 +126,13 @@ Shares shares_of(const ReductionPlan& plan) {
   Shares shares{plan.chunks * plan.outputs, 1, false};
   shares.side_by_side = plan.kept_shape[kept] > 1 &&
                         distance(plan.kept_strides[kept]) < distance(plan.reduced_strides[reduced]);
-  // Outputs that lie side by side are read a warp's width at a time.
-  const int most = shares.side_by_side ? kThreads / 32 : kThreads;
-  while (shares.lanes < most && shares.lanes * 4 < plan.chunk_size) shares.lanes *= 2;
+  // Outputs that lie side by side are read a warp's width at a time, or less if there are few.
+  const auto enough = [&] {
+    if (!shares.side_by_side) return shares.lanes == kThreads;
+    const bool many = shares.units * shares.lanes >= kManyBlocks * kThreads;
+    return shares.lanes >= (many ? kThreads / 32 : kThreads / 8);
+  };
+  while (!enough() && shares.lanes * 8 < plan.chunk_size) shares.lanes *= 2;
   return shares;
 }
 

@@ -123,8 +123,21 @@ def test_reductions(dtype):
             found, expected = f(there(x), axis=axis), f(Variable(x), axis=axis)
             assert found.dtype == expected.dtype
             np.testing.assert_allclose(
-                back(found).astype("d"), expected.array.astype("d"), rtol=1e-2 if x.dtype.itemsize == 2 else 1e-6
+                back(found).astype("d"),
+                expected.array.astype("d"),
+                rtol=1e-2 if x.dtype.itemsize == 2 else 1e-6,
             )
+
+
+@marked
+@pytest.mark.parametrize("f", [F.sum, F.mean, F.max, F.min, F.logsumexp])
+def test_gradients_of_reductions(f):
+    results = []
+    for (x,) in there_and_here([noise((3, 4, 5))]):
+        y = f(x, axis=1)
+        F.sum(y * y).backward()
+        results.append([y, x.grad_var])
+    check(*results, "f", scale=10)
 
 
 SHAPES = [(6, 4), (4, 6), (5, 5), (6, 4), (3,), (2, 3, 4)]
@@ -195,7 +208,10 @@ def test_muon_with_flattened_kernels_hooks_and_statistics():
         [(6, 4), (4, 3, 2, 2)],
         1e-4,
         1e-4,
-        hooks=[lambda: optimizer_hooks.GradientClipping(0.5), lambda: optimizer_hooks.WeightDecay(0.1)],
+        hooks=[
+            lambda: optimizer_hooks.GradientClipping(0.5),
+            lambda: optimizer_hooks.WeightDecay(0.1),
+        ],
     )
 
 
@@ -203,9 +219,7 @@ def test_muon_with_flattened_kernels_hooks_and_statistics():
 def test_muon_in_bfloat16():
     shapes = [(24, 16), (16, 24), (24, 16)]
     _, found, _ = train(there, lambda: optimizers.Muon(ns_bfloat16=True, lr=0.1), "f", shapes)
-    _, exact, _ = train(
-        lambda x: Variable(x.copy()), lambda: optimizers.Muon(lr=0.1), "f", shapes
-    )
+    _, exact, _ = train(lambda x: Variable(x.copy()), lambda: optimizers.Muon(lr=0.1), "f", shapes)
     _, start, _ = train(there, lambda: optimizers.Muon(), "f", shapes, steps=0)
     for x, y, before in zip(found, exact, start, strict=True):
         off = np.linalg.norm(x - y) / np.linalg.norm(y - before)
@@ -259,10 +273,12 @@ import numpy as np
 import chainrule, chainrule.functions as F
 from chainrule import Parameter, Variable, optimizers
 from chainrule.info import runtime_info
+def there(*shape):
+    return Variable.from_dlpack(Variable(np.ones(shape, "f")), device="cuda")
 link = chainrule.Link()
 with link.init_scope():
-    link.w = Parameter.from_dlpack(Variable.from_dlpack(Variable(np.ones((2, 2), "f")), device="cuda"))
-    link.b = Parameter.from_dlpack(Variable.from_dlpack(Variable(np.ones(2, "f")), device="cuda"))
+    link.w = Parameter.from_dlpack(there(2, 2))
+    link.b = Parameter.from_dlpack(there(2))
 link.w.grad = Variable.from_dlpack(link.w, copy=True)
 link.b.grad = Variable.from_dlpack(link.b, copy=True)
 optimizer = optimizers.SGD().setup(link)

@@ -25,13 +25,17 @@ inline BlasMatrix blas_matrix(const Matrix& x) {
   return {};
 }
 
-// Of the product's transpose: c^T = b^T a^T.
+// The same products with the sides of c exchanged: c^T = b^T a^T.
 inline GemmPlan transposed(const GemmPlan& plan) {
   GemmPlan other = plan;
   other.a = plan.b.transposed();
   other.b = plan.a.transposed();
   other.c = plan.c.transposed();
   other.bias = plan.bias.transposed();
+  for (int i = 0; i < plan.batch_ndim; ++i) {
+    other.batch_strides[0][i] = plan.batch_strides[1][i];
+    other.batch_strides[1][i] = plan.batch_strides[0][i];
+  }
   return other;
 }
 

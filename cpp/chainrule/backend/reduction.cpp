@@ -15,6 +15,9 @@ constexpr std::int64_t kGrain = 32768;
 // its bits do not depend on it.
 constexpr std::int64_t kChunk = 65536;
 constexpr std::int64_t kMaxChunks = 64;
+// Other devices want many pieces of work at a time, whose number is fixed for the same reason.
+constexpr std::int64_t kDeviceChunk = 8192;
+constexpr std::int64_t kDevicePieces = 1024;
 
 struct Dim {
   std::int64_t length;
@@ -79,13 +82,22 @@ ReductionPlan make_plan(const Array& x, const Axes& axes, bool ordered) {
   return plan;
 }
 
-// Few outputs of many elements are cut into chunks.
-void cut(ReductionPlan& plan) {
+// How many chunks the elements of an output are worth.
+std::int64_t chunks_of(const ReductionPlan& plan, Device device) {
   const std::int64_t total = plan.outputs * plan.count;
+  if (device.kind != DeviceKind::cpu) {
+    if (plan.outputs == 0) return 1;
+    return std::min({total / kDeviceChunk, kDevicePieces / plan.outputs, plan.count / 64});
+  }
   const bool columns =
       std::abs(plan.kept_strides[plan.kept_ndim - 1]) < plan.reduced_strides[plan.reduced_ndim - 1];
-  if (total < 2 * kChunk || plan.outputs >= (columns ? 4096 : kMaxChunks)) return;
-  const std::int64_t chunks = std::min({total / kChunk, kMaxChunks, plan.count / 64});
+  if (total < 2 * kChunk || plan.outputs >= (columns ? 4096 : kMaxChunks)) return 1;
+  return std::min({total / kChunk, kMaxChunks, plan.count / 64});
+}
+
+// Few outputs of many elements are cut into chunks.
+void cut(ReductionPlan& plan, Device device) {
+  const std::int64_t chunks = chunks_of(plan, device);
   if (chunks < 2) return;
   plan.chunk_size = (plan.count + chunks - 1) / chunks;
   plan.chunks = (plan.count + plan.chunk_size - 1) / plan.chunk_size;
@@ -111,7 +123,7 @@ void run_reduction(const ReductionKernel& kernel,
   const Device device = common_device(kernel.name(), {&out, &x});
   const ReductionKernel::Function function = kernel.get(device, x.dtype());
   ReductionPlan plan = make_plan(x, axes, false);
-  cut(plan);
+  cut(plan, device);
   if (plan.chunks == 1) {
     plan.y = reinterpret_cast<char*>(out.raw());
     plan.divisor = options.divisor;

@@ -70,7 +70,8 @@ class Adafactor(GradientMethod, rule=AdafactorRule):
     where ``rms(x)`` is the root of the mean of ``x ** 2``, and ``rate`` is
     ``min(lr, 1 / sqrt(t)) * max(eps2, rms(p))``; ``relative_step=False`` leaves ``lr`` for the
     minimum, ``scale_parameter=False`` leaves the maximum out. With ``beta1`` the parameter moves by
-    a running mean ``m`` of these updates instead.
+    a running mean ``m`` of these updates instead. Parameters on a GPU are updated there; the host
+    waits once per update, for the sizes of all parameters and directions.
 
     Args:
         lr: Greatest relative step; the learning rate itself without ``relative_step``.

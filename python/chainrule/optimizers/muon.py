@@ -68,10 +68,15 @@ class Muon(GradientMethod, rule=MuonRule):
     ``weight_decay`` may be used. Matrices of the same shape go through the products together.
     Everything is computed in float32, and in float64 for a float64 parameter.
 
-    With ``ns_bfloat16`` the iteration on float32 numbers is in bfloat16 on processors with
-    AVX-512 BF16 or AMX, which takes half the time or less, with sums in float32; elsewhere it stays
-    in float32. It adds about 1 % of noise to an update whose singular values lie between 0.7 and
-    1.2 anyway, but its numbers depend on the processor, which is why it is not the default.
+    With ``ns_bfloat16`` the iteration on float32 numbers is in bfloat16 on GPUs and on processors
+    with AVX-512 BF16 or AMX, which takes half the time or less, on a GPU a small part of it, with
+    sums in float32; elsewhere it stays in float32. It adds about 1 % of noise to an update
+    whose singular values lie between 0.7 and 1.2 anyway, but its numbers depend on the processor,
+    which is why it is not the default.
+
+    On a GPU the products are cuBLAS's, and nobody waits for the device. Bits are the same from run
+    to run there, but the last of them may depend on how many matrices of a shape are updated
+    together; on the CPU they depend on the matrix alone.
 
     A parameter that is no matrix is refused. Biases, embeddings and the last layer are usually
     given another rule; the kernels of convolutions are taken as matrices ``(out, -1)`` with
@@ -86,12 +91,14 @@ class Muon(GradientMethod, rule=MuonRule):
         flatten: Take an array of more than two dimensions as a matrix ``(out, -1)``.
         ns_steps: Steps of the Newton-Schulz iteration.
         eps: Least norm that a matrix is divided by.
-        ns_bfloat16: Iterate in bfloat16 where the processor has instructions for its products, as
-            the authors' and PyTorch's implementations do everywhere.
+        ns_bfloat16: Iterate in bfloat16 where there are instructions for its products, as the
+            authors' and PyTorch's implementations do everywhere.
 
     Raises:
         ValueError: By :meth:`update`, if a parameter is no matrix, or a value is out of range.
             Nothing is changed then.
+        RuntimeError: By :meth:`update`, if a parameter lies on a GPU and cuBLAS (``nvidia-cublas``)
+            is not found. Nothing is changed then.
 
     Source:
         Jordan et al., `Muon: An optimizer for hidden layers in neural networks

@@ -70,7 +70,9 @@ class SOAP(GradientMethod, rule=SOAPRule):
     ``max_precondition_dim`` keep their own basis, as in Adam; an array of more dimensions than two
     is taken as a matrix ``(out, -1)``.
 
-    Decompositions are NumPy's.
+    Decompositions are NumPy's. The statistics of a parameter on a GPU, and products with them, stay
+    there (cuBLAS multiplies); every ``precondition_frequency`` steps they are copied to the CPU,
+    decomposed there, and the bases copied back, for which the host waits.
 
     Args:
         lr: Learning rate.
@@ -85,6 +87,8 @@ class SOAP(GradientMethod, rule=SOAPRule):
 
     Raises:
         ValueError: By :meth:`update`, if a value is out of range. Nothing is changed then.
+        RuntimeError: By :meth:`update`, if a parameter lies on a GPU and cuBLAS (``nvidia-cublas``)
+            is not found. Nothing is changed then.
 
     Source:
         Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam

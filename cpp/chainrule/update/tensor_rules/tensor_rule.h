@@ -41,7 +41,8 @@ struct TensorRule {
   // The shape of a state; none where these values or this parameter have no use for it.
   std::optional<Shape> (*state_shape)(const double* values, const Shape& shape, int place);
   // Writes states and directions. All jobs lie on one device and are of one dtype, and none is
-  // empty. A direction must not depend on the other jobs, nor on the number of threads.
+  // empty. A direction must not depend on the other jobs, nor on the number of threads; on CUDA
+  // its last bits may depend on other jobs of its shape (GemmOptions::reproducible).
   void (*direct)(std::vector<TensorJob>& jobs);
 
   // Throws where `device` lacks a kernel.
