@@ -47,9 +47,9 @@ void open_builtins(const Nvrtc& nvrtc, int major, int minor) {
 
 Nvrtc open_nvrtc() {
   Nvrtc out{};
-  const Library library = open_library(
-      "CHAINRULE_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"},
-      {"nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"});
+  const Library library =
+      open_library("CHAINRULE_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"},
+                   {"nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"});
   if (!library.handle) {
     out.state.problem =
         "NVRTC was not found: install nvidia-cuda-nvrtc, or set CHAINRULE_NVRTC to libnvrtc.so";

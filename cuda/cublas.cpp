@@ -98,14 +98,13 @@ Cublas open_cublas() {
                      out.property(kMajor, &version[0]) == kSuccess &&
                      out.property(kMinor, &version[1]) == kSuccess &&
                      out.property(kPatch, &version[2]) == kSuccess;
-  const bool complete =
-      known && find(library, "cublasGetStatusString", out.status_text) &&
-      find(library, "cublasCreate_v2", out.create) &&
-      find(library, "cublasDestroy_v2", out.destroy) &&
-      find(library, "cublasSetStream_v2", out.set_stream) &&
-      find(library, "cublasSetMathMode", out.set_math_mode) &&
-      find(library, "cublasGemmEx_64", out.gemm) &&
-      find(library, "cublasGemmStridedBatchedEx_64", out.gemm_batch);
+  const bool complete = known && find(library, "cublasGetStatusString", out.status_text) &&
+                        find(library, "cublasCreate_v2", out.create) &&
+                        find(library, "cublasDestroy_v2", out.destroy) &&
+                        find(library, "cublasSetStream_v2", out.set_stream) &&
+                        find(library, "cublasSetMathMode", out.set_math_mode) &&
+                        find(library, "cublasGemmEx_64", out.gemm) &&
+                        find(library, "cublasGemmStridedBatchedEx_64", out.gemm_batch);
   if (!complete) {
     out.state.problem = cat(library.name, " does not do: got ",
                             known ? cat("cuBLAS ", version[0], ".", version[1])
@@ -113,8 +112,7 @@ Cublas open_cublas() {
                             ", expected cuBLAS 12.0 or newer");
     return out;
   }
-  out.state.name =
-      cat(library.name, " ", version[0], ".", version[1], ".", version[2]);
+  out.state.name = cat(library.name, " ", version[0], ".", version[1], ".", version[2]);
   return out;
 }
 
@@ -212,9 +210,9 @@ void multiply(const CublasProduct& product, int index) {
   const std::lock_guard lock(mine.mutex);
   const int status = run(product, mine.handle);
   if (status == kSuccess) return;
-  check_status(status, cat("a product of ", name_of(product.dtype), " matrices failed, ",
-                           product.rows, " x ", product.inner, " times ", product.inner, " x ",
-                           product.cols));
+  check_status(status,
+               cat("a product of ", name_of(product.dtype), " matrices failed, ", product.rows,
+                   " x ", product.inner, " times ", product.inner, " x ", product.cols));
 }
 
 }  // namespace chainrule::cuda

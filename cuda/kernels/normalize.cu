@@ -21,8 +21,7 @@ template <class Body>
 CR_INLINE void for_my_segment(const Segments& segments, const Body& body) {
   const std::int64_t array = blockIdx.x / segments.per_array;
   const std::int64_t first = blockIdx.x % segments.per_array * kSegment;
-  const std::int64_t last =
-      first + kSegment < segments.size ? first + kSegment : segments.size;
+  const std::int64_t last = first + kSegment < segments.size ? first + kSegment : segments.size;
   const std::int64_t begin = array * segments.size;
   for (std::int64_t i = first + threadIdx.x; i < last; i += kThreads) body(begin + i);
 }
@@ -63,7 +62,8 @@ __global__ void __launch_bounds__(kThreads) divide_kernel(const Stored<T>* x,
   }
   __syncthreads();
   const auto scale = static_cast<Compute<T>>(factor);
-  for_my_segment(segments, [&](std::int64_t i) { y[i] = to_stored<Out>(scale * to_compute<T>(x[i])); });
+  for_my_segment(segments,
+                 [&](std::int64_t i) { y[i] = to_stored<Out>(scale * to_compute<T>(x[i])); });
 }
 
 template <class T, class Out>

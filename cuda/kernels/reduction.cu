@@ -34,9 +34,9 @@ using Wide = typename PartType<
 
 // How a block's threads are shared out.
 struct Shares {
-  std::int64_t units;   // chunks times outputs
-  std::int32_t lanes;   // threads of an output: a power of two, up to kThreads
-  bool side_by_side;    // neighbouring threads belong to neighbouring outputs, not to one
+  std::int64_t units;  // chunks times outputs
+  std::int32_t lanes;  // threads of an output: a power of two, up to kThreads
+  bool side_by_side;   // neighbouring threads belong to neighbouring outputs, not to one
 };
 
 // Where an index leads in some dimensions.
@@ -59,8 +59,8 @@ CR_INLINE W reduce_lane(const ReductionPlan& plan, std::int64_t unit, int lane, 
   const std::int64_t first = unit / plan.outputs * plan.chunk_size;
   const std::int64_t last =
       plan.count - first < plan.chunk_size ? plan.count : first + plan.chunk_size;
-  const char* x = plan.x + offset_of(unit % plan.outputs, plan.kept_ndim, plan.kept_shape,
-                                     plan.kept_strides);
+  const char* x =
+      plan.x + offset_of(unit % plan.outputs, plan.kept_ndim, plan.kept_shape, plan.kept_strides);
   const auto value = [](const char* at) {
     return static_cast<W>(to_compute<T>(*reinterpret_cast<const Stored<T>*>(at)));
   };
@@ -72,8 +72,9 @@ CR_INLINE W reduce_lane(const ReductionPlan& plan, std::int64_t unit, int lane, 
     }
   } else {
     for (std::int64_t i = first + lane; i < last; i += lanes) {
-      total = op(total, value(x + offset_of(i, plan.reduced_ndim, plan.reduced_shape,
-                                            plan.reduced_strides)));
+      total =
+          op(total,
+             value(x + offset_of(i, plan.reduced_ndim, plan.reduced_shape, plan.reduced_strides)));
     }
   }
   return total;

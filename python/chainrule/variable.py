@@ -366,6 +366,13 @@ class Parameter(Variable):
         """Give what conditions of selections see; another library's parameter where it is one."""
         return self
 
+    def _stand_in(self) -> Variable:
+        """Give zeros like this one, with a gradient, for rules to make states for."""
+        zeros = Variable(np.zeros(self.shape, self.dtype))
+        made = Variable._from_dlpack(zeros, self.__dlpack_device__())
+        made.grad_var = Variable._from_dlpack(made)
+        return made
+
     @property
     def is_initialized(self) -> bool:
         """Whether it has an array."""

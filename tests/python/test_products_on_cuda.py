@@ -123,7 +123,9 @@ def test_reductions(dtype):
             found, expected = f(there(x), axis=axis), f(Variable(x), axis=axis)
             assert found.dtype == expected.dtype
             np.testing.assert_allclose(
-                back(found).astype("d"), expected.array.astype("d"), rtol=1e-2 if x.dtype.itemsize == 2 else 1e-6
+                back(found).astype("d"),
+                expected.array.astype("d"),
+                rtol=1e-2 if x.dtype.itemsize == 2 else 1e-6,
             )
 
 
@@ -195,7 +197,10 @@ def test_muon_with_flattened_kernels_hooks_and_statistics():
         [(6, 4), (4, 3, 2, 2)],
         1e-4,
         1e-4,
-        hooks=[lambda: optimizer_hooks.GradientClipping(0.5), lambda: optimizer_hooks.WeightDecay(0.1)],
+        hooks=[
+            lambda: optimizer_hooks.GradientClipping(0.5),
+            lambda: optimizer_hooks.WeightDecay(0.1),
+        ],
     )
 
 
@@ -203,9 +208,7 @@ def test_muon_with_flattened_kernels_hooks_and_statistics():
 def test_muon_in_bfloat16():
     shapes = [(24, 16), (16, 24), (24, 16)]
     _, found, _ = train(there, lambda: optimizers.Muon(ns_bfloat16=True, lr=0.1), "f", shapes)
-    _, exact, _ = train(
-        lambda x: Variable(x.copy()), lambda: optimizers.Muon(lr=0.1), "f", shapes
-    )
+    _, exact, _ = train(lambda x: Variable(x.copy()), lambda: optimizers.Muon(lr=0.1), "f", shapes)
     _, start, _ = train(there, lambda: optimizers.Muon(), "f", shapes, steps=0)
     for x, y, before in zip(found, exact, start, strict=True):
         off = np.linalg.norm(x - y) / np.linalg.norm(y - before)

@@ -203,7 +203,7 @@ const PluginTable& required(int index) {
 
 // A library that the plug-in opens: its name, and what is wrong with it.
 using LibraryState = PluginStatus (*)(char* name, char* problem, int size);
-std::pair<std::string, std::string> library(LibraryState PluginTable::*state) {
+std::pair<std::string, std::string> library(LibraryState PluginTable::* state) {
   if (const Status found = status(); !found.available) {
     throw DeviceError(cat("[cuda] CUDA is not available: ", found.reason));
   }

@@ -22,8 +22,8 @@ struct ReductionPlan {
   std::int64_t chunk_size;
   const char* x;
   char* y;
-  double divisor;  // of the result; 1 where the kernel does not divide
-  bool wide;       // y holds accumulators rather than results
+  double divisor;           // of the result; 1 where the kernel does not divide
+  bool wide;                // y holds accumulators rather than results
   std::int32_t device = 0;  // which of its kind
 };
 

@@ -8,9 +8,9 @@
 #include <random>
 
 #include "../support.h"
-#include "matrices.h"
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/parallel.h"
+#include "matrices.h"
 
 namespace chainrule {
 namespace {

@@ -47,8 +47,7 @@ void multiply(const Product& p) {
   const auto at = [&](int which, std::int64_t batch, std::int64_t row, std::int64_t col) {
     const bool turned = p.operation[which] != 0;
     const std::int64_t place = turned ? row * p.leading[which] + col : col * p.leading[which] + row;
-    return static_cast<Sum>(
-        static_cast<const T*>(p.data[which])[batch * p.stride[which] + place]);
+    return static_cast<Sum>(static_cast<const T*>(p.data[which])[batch * p.stride[which] + place]);
   };
   for (std::int64_t batch = 0; batch < p.count; ++batch) {
     for (std::int64_t j = 0; j < p.n; ++j) {
@@ -100,9 +99,11 @@ int check_and_run(CublasContext* handle, int types[3], int compute, int algorith
   const auto touch = reinterpret_cast<Touch>(dlsym(plugin, "emulated_touch"));
   if (!touch) return kFailed;
   Task task{type, &p};
-  touch([](void* context) { run(static_cast<Task*>(context)->type,
-                                *static_cast<Task*>(context)->product); },
-        &task);
+  touch(
+      [](void* context) {
+        run(static_cast<Task*>(context)->type, *static_cast<Task*>(context)->product);
+      },
+      &task);
   ++products;
   return kSuccess;
 }
@@ -187,10 +188,8 @@ EXPORT int cublasGemmStridedBatchedEx_64(CublasContext* handle,
                                          std::int64_t count,
                                          int compute,
                                          int algorithm) {
-  Product p{{operation_a, operation_b}, m,    n,
-            k,                          alpha, beta,
-            {a, b},                     c,     {lda, ldb, ldc},
-            {a_stride, b_stride, c_stride},    count};
+  Product p{{operation_a, operation_b},     m,    n, k, alpha, beta, {a, b}, c, {lda, ldb, ldc},
+            {a_stride, b_stride, c_stride}, count};
   int types[] = {a_type, b_type, c_type};
   return check_and_run(handle, types, compute, algorithm, p);
 }

@@ -278,8 +278,13 @@ def test_rules_written_with_pytorch():
             optimizer.step()
     assert_same(copy.deepcopy(a).cpu(), b, 1e-5)
     rule, optimizer, _ = rules[0]
-    saved = optimizer.state_dict()["state"]["head.weight"]["m"]
-    assert torch.equal(saved, rule.state["m"].cpu())
+    saved = optimizer.state_dict()
+    before = rule.state["m"].clone()
+    assert torch.equal(saved["state"]["head.weight"]["m"], before.cpu())
+    train(a, optimizer, 1)
+    optimizer.load_state_dict(saved)
+    assert rule.state["m"].is_cuda
+    assert torch.equal(rule.state["m"], before)
     a.cpu()
     optimizer.reattach()
     assert rule.state["m"].device.type == "cpu"

@@ -107,15 +107,15 @@ std::vector<Alike> sorted(std::vector<TensorJob>& jobs) {
 void gather_momentum(std::vector<Alike>& groups, Device device) {
   Sweep sweep(device);
   for (Alike& group : groups) {
-    group.batch = Array({static_cast<std::int64_t>(group.jobs.size()), group.sides.rows,
-                         group.sides.cols},
-                        group.first().dtype, device);
+    group.batch =
+        Array({static_cast<std::int64_t>(group.jobs.size()), group.sides.rows, group.sides.cols},
+              group.first().dtype, device);
     for (std::size_t i = 0; i < group.jobs.size(); ++i) {
       const TensorJob& job = *group.jobs[i];
       const Values& h = values_of(job.values);
       sweep.add_stage(update::place_of<update::MomentumStage>,
-                      {1 - h.momentum, h.nesterov != 0 ? h.momentum : 1.0}, group.place(group.batch, i),
-                      job.grad, {&job.states[0].values});
+                      {1 - h.momentum, h.nesterov != 0 ? h.momentum : 1.0},
+                      group.place(group.batch, i), job.grad, {&job.states[0].values});
     }
   }
   sweep.run();
@@ -146,8 +146,7 @@ void direct(std::vector<TensorJob>& jobs) {
   std::vector<Alike> groups = sorted(jobs);
   gather_momentum(groups, device);
   const bool host_knows = !has_normalize(device, jobs.front().dtype);
-  const std::vector<double> norms =
-      host_knows ? norms_of(groups, device) : std::vector<double>();
+  const std::vector<double> norms = host_knows ? norms_of(groups, device) : std::vector<double>();
   const double* next = norms.data();
   for (Alike& group : groups) {
     const Values& h = values_of(group.first().values);

@@ -241,11 +241,8 @@ void direct(std::vector<TensorJob>& jobs) {
 
 }  // namespace
 
-const TensorRule kSoap{"SOAP",
-                       {"m", "v", "left", "right", "left_basis", "right_basis"},
-                       {"gemm"},
-                       check,
-                       state_shape,
-                       direct};
+const TensorRule kSoap{"SOAP",      {"m", "v", "left", "right", "left_basis", "right_basis"},
+                       {"gemm"},    check,
+                       state_shape, direct};
 
 }  // namespace chainrule

@@ -20,17 +20,17 @@ std::vector<Reduction> reductions() {
   return {
       {{1}, {0}, {0}},
       {{5000}, {0}, {0}},
-      {{200000}, {0}, {0}},                // in chunks
-      {{3, 700}, {0, 1}, {1}},             // rows
-      {{700, 33}, {0, 1}, {0}},            // columns
-      {{3000, 70}, {0, 1}, {0}},           // columns in chunks
-      {{70, 33}, {1, 0}, {0}},             // a transposed matrix
+      {{200000}, {0}, {0}},       // in chunks
+      {{3, 700}, {0, 1}, {1}},    // rows
+      {{700, 33}, {0, 1}, {0}},   // columns
+      {{3000, 70}, {0, 1}, {0}},  // columns in chunks
+      {{70, 33}, {1, 0}, {0}},    // a transposed matrix
       {{70, 33}, {1, 0}, {1}},
       {{70, 33}, {0, 1}, {0, 1}},
       {{4, 5, 6, 7}, {0, 1, 2, 3}, {1, 3}},
       {{4, 5, 6, 7}, {2, 0, 3, 1}, {0, 2}},
       {{4, 5, 6, 7}, {3, 1, 0, 2}, {}},
-      {{3, 0, 2}, {0, 1, 2}, {1}},         // sums of nothing
+      {{3, 0, 2}, {0, 1, 2}, {1}},  // sums of nothing
       {{3, 0, 2}, {0, 1, 2}, {0}},
   };
 }
@@ -46,7 +46,9 @@ void expect_reduced(const char* name, Dtype dtype, Dtype result) {
   ASSERT_NE(kernel, nullptr);
   ASSERT_TRUE(kernel->has(DeviceKind::cuda, static_cast<int>(dtype))) << name << " " << dtype;
   const bool sums = std::string(name) == "sum";
-  const Dtype wide = !is_floating(result) ? Dtype::int64 : sums ? Dtype::float64 : compute_dtype(dtype);
+  const Dtype wide = !is_floating(result) ? Dtype::int64
+                     : sums               ? Dtype::float64
+                                          : compute_dtype(dtype);
   std::mt19937 engine(1);
   for (const Reduction& r : reductions()) {
     Shape stored;
@@ -75,7 +77,8 @@ void expect_reduced(const char* name, Dtype dtype, Dtype result) {
     const std::vector<double> a = values(here);
     const std::vector<double> b = values(to_device(there, {}));
     for (std::size_t i = 0; i < a.size(); ++i) {
-      const double room = sums && is_floating(dtype) ? 2 * rounding(dtype) * std::max(1.0, std::abs(a[i])) : 0;
+      const double room =
+          sums && is_floating(dtype) ? 2 * rounding(dtype) * std::max(1.0, std::abs(a[i])) : 0;
       ASSERT_TRUE(a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])) ||
                   std::abs(a[i] - b[i]) <= room)
           << name << " of " << dtype << " " << r.shape << " over " << r.axes << ": cpu " << a[i]
