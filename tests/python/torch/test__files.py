@@ -144,6 +144,8 @@ def test_an_attached_optimizer_is_not_copied():
 class Signs(chainrule.UpdateRule):
     """Written with PyTorch's operations; its state is a tensor."""
 
+    seen = None
+
     def init_state(self, param):
         self.state["m"] = torch.zeros_like(param.tensor)
         self.state["n"] = 0
@@ -153,6 +155,24 @@ class Signs(chainrule.UpdateRule):
             m = self.state["m"].lerp_(param.tensor.grad, 0.5)
             param.tensor.sub_(m.sign(), alpha=self.hyperparam.lr)
         self.state["n"] += 1
+        self.seen = param.tensor.dtype, param.tensor.grad.dtype
+
+
+def test_such_a_rule_updates_the_master_copy():
+    model = make_net(dtype=torch.bfloat16)
+    optimizer = attach(model, optimizers.SGD(0.1))
+    p = model.head.weight
+    rule = p.update_rule = Signs()
+    rule.hyperparam.lr = 2.0**-12
+    rule.fp32_update = True
+    p.data.fill_(1)
+    for _ in range(16):
+        p.grad = torch.ones_like(p)
+        optimizer.step()
+    assert rule.seen == (torch.float32, torch.float32)
+    # Each step alone is too small for bfloat16.
+    assert (rule._master_copy == 1 - 2.0**-8).all()
+    assert (p == 1 - 2.0**-8).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
