@@ -43,7 +43,7 @@ def test_half_precision_learns(dtype):
     losses = train(model, optimizer, 60, dtype=dtype)
     assert losses[-5:].mean() < 0.5 * losses[:5].mean()
     for p in model.parameters():
-        master = torch.from_numpy(p.update_rule._master_copy).to(dtype).cuda()
+        master = torch.from_numpy(p.update_rule._master_copy.copy()).to(dtype).cuda()
         assert torch.equal(p.detach(), master)
 
 
