@@ -12,7 +12,7 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule
 import emulated_device
 import torch
-from chainrule import optimizers
+from chainrule import optimizer_hooks, optimizers
 from chainrule.torch import _streams
 from emulated_device import DEVICES, STREAM, marked
 from torch_on_gpu import (
@@ -144,6 +144,39 @@ def test_streams_wait_when_a_step_fails():
     optimizer.remove_hook("fails")
     optimizer.step()
     assert optimizer.t == 2
+
+
+def between(seen):
+    """Say who waits for whom of the two, in order."""
+    ours = r"cuda:0: (event \d+) in stream 1\ncuda:0: stream {0} waits for \1$"
+    theirs = r"cuda:0: (event \d+) in stream {0}\ncuda:0: stream 1 waits for \1$"
+    text = "\n".join(seen)
+    found = [(m.start(), "theirs waits") for m in re.finditer(ours.format(STREAM), text, re.M)]
+    found += [(m.start(), "ours waits") for m in re.finditer(theirs.format(STREAM), text, re.M)]
+    return [who for _, who in sorted(found)]
+
+
+@marked
+def test_streams_wait_around_closures():
+    there, here, optimizer, _ = both(lambda: optimizers.SGD(0.1), [(3,), (400,)])
+    optimizer.add_hook(optimizer_hooks.SAM(0.5))
+    streams[0] = STREAM
+    calls = []
+
+    def closure():
+        assert _streams.current_stream(0) == STREAM, "the caller's own"
+        if len(calls) == 3:
+            raise ArithmeticError
+        give_gradients(there, here, len(calls))
+        calls.append(0)
+
+    given = ["theirs waits", "ours waits", "ours waits"]  # gradients and parameters, to and fro
+    with emulated_device.calls() as seen:
+        optimizer.step(closure)
+    assert between(seen) == ["ours waits", *given, *given, "theirs waits", "theirs waits"]
+    with emulated_device.calls() as seen, pytest.raises(ArithmeticError):
+        optimizer.step(closure)
+    assert between(seen) == ["ours waits", *given, "theirs waits", "ours waits", "theirs waits"]
 
 
 # Refusals
