@@ -72,10 +72,11 @@ struct Layout {
     std::copy_n(tensor.strides, ndim, strides);
   }
   bool fits(const dlpack::Tensor& other) const {
-    if (device.type != other.device.type || device.id != other.device.id || ndim != other.ndim ||
-        code != other.dtype.code || bits != other.dtype.bits) {
+    if (device.type != other.device.type || ndim != other.ndim || code != other.dtype.code ||
+        bits != other.dtype.bits) {
       return false;
     }
+    if (device.type != dlpack::kCpu && device.id != other.device.id) return false;
     for (int i = 0; i < ndim; ++i) {
       if (shape[i] != other.shape[i]) return false;
     }

@@ -283,6 +283,10 @@ class Variable:
         """
         ``__dlpack__`` for a library that takes negative strides.
         """
+    def _mastered(self, master: Variable, grad: Variable) -> Variable:
+        """
+        Make of its float32 copy, and its gradient's, what a rule in Python updates.
+        """
     def _share(self, other: Variable) -> None:
         """
         Takes the memory of another variable for its data.

@@ -14,6 +14,7 @@ __all__ = [
     "beside",
     "device",
     "from_chx",
+    "like",
     "on_cpu",
     "shown",
     "taken",
@@ -107,7 +108,13 @@ def as_numpy(value: Any) -> np.ndarray:
     """
     if isinstance(value, Variable):
         return np.asarray(on_cpu(value))
-    return np.asarray(on_cpu(Variable._from_dlpack(value)) if _is_elsewhere(value) else value)
+    if not _is_elsewhere(value):
+        try:
+            return np.asarray(value)
+        except TypeError:
+            if not hasattr(value, "__dlpack__"):
+                raise  # PyTorch gives NumPy no bfloat16
+    return np.asarray(on_cpu(Variable._from_dlpack(value)))
 
 
 def _is_elsewhere(value: Any) -> bool:
@@ -128,6 +135,26 @@ def taken(value: Any) -> Any:
         Either, on the same memory where there is some.
     """
     return Variable._from_dlpack(value) if _is_elsewhere(value) else np.asarray(value)
+
+
+def like(array: Any, values: Any) -> Any:
+    """Give numbers as an array of the library that another array is of, on its device.
+
+    Args:
+        array: The other array: NumPy's, CuPy's, a tensor of PyTorch; or no array.
+        values: A NumPy array.
+
+    Returns:
+        A new array; ``values`` itself where ``array`` is NumPy's or none.
+    """
+    if hasattr(array, "new_tensor"):
+        known = values if values.dtype.kind in "biuf" else values.astype(np.float32)  # bfloat16
+        return array.new_tensor(known)
+    if _is_elsewhere(array) and not isinstance(array, Variable):
+        made = array.copy()
+        made.set(np.ascontiguousarray(values, array.dtype))
+        return made
+    return values
 
 
 def beside(array: Any, variable: Variable) -> Any:

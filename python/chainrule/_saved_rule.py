@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._core import Variable
-from chainrule._device_array import as_numpy
+from chainrule._device_array import as_numpy, like
 from chainrule._policies import Policies
 from chainrule._rule_files import serialize_master, serialize_scalars
 from chainrule._rule_state import State
@@ -66,13 +66,29 @@ class SavedRule(Policies):
         try:
             for name in list(state):
                 held = state[name]
-                # What a GPU has is seen as a copy, to be loaded into as well.
-                copied = isinstance(state, State) and state.on_gpu(name) is not None
-                loaded = serializer(name, held.copy() if copied else held)
+                loaded = self._serialize_one(serializer, name, held)
                 if loaded is not held:
                     state[name] = loaded
         except KeyError:
             self._start_anew(serializer, begin)
+
+    def _serialize_one(self: Any, serializer: AbstractSerializer, name: str, held: Any) -> Any:
+        state = self.state
+        if isinstance(state, State) and state.on_gpu(name) is not None:
+            return serializer(name, held.copy())  # seen as a copy, which is loaded into as well
+        ours = isinstance(held, (np.ndarray, np.generic, Variable))
+        if ours or not hasattr(held, "__dlpack__") or not isinstance(serializer, Deserializer):
+            return serializer(name, held)
+        loaded = serializer(name, None)
+        if loaded is None:
+            return held
+        if np.shape(loaded) != tuple(held.shape):
+            where = getattr(serializer, "path", "") + name
+            raise ValueError(
+                f"[serialize] entry '{where}' has another shape: got {np.shape(loaded)}, expected "
+                f"{tuple(held.shape)}"
+            )
+        return like(held, loaded)
 
     def _start_anew(self: Any, serializer: AbstractSerializer, begin: bool) -> None:
         """Forget the state, because it is not in the file; numbers, too, if the rule begins."""
@@ -109,18 +125,16 @@ class SavedRule(Policies):
         return restore
 
     def _load_state(self: Any, serializer: Deserializer, begin: bool) -> None:
+        made: dict[str, Any] = {}
         if self._states_by_python:
             # Which names there are is known when the state is made.
             param = next(self._arrays(), None)
             self._state = {} if self._algorithm is None else State(self)
-            zeros = np.zeros(1, np.float32) if param is None else np.zeros(param.shape, param.dtype)
-            dummy = Variable(zeros)
-            if param is not None:
-                dummy = Variable._from_dlpack(dummy, param.__dlpack_device__())
-            dummy.grad_var = dummy
-            self.init_state(dummy)
-            names = list(self._state)
-            shapes = {} if param is None else {n: np.shape(v) for n, v in self._state.items()}
+            zeros = np.zeros(1, np.float32)
+            self.init_state(Variable(zeros, grad=zeros) if param is None else param._stand_in())
+            made = dict(self._state)
+            names = list(made)
+            shapes = {} if param is None else {n: np.shape(v) for n, v in made.items()}
         else:
             alive = [p.shape for p in self._arrays()]
             names = self._state_names_of(alive[0]) if alive else self._state_names
@@ -137,7 +151,7 @@ class SavedRule(Policies):
                 break
             if np.shape(value) != shapes.get(name, np.shape(value)):
                 self._refuse(serializer, name, f"got {np.shape(value)}, expected {shapes[name]}")
-            values[name] = value
+            values[name] = like(made.get(name), value)
         if len(values) < len(names):
             self._start_anew(serializer, begin)
             return

@@ -329,9 +329,7 @@ class UpdateRule(SavedRule):
         target: Variable = param
         master = initialized and self._fp32_update and param.dtype.itemsize == 2
         if master:
-            target = self._master(param)
-            target.name = param.name
-            target.grad_var = _core.wide_copy(param.grad_var)
+            target = param._mastered(self._master(param), _core.wide_copy(param.grad_var))
         elif self._has_master:
             self._master_copy = None  # it would be behind from now on
         if initialized and self.state is None:

@@ -243,6 +243,12 @@ def _label(self: Variable) -> str:
     return _node(self).label if self._has_array else "None"
 
 
+def _mastered(self: Variable, master: Variable, grad: Variable) -> Variable:
+    """Make of its float32 copy, and its gradient's, what a rule in Python updates."""
+    master.name, master.grad_var = self.name, grad
+    return master
+
+
 def _retain_data(self: Variable) -> None:
     """Do nothing: a Variable keeps its data as long as it lives."""
 
@@ -282,6 +288,7 @@ for _name, _member in {
     "__reduce__": _reduce,
     "__repr__": _repr,
     "__str__": _str,
+    "_mastered": _mastered,
     "creator_node": property(_creator_node),
     "debug_print": _debug_print,
     "device": property(_device_array.device),
@@ -365,6 +372,13 @@ class Parameter(Variable):
     def _shown(self) -> Any:
         """Give what conditions of selections see; another library's parameter where it is one."""
         return self
+
+    def _stand_in(self) -> Variable:
+        """Give zeros like this one, with a gradient, for rules to make states for."""
+        zeros = Variable(np.zeros(self.shape, self.dtype))
+        made = Variable._from_dlpack(zeros, self.__dlpack_device__())
+        made.grad_var = Variable._from_dlpack(made)
+        return made
 
     @property
     def is_initialized(self) -> bool:

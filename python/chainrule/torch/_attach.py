@@ -56,10 +56,10 @@ def attach(model: Any, optimizer: Any, *, disabled_state: str = "keep") -> Optim
         >>> optimizer.zero_grad()
         >>> print(optimizer.rules)
         path      shape   dtype    algorithm  values                        enabled  state
-        0.weight  (8, 4)  float32  Adam       alpha=0.001                   no       256 B
-        0.bias    (8,)    float32  Adam       alpha=0.002* (inherit * 2.0)  yes      64 B
-        2.weight  (1, 8)  float32  Adam       alpha=0.001                   yes      64 B
-        2.bias    (1,)    float32  Adam       alpha=0.002* (inherit * 2.0)  yes      8 B
+        0.weight  (8, 4)  float32  AdamW      alpha=0.001                   no       256 B
+        0.bias    (8,)    float32  AdamW      alpha=0.002* (inherit * 2.0)  yes      64 B
+        2.weight  (1, 8)  float32  AdamW      alpha=0.001                   yes      64 B
+        2.bias    (1,)    float32  AdamW      alpha=0.002* (inherit * 2.0)  yes      8 B
         4 parameters, 49 elements, 392 B of state
         * set on the rule itself
     """

@@ -82,6 +82,22 @@ class TensorParameter(Parameter):
     def _shown(self) -> Any:
         return self.tensor
 
+    def _mastered(self, master: Variable, grad: Variable) -> TensorParameter:
+        tensor = torch.nn.Parameter(torch.from_dlpack(master), requires_grad=False)
+        tensor.grad = torch.from_dlpack(grad)
+        made = TensorParameter(tensor, self.name or "")
+        made._share(master)
+        made.grad_var = grad
+        return made
+
+    def _stand_in(self) -> TensorParameter:
+        tensor = torch.nn.Parameter(torch.zeros_like(self.tensor), requires_grad=False)
+        tensor.grad = torch.zeros_like(tensor)
+        made = TensorParameter(tensor, self.name or "")
+        made._share(Variable._from_dlpack(tensor.detach()))
+        made.grad_var = Variable._from_dlpack(tensor.grad)
+        return made
+
     @property
     def array(self) -> Any:
         """The data, a NumPy array on the tensor's memory; on a GPU one of CuPy's."""

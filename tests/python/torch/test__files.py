@@ -139,3 +139,73 @@ def test_an_attached_optimizer_is_not_copied():
     torch.save(model, file)
     file.seek(0)
     assert torch.load(file, weights_only=False).head.weight.update_rule is None
+
+
+class Signs(chainrule.UpdateRule):
+    """Written with PyTorch's operations; its state is a tensor."""
+
+    seen = None
+
+    def init_state(self, param):
+        self.state["m"] = torch.zeros_like(param.tensor)
+        self.state["n"] = 0
+
+    def update_core(self, param):
+        with torch.no_grad():
+            m = self.state["m"].lerp_(param.tensor.grad, 0.5)
+            param.tensor.sub_(m.sign(), alpha=self.hyperparam.lr)
+        self.state["n"] += 1
+        self.seen = param.tensor.dtype, param.tensor.grad.dtype
+
+
+def test_such_a_rule_updates_the_master_copy():
+    model = make_net(dtype=torch.bfloat16)
+    optimizer = attach(model, optimizers.SGD(0.1))
+    p = model.head.weight
+    rule = p.update_rule = Signs()
+    rule.hyperparam.lr = 2.0**-12
+    rule.fp32_update = True
+    p.data.fill_(1)
+    for _ in range(16):
+        p.grad = torch.ones_like(p)
+        optimizer.step()
+    assert rule.seen == (torch.float32, torch.float32)
+    # Each step alone is too small for bfloat16.
+    assert (rule._master_copy == 1 - 2.0**-8).all()
+    assert (p == 1 - 2.0**-8).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_states_that_are_tensors(dtype, fresh):
+    def make(seed):
+        model = make_net(seed, dtype)
+        optimizer = attach(model, optimizers.SGD(0.1))
+        model.head.weight.update_rule = Signs()
+        model.head.weight.update_rule.hyperparam.lr = 0.01
+        return model, optimizer
+
+    (a, first), (b, second) = make(0), make(1)
+    for step in range(3):
+        backward(a, step)
+        first.step()
+    if not fresh:
+        backward(b, 0)
+        second.step()
+    b.load_state_dict(a.state_dict())
+    saved = first.state_dict()
+    second.load_state_dict(saved)
+    rule = b.head.weight.update_rule
+    m = rule.state["m"]
+    assert torch.equal(m, a.head.weight.update_rule.state["m"])
+    assert (m.dtype, m.device, rule.state["n"]) == (dtype, a.head.weight.device, 3)
+    for model, optimizer in ((a, first), (b, second)):
+        optimizer.zero_grad()
+        backward(model, 9)
+        optimizer.step()
+    assert_same(a, b)
+    before = rule.state["m"].clone()
+    saved["state"]["head.weight"]["m"] = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"head\.weight/m' has another shape"):
+        second.load_state_dict(saved)
+    assert torch.equal(rule.state["m"], before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 import chainrule.torch
 import torch
 from chainrule import optimizers
+from chainrule.torch._refusals import check
 from torch_models import Net, backward, make_net, values
 
 attach = chainrule.torch.attach
@@ -78,6 +81,17 @@ def test_convolutions_with_channels_last():
             each.step()
     assert torch.allclose(a.weight, b.weight, rtol=1e-5, atol=1e-6)
     assert a.weight.stride() == b.weight.stride()
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu:0", "hpu"])
+def test_other_devices_are_refused_by_name(device):
+    what = types.SimpleNamespace(
+        device=torch.device(device), layout=torch.strided, dtype=torch.float32
+    )
+    with pytest.raises(
+        TypeError, match=rf"\] w is on a device .*got {device}, expected cpu or cuda"
+    ):
+        check("w", what)
 
 
 def make_complex():

@@ -128,6 +128,8 @@ def test_a_traced_rule():
 @pytest.mark.parametrize("make", [optimizers.Muon, optimizers.Adafactor, optimizers.SOAP])
 def test_a_rule_for_whole_tensors_works_or_is_refused_before_anything_changes(make):
     there, here, optimizer, reference = both(make, [(3, 4), (6, 5), (5, 4)])
+    for each in (optimizer, reference):
+        each.rules["p0"].use(optimizers.Adam())
     give_gradients(there, here, 0)
     before = {name: read(p) for name, p in there.items()}
     try:
@@ -137,7 +139,7 @@ def test_a_rule_for_whole_tensors_works_or_is_refused_before_anything_changes(ma
     else:
         said = None
     if said is not None:
-        if "which is not there yet: got a parameter on cuda:0" not in said:
+        if "multiplies matrices" not in said:  # there may be no cuBLAS
             pytest.fail(said)
         for name, p in there.items():
             assert torch.equal(read(p), before[name])

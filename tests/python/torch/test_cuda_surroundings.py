@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule
 import emulated_device
 import torch
-from chainrule import optimizers
+from chainrule import optimizer_hooks, optimizers
 from chainrule.torch import _streams
 from emulated_device import DEVICES, STREAM, marked
 from torch_on_gpu import (
@@ -88,15 +89,17 @@ def test_without_cupy_an_error_says_what_there_is_instead(monkeypatch):
 # Streams
 
 
-def waits(gpu=0):
-    """What a step has the streams do where PyTorch's is not ours."""
-    return [
-        f"cuda:{gpu}: event 1 in stream {STREAM}",
-        f"cuda:{gpu}: stream 1 waits for event 1",
-    ], [
-        f"cuda:{gpu}: event 2 in stream 1",
-        f"cuda:{gpu}: stream {STREAM} waits for event 2",
+def assert_ours_waits_first(seen):
+    assert seen[:2] == [
+        f"cuda:0: event 1 in stream {STREAM}",
+        "cuda:0: stream 1 waits for event 1",
     ]
+
+
+def assert_theirs_waits_last(seen):
+    event = re.fullmatch(r"cuda:0: (event \d+) in stream 1", seen[-2])
+    assert event is not None, seen
+    assert seen[-1] == f"cuda:0: stream {STREAM} waits for {event[1]}"
 
 
 @marked
@@ -105,19 +108,18 @@ def test_streams_wait_for_each_other():
     run(there, here, optimizer, reference, 2)
     with emulated_device.calls() as seen:
         optimizer.step()
-    assert not [call for call in seen if " stream " in call and "waits" in call]
+    assert not [call for call in seen if str(STREAM) in call]
     streams[0] = STREAM
     with emulated_device.calls() as seen:
         optimizer.step()
-    first, last = waits()
-    assert seen[:2] == first
-    assert seen[-2:] == last
+    assert_ours_waits_first(seen)
+    assert_theirs_waits_last(seen)
     assert not [call for call in seen if "host waits" in call and "event" not in call]
     for around in (optimizer.averaged, optimizer.transaction):
         with emulated_device.calls() as seen, around():
             pass
-        assert seen[:2] == first
-        assert seen[-1].startswith(f"cuda:0: stream {STREAM} waits")
+        assert_ours_waits_first(seen)
+        assert_theirs_waits_last(seen)
 
 
 @marked
@@ -125,7 +127,6 @@ def test_streams_wait_when_a_step_fails():
     there, here, optimizer, reference = both(optimizers.Adam, [(3,), (400,)])
     run(there, here, optimizer, reference, 1)
     streams[0] = STREAM
-    first, last = waits()
 
     def fails(optimizer):
         assert _streams.current_stream(0) == 0, "hooks work on our stream"
@@ -135,14 +136,47 @@ def test_streams_wait_when_a_step_fails():
     optimizer.add_hook(fails, name="fails", timing="pre")
     with emulated_device.calls() as seen, pytest.raises(ArithmeticError):
         optimizer.step()
-    assert seen[:2] == first
-    assert seen[-2:] == last
+    assert_ours_waits_first(seen)
+    assert_theirs_waits_last(seen)
     assert all(p.update_rule is not None for p in there.values())
     assert optimizer._params[0].grad_var is None
     assert _streams.current_stream(0) == STREAM
     optimizer.remove_hook("fails")
     optimizer.step()
     assert optimizer.t == 2
+
+
+def between(seen):
+    """Say who waits for whom of the two, in order."""
+    ours = r"cuda:0: (event \d+) in stream 1\ncuda:0: stream {0} waits for \1$"
+    theirs = r"cuda:0: (event \d+) in stream {0}\ncuda:0: stream 1 waits for \1$"
+    text = "\n".join(seen)
+    found = [(m.start(), "theirs waits") for m in re.finditer(ours.format(STREAM), text, re.M)]
+    found += [(m.start(), "ours waits") for m in re.finditer(theirs.format(STREAM), text, re.M)]
+    return [who for _, who in sorted(found)]
+
+
+@marked
+def test_streams_wait_around_closures():
+    there, here, optimizer, _ = both(lambda: optimizers.SGD(0.1), [(3,), (400,)])
+    optimizer.add_hook(optimizer_hooks.SAM(0.5))
+    streams[0] = STREAM
+    calls = []
+
+    def closure():
+        assert _streams.current_stream(0) == STREAM, "the caller's own"
+        if len(calls) == 3:
+            raise ArithmeticError
+        give_gradients(there, here, len(calls))
+        calls.append(0)
+
+    given = ["theirs waits", "ours waits", "ours waits"]  # gradients and parameters, to and fro
+    with emulated_device.calls() as seen:
+        optimizer.step(closure)
+    assert between(seen) == ["ours waits", *given, *given, "theirs waits", "theirs waits"]
+    with emulated_device.calls() as seen, pytest.raises(ArithmeticError):
+        optimizer.step(closure)
+    assert between(seen) == ["ours waits", *given, "theirs waits", "ours waits", "theirs waits"]
 
 
 # Refusals

@@ -338,5 +338,28 @@ TEST_F(CudaUpdateReduced, PoliciesChangeOnTheDevice) {
   }
 }
 
+// A master copy goes and comes with the states, and keeps what its parameter has no room for.
+TEST_F(CudaUpdateReduced, MasterCopiesMoveWithTheStates) {
+  Pair pair;
+  pair.add(Dtype::bfloat16, 1030, 1, StateDtype::natural, false, [] {
+    Ref<UpdateRule> rule = rule_of("MomentumSGD", {{"lr", 0x1p-9}, {"momentum", 0.5}});
+    rule->fp32_update = true;
+    return rule;
+  });
+  UpdateRule& rule = *pair.sides[1].rules[0];
+  for (int step = 0; step < 3; ++step) {
+    pair.update();
+    expect_same(pair, 0, cat("step ", step));
+    const std::vector<double> before = brought(rule.master());
+    rule.move_states_to({});
+    EXPECT_EQ(rule.master().device(), Device{});
+    EXPECT_EQ(brought(rule.master()), before);
+    EXPECT_EQ(rule.state_bytes(), 1030 * 4);
+    EXPECT_EQ(brought(rule.master(pair.sides[1].params[0]->data())), before);
+    EXPECT_EQ(rule.master().device(), kCuda);
+    if (HasFailure()) return;
+  }
+}
+
 }  // namespace
 }  // namespace chainrule::testing
