@@ -33,8 +33,9 @@ export PYTHONPATH="$PWD/$build/site-packages"
 # A build folder has no cuBLAS beside it: the one that pip installed, unless there is none.
 if [[ -z ${CHAINRULE_CUBLAS:-} ]]; then
   found=$(python3 -c 'import glob, site, sysconfig
-for folder in [sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()]:
-    for path in glob.glob(f"{folder}/nvidia/cu*/lib/libcublas.so.1[23]"): print(path)' | head -1)
+folders = [sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()]
+paths = [p for f in folders for p in glob.glob(f"{f}/nvidia/cu*/lib/libcublas.so.1[23]")]
+print(*paths[:1])')
   [[ -z $found ]] || export CHAINRULE_CUBLAS=$found
 fi
 python3 - <<'PYTHON' || fail "the plug-in does not see the GPU"
