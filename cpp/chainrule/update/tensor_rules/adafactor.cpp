@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/reduction.h"
@@ -112,10 +113,10 @@ void direct_matrices(Matrix* first, std::size_t count) {
 }
 
 // On the CPU one after another, in what its caches hold; elsewhere all at a time, in few launches.
-void direct_all(std::vector<Matrix>& matrices, Device device) {
+void direct_all(std::vector<Matrix> matrices, Device device) {
   if (matrices.empty()) return;
   if (device.kind != DeviceKind::cpu) return direct_matrices(matrices.data(), matrices.size());
-  for (Matrix& matrix : matrices) direct_matrices(&matrix, 1);
+  for (Matrix matrix : matrices) direct_matrices(&matrix, 1);  // a copy, whose memory serves again
 }
 
 void direct(std::vector<TensorJob>& jobs) {
@@ -133,7 +134,7 @@ void direct(std::vector<TensorJob>& jobs) {
                         {&job.states[kFull].values});
     }
   }
-  direct_all(matrices, device);
+  direct_all(std::move(matrices), device);
   vectors.run();
   // The sizes of all parameters, then those of their directions, in one look at the device.
   std::vector<update::Row> rows;
