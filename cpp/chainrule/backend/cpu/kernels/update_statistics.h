@@ -74,9 +74,8 @@ void observe_as(const Row& row,
     sums.see(k, seen(g[i], before[i]), before[i], after[i]);
   });
   if (!sums.squares_are_finite()) {
-    for_lanes(n, [&](std::int64_t i, int k) __attribute__((always_inline)) {
-      sums.count(k, seen(g[i], before[i]));
-    });
+    for_lanes(n, [&](std::int64_t i, int k)
+                     __attribute__((always_inline)) { sums.count(k, seen(g[i], before[i])); });
   }
   lanes = sums;
 }
