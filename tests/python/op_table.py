@@ -686,5 +686,5 @@ ROWS = [*ELEMENTWISE, *REDUCTIONS, *MOVES, *PUTS, *LEARNING]
 #: What takes variables and is no op, or draws random numbers; tested elsewhere.
 NO_OPS = {
     *("dropout", "dropout_mask", "as_variable"),
-    *("apply_node", "backward", "grad", "live_variable_count"),
+    *("apply_node", "backward", "grad", "live_variable_count", "wide_copy"),
 }
