@@ -97,7 +97,9 @@ def measure(
         for _ in range(count):
             for name, step in steps.items():
                 time.sleep(pause)
-                step()  # wakes threads and caches
+                # A turn for nothing: after a rest, it is ten milliseconds until threads, caches and
+                # the processor's clock are what they are in a loop.
+                _sample(step, calls[name], settle)
                 samples[name].append(_sample(step, calls[name], settle))
     finally:
         if collecting:
