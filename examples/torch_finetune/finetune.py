@@ -2,6 +2,7 @@
 
     pip install '.[examples]' torch
     python examples/torch_finetune/finetune.py --out finetune
+    python examples/torch_finetune/finetune.py --device cuda --width 512 --depth 12
 
 A model that has read Python programs learns to write Python's documentation: lower layers at lower
 rates, let go from the top to the bottom, Muon for matrices and AdamW for the rest, rates that fall
@@ -25,11 +26,11 @@ from model import Transformer, batches, evaluate, loss_of, program_text, prose
 import torch
 
 
-def pretrained(steps: int) -> torch.nn.Module:
+def pretrained(steps: int, width: int, depth: int, device: str) -> torch.nn.Module:
     """A model that has learned to write programs."""
-    model = Transformer()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for x, y in batches(program_text(), steps):
+    model = Transformer(width, depth).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3 * (64 / width) ** 0.5)
+    for x, y in batches(program_text().to(device), steps):
         optimizer.zero_grad()
         loss_of(model, x, y).backward()
         optimizer.step()
@@ -77,10 +78,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--pretrain", type=int, default=200)
+    parser.add_argument("--width", type=int, default=64, help="of the model")
+    parser.add_argument("--depth", type=int, default=4, help="of the model, in layers")
+    parser.add_argument("--device", default="cpu", help="for example cuda")
     parser.add_argument("--out", type=pathlib.Path, help="folder for the picture")
     args = parser.parse_args()
     torch.manual_seed(0)
-    model, text = pretrained(args.pretrain), prose()
+    model = pretrained(args.pretrain, args.width, args.depth, args.device)
+    text = prose().to(args.device)
     print(f"before fine-tuning: loss {evaluate(model, text):.3f}")
     runs = {}
     for name, module in (("rules", with_rules), ("groups", with_groups)):
