@@ -65,7 +65,9 @@ void observe_as(const Row& row,
   const auto seen = Seen::of(row.program);
   Lanes<T> sums = lanes;
   // Here the processor has time to fetch what the next blocks need.
-  const std::uintptr_t ahead = update_loops::reach_ahead();
+  constexpr std::uintptr_t kBlockBytes = kObservedBlock * sizeof(T);
+  const std::uintptr_t reach = update_loops::reach_ahead();
+  const std::uintptr_t ahead = reach > kBlockBytes ? reach : kBlockBytes;
   const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
     update_loops::ask_ahead(after + i, ahead);
     update_loops::ask_ahead(g + i, ahead);
