@@ -152,28 +152,31 @@ void products() {
 
 struct Model {
   std::vector<Ref<VariableImpl>> params;
+  std::vector<Ref<UpdateRule>> rules;
   UpdateTable table;
+  UpdateOptions options;
 
-  // `options` are set to one.
+  // `switches` are set to one.
   void add(const char* algorithm,
            const Shape& shape,
            Dtype dtype,
            double rate,
-           std::initializer_list<const char*> options = {}) {
+           std::initializer_list<const char*> switches = {}) {
     const Algorithm& found = find_algorithm(algorithm);
     auto values = make_ref<Hyperparameter>(default_hyperparameter(found), &found);
     values->set(intern(found.fields[0].name), Value::real(rate));
-    for (const char* option : options)
-      values->set(intern(option), Value::of_field({option, 1, update::FieldKind::boolean}));
+    for (const char* name : switches)
+      values->set(intern(name), Value::of_field({name, 1, update::FieldKind::boolean}));
     auto rule = make_ref<UpdateRule>(&found, values);
     rule->fp32_update = is_half(dtype);
     auto param = make_ref<VariableImpl>(noise(shape, dtype), true);
     param->set_grad(Variable(noise(shape, dtype)));
     table.add(param, rule, cat("/", params.size()), false);
     params.push_back(param);
+    rules.push_back(rule);
   }
   void time(const std::string& name, double bytes) {
-    report("update", name, bytes, [&] { table.update({}); });
+    report("update", name, bytes, [&] { table.update(options); });
   }
 };
 
@@ -247,6 +250,22 @@ void updates() {
     Model model;
     model.add(rule.algorithm, {large}, Dtype::float32, 1e-3);
     model.time(name, rule.bytes * n);
+  }
+  for (const char* name : {"Adam, weight decay, 25M", "Adam, all statistics, 25M"}) {
+    if (!wanted(name)) continue;
+    Model model;
+    model.add("Adam", {large}, Dtype::float32, 1e-3);
+    model.rules[0]->observed = std::strstr(name, "statistics") != nullptr;
+    if (!model.rules[0]->observed) {
+      model.rules[0]->hooks = {make_ref<GradientHook>(GradientHook::Kind::weight_decay, 1e-4)};
+    }
+    model.time(name, 28 * n);
+  }
+  if (const char* name = "Adam, clipped by the norm, 25M"; wanted(name)) {
+    Model model;
+    model.add("Adam", {large}, Dtype::float32, 1e-3);
+    model.options.hooks = {make_ref<GradientHook>(GradientHook::Kind::clip_norm, 1.0)};
+    model.time(name, 32 * n);
   }
   if (const char* name = "Adam, float16 with a float32 master"; wanted(name)) {
     Model model;

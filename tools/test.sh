@@ -20,6 +20,9 @@ cmake --preset "$preset" $fresh -DPython_EXECUTABLE="$python"
 cmake --build --preset "$preset"
 ctest --preset "$preset"
 
+# A worker for each core, up to eight. Their threads share the cores, and must not spin.
+workers=(-n auto --maxprocesses 8)
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export PYTHONPATH="$PWD/build/$preset/site-packages"
 export CHAINRULE_BUILD_DIR="$PWD/build/$preset"
 if [[ $preset == asan ]]; then
@@ -27,7 +30,7 @@ if [[ $preset == asan ]]; then
   # Python keeps until the end is no leak of ours: the tests count live nodes instead.
   export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
   runtime="$(c++ -print-file-name=libasan.so) $(c++ -print-file-name=libstdc++.so)"
-  LD_PRELOAD=$runtime python -m pytest -m "not slow" "$@"
+  LD_PRELOAD=$runtime python -m pytest "${workers[@]}" -m "not slow" "$@"
 else
-  python -m pytest "$@"
+  python -m pytest "${workers[@]}" "$@"
 fi

@@ -11,6 +11,26 @@
 namespace py = pybind11;
 
 namespace chainrule::python {
+namespace {
+
+// Never destroyed: memory may be asked for until the end of the process.
+py::object& reclaimer() {
+  static auto* kept = new py::object;
+  return *kept;
+}
+
+void reclaim(int device) {
+  if (!Py_IsInitialized()) return;
+  HoldGil gil;
+  const py::error_scope before;  // whatever is being raised already
+  try {
+    reclaimer()(device);
+  } catch (py::error_already_set& error) {
+    error.discard_as_unraisable("chainrule: giving back memory of a GPU");
+  }
+}
+
+}  // namespace
 
 void bind_cuda(py::module_& m) {
   m.def(
@@ -80,6 +100,16 @@ void bind_cuda(py::module_& m) {
         cuda::release_cached(device);
       },
       py::arg("device"), "Returns memory kept for reuse to the device.");
+  m.def(
+      "cuda_set_reclaimer",
+      [](py::object function) {
+        const bool some = !function.is_none();
+        reclaimer() = std::move(function);
+        cuda::set_reclaimer(some ? reclaim : nullptr);
+      },
+      py::arg("function"),
+      "``function(device)`` gives back memory that another library keeps; it is called before an "
+      "allocation on a CUDA device fails. None for nobody.");
   m.def(
       "cuda_synchronize",
       [](int device) {

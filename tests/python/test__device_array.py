@@ -18,7 +18,7 @@ import pytest
 import chainrule
 import chainrule.functions as F
 import emulated_device
-from chainrule import Parameter, Variable, optimizers
+from chainrule import Parameter, Variable, _core, optimizers
 from emulated_device import DEVICES, DTYPES, STREAM, Foreign, address, back, in_use, marked, there
 
 
@@ -379,6 +379,66 @@ def test_the_array_is_cupys():
     v = there(np.ones(3, np.float32))
     with cupy(None), pytest.raises(RuntimeError, match=r"install cupy, let torch\.from_dlpack"):
         _ = v.array
+
+
+@marked
+def test_the_pool_tells_and_returns_what_it_keeps():
+    pool = chainrule.cuda.memory_pool
+    gc.collect()
+    before = pool.used_bytes()
+    v = there(np.zeros(1 << 20, np.uint8))
+    assert pool.used_bytes() >= before + (1 << 20)
+    assert pool.total_bytes() == pool.used_bytes() + pool.free_bytes()
+    del v
+    assert pool.used_bytes() == before
+    pool.free_all_blocks()
+    assert pool.used_bytes() == before
+    assert pool.free_bytes() < 1 << 30
+    assert pool.free_bytes() == 0 or not emulated_device.is_used()
+
+
+@pytest.fixture
+def asked():
+    """Who was asked to give memory back."""
+    seen = []
+    yield seen
+    _core.cuda_set_reclaimer(None)
+
+
+@marked
+def test_others_give_memory_back_before_none_is_left(asked, monkeypatch):
+    if not emulated_device.is_used():
+        pytest.skip("a GPU's memory is larger than what NumPy should fill here")
+    mebibytes = 600  # of the 1024 that an emulated device has
+    one = np.zeros(mebibytes << 20, np.uint8)
+    kept = [there(one)]
+
+    def give_back(device):
+        asked.append(device)
+        kept.clear()
+
+    _core.cuda_set_reclaimer(give_back)
+    v = there(one)
+    assert asked == [0] and not kept
+    with pytest.raises(MemoryError, match="out of memory on cuda:0"):
+        there(one)
+    assert asked == [0, 0]
+    del v
+
+    def fails(device):
+        raise ZeroDivisionError
+
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda seen: unraisable.append(seen.exc_type))
+    _core.cuda_set_reclaimer(fails)
+    v = there(one)
+    with pytest.raises(MemoryError, match="out of memory on cuda:0"):
+        there(one)
+    assert unraisable == [ZeroDivisionError]
+    _core.cuda_set_reclaimer(None)
+    with pytest.raises(MemoryError):
+        there(one)
+    del v
 
 
 @marked

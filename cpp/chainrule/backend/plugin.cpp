@@ -117,11 +117,20 @@ const PluginTable& table() {
   return *plugin->table;
 }
 
+std::atomic<void (*)(int)> reclaimer{nullptr};
+
 void* allocate(std::int64_t bytes, int index) {
   require(index);
   const PluginTable& t = table();
   void* data = nullptr;
-  if (const PluginStatus status = t.allocate(index, bytes, &data)) fail(t, status);
+  PluginStatus status = t.allocate(index, bytes, &data);
+  if (status == kPluginOutOfMemory) {
+    if (const auto reclaim = reclaimer.load()) {
+      reclaim(index);
+      status = t.allocate(index, bytes, &data);
+    }
+  }
+  if (status) fail(t, status);
   return data;
 }
 
@@ -275,6 +284,8 @@ DeviceMemoryInfo memory_info(int index) {
   if (const PluginStatus status = t.memory_info(index, &info)) fail(t, status);
   return {info.in_use, info.cached, info.free, info.total};
 }
+
+void set_reclaimer(void (*reclaim)(int index)) { reclaimer = reclaim; }
 
 void release_cached(int index) {
   const PluginTable& t = required(index);

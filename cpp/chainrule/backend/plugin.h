@@ -53,6 +53,10 @@ CHAINRULE_API void require_products(int index);
 // These throw as `require` does.
 CHAINRULE_API std::string device_name(int index);
 CHAINRULE_API DeviceMemoryInfo memory_info(int index);
+// Others in this process may keep memory of the devices for reuse. `reclaim` has them give it back
+// and is called, from any thread, where an allocation failed, which is then tried once more; it
+// throws nothing. Null for nobody.
+CHAINRULE_API void set_reclaimer(void (*reclaim)(int index));
 // Gives memory kept for reuse back to the device.
 CHAINRULE_API void release_cached(int index);
 // Waits until all work is done; throws what went wrong in it.

@@ -27,6 +27,7 @@ __all__ = [
     "get_device_from_array",
     "get_device_from_id",
     "memoize",
+    "memory_pool",
     "ndarray",
     "should_use_cudnn",
     "should_use_cudnn_tensor_core",
@@ -104,6 +105,47 @@ class Device:
     def __init__(self, device: int | None = None) -> None:
         check_cuda_available()
         self.id = 0 if device is None else int(device)
+
+
+class MemoryPool:
+    """The memory of GPUs that arrays of chainrule use, or that is kept for the next ones.
+
+    Methods are named as those of CuPy's pool, which Chainer had under this name. Freed memory is
+    kept until memory runs out, so that no update waits for the driver; a program in which another
+    library needs it can have it returned.
+
+    Example:
+        >>> import chainrule
+        >>> chainrule.cuda.memory_pool.free_all_blocks()
+        >>> chainrule.cuda.memory_pool.free_bytes()
+        0
+    """
+
+    @staticmethod
+    def _sum(key: str) -> int:
+        devices = range(_core.cuda_device_count())
+        return sum(_core.cuda_memory_info(i)[key] for i in devices)
+
+    def free_all_blocks(self) -> None:
+        """Return to the driver what no array uses, on all GPUs, after waiting for their work."""
+        for i in range(_core.cuda_device_count()):
+            _core.cuda_release_cached_memory(i)
+
+    def used_bytes(self) -> int:
+        """Tell how many bytes arrays use, on all GPUs."""
+        return self._sum("in_use")
+
+    def free_bytes(self) -> int:
+        """Tell how many bytes are kept for reuse, on all GPUs."""
+        return self._sum("cached")
+
+    def total_bytes(self) -> int:
+        """Tell how many bytes were taken from the driver, on all GPUs."""
+        return self.used_bytes() + self.free_bytes()
+
+
+#: The memory that chainrule has taken on GPUs.
+memory_pool = MemoryPool()
 
 
 def check_cuda_available() -> None:

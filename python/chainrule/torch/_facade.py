@@ -19,6 +19,7 @@ from chainrule.rules.plan import Plan
 from chainrule.rules.selection import Selection
 from chainrule.torch import _files
 from chainrule.torch._groups import Groups, ParamGroup
+from chainrule.torch._memory import give_back
 from chainrule.torch._moves import follow, known_as
 from chainrule.torch._names import native_values, torch_values
 from chainrule.torch._parameter import TensorParameter, attached, layout_of
@@ -87,6 +88,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def _take(self, link: TensorLink, tensors: _core.BorrowedTensors) -> None:
         self._link, self._tensors, self._gpus = link, tensors, tensors.gpus
+        if self._gpus:
+            _core.cuda_set_reclaimer(give_back)
         self._params: list[TensorParameter] = list(dict.fromkeys(link.named.values()))
         for param in self._params:
             param._on_freeze = _drop_state if self._disabled_state == "drop" else None

@@ -99,7 +99,9 @@ class Bomb:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize(
-    "content", [np.array(Bomb()), Bomb(), np.array([None]), np.array(1, object), None], ids=repr
+    "content",
+    [np.array(Bomb()), Bomb(), np.array([None]), np.array(1, object), None],
+    ids=["array of an object", "object", "array of None", "array of a number", "None"],
 )
 def test_no_pickle_is_executed(content, protocol):
     payload = npy((), "'|O'", pickle.dumps(content, protocol))

@@ -327,6 +327,25 @@ def test_variables_on_states_and_parameters():
 
 
 @marked
+def test_memory_that_pytorch_keeps_is_given_back_for_states():
+    model = torch.nn.Linear(8192, 8192, bias=False, device="cuda")
+    model.weight.grad = torch.ones_like(model.weight)
+    optimizer = attach(model, optimizers.Adam())
+    free, _ = torch.cuda.mem_get_info()
+    kept = torch.empty(free - (200 << 20), dtype=torch.uint8, device="cuda")
+    with pytest.raises(MemoryError, match="out of memory on cuda:0"):
+        optimizer.step()
+    before = model.weight.clone()
+    del kept  # PyTorch has it now, and the states need 512 MiB
+    assert torch.cuda.mem_get_info()[0] < 512 << 20
+    optimizer.step()
+    assert not torch.equal(model.weight, before)
+    del model, optimizer, before
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+@marked
 @pytest.mark.skipif(DEVICES < 2, reason="there is one device")
 def test_a_model_on_two_gpus():
     class Two(torch.nn.Module):
