@@ -18,7 +18,7 @@ fresh=--fresh
 if grep -qs "^Python_EXECUTABLE:.*=$python\$" "build/$preset/CMakeCache.txt"; then fresh=; fi
 cmake --preset "$preset" $fresh -DPython_EXECUTABLE="$python"
 cmake --build --preset "$preset"
-ctest --preset "$preset"
+ctest --preset "$preset" -j "$(nproc)"
 
 # A worker for each core, up to eight. Their threads share the cores, and must not spin.
 workers=(-n auto --maxprocesses 8)

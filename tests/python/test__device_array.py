@@ -419,7 +419,8 @@ def test_others_give_memory_back_before_none_is_left(asked, monkeypatch):
 
     _core.cuda_set_reclaimer(give_back)
     v = there(one)
-    assert asked == [0] and not kept
+    assert asked == [0]
+    assert not kept
     with pytest.raises(MemoryError, match="out of memory on cuda:0"):
         there(one)
     assert asked == [0, 0]
