@@ -14,7 +14,7 @@ namespace py = pybind11;
 namespace chainrule::python {
 namespace {
 
-using Op = Expression::Op;
+using Operation = Expression::Op;
 using Domain = Expression::Domain;
 
 bool is_real(py::handle object) {
@@ -32,18 +32,18 @@ double number_from(py::handle object, const char* op) {
   return number;
 }
 
-template <Op op>
+template <Operation op>
 Ref<Expression> binary(const Ref<Expression>& a, const Operand& b) {
   return Expression::make(op, {a, b.expression});
 }
 
-template <Op op>
+template <Operation op>
 Ref<Expression> reflected(const Ref<Expression>& a, const Operand& b) {
   return Expression::make(op, {b.expression, a});
 }
 
 // Python lets everything be compared for equality.
-template <Op op>
+template <Operation op>
 py::object compared(const Ref<Expression>& a, py::handle b) {
   const Ref<Expression> other = expression_or_null(b);
   if (!other) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
@@ -51,17 +51,17 @@ py::object compared(const Ref<Expression>& a, py::handle b) {
 }
 
 Ref<Expression> truth(const Ref<Expression>& e) {
-  if (e->op() >= Op::less && e->op() <= Op::not_equal) return e;
-  if (e->op() >= Op::after) return e;
-  return Expression::make(Op::not_equal, {e, Expression::number(0)});
+  if (e->op() >= Operation::less && e->op() <= Operation::not_equal) return e;
+  if (e->op() >= Operation::after) return e;
+  return Expression::make(Operation::not_equal, {e, Expression::number(0)});
 }
 
 Ref<Expression> both(const Ref<Expression>& a, const Operand& b) {
-  return Expression::make(Op::multiply, {truth(a), truth(b.expression)});
+  return Expression::make(Operation::multiply, {truth(a), truth(b.expression)});
 }
 
 Ref<Expression> either(const Ref<Expression>& a, const Operand& b) {
-  return Expression::make(Op::maximum, {truth(a), truth(b.expression)});
+  return Expression::make(Operation::maximum, {truth(a), truth(b.expression)});
 }
 
 py::object number_to_data(double number, Domain domain) {
@@ -74,10 +74,10 @@ py::object number_to_data(double number, Domain domain) {
 
 // {"multiply": [{"inherit": []}, 0.1]}, {"cosine": {"start": 0.1, "end": 0.0, ...}}
 py::object to_data(const Expression& e) {
-  if (e.op() == Op::number) return py::float_(e.numbers()[0]);
+  if (e.op() == Operation::number) return py::float_(e.numbers()[0]);
   const Expression::Description& what = Expression::describe(e.op());
   py::dict out;
-  if (e.op() == Op::piecewise) {
+  if (e.op() == Operation::piecewise) {
     py::list boundaries, values;
     for (const double number : e.numbers()) boundaries.append(number);
     for (const Ref<Expression>& arg : e.args()) values.append(to_data(*arg));
@@ -162,7 +162,7 @@ Ref<Expression> from_data(py::handle data, int depth = 1) {
   const auto& what = Expression::describe(entry.first.cast<std::string>());
   std::vector<Ref<Expression>> args;
   std::vector<double> numbers;
-  if (what.op == Op::piecewise) {
+  if (what.op == Operation::piecewise) {
     Parts parts(entry.second, what.name);
     for (const py::handle item : list_from(parts.take("boundaries"), what.name)) {
       numbers.push_back(number_from(item, what.name));
@@ -256,30 +256,30 @@ void bind_expression(py::module_& m) {
                                  std::move(numbers));
        },
        py::arg("op"), py::arg("args"), py::arg("numbers"))
-      .def("__add__", &binary<Op::add>, py::is_operator())
-      .def("__radd__", &reflected<Op::add>, py::is_operator())
-      .def("__sub__", &binary<Op::subtract>, py::is_operator())
-      .def("__rsub__", &reflected<Op::subtract>, py::is_operator())
-      .def("__mul__", &binary<Op::multiply>, py::is_operator())
-      .def("__rmul__", &reflected<Op::multiply>, py::is_operator())
-      .def("__truediv__", &binary<Op::divide>, py::is_operator())
-      .def("__rtruediv__", &reflected<Op::divide>, py::is_operator())
-      .def("__pow__", &binary<Op::power>, py::is_operator())
-      .def("__rpow__", &reflected<Op::power>, py::is_operator())
-      .def("__lt__", &binary<Op::less>, py::is_operator())
-      .def("__le__", &binary<Op::less_equal>, py::is_operator())
-      .def("__gt__", &binary<Op::greater>, py::is_operator())
-      .def("__ge__", &binary<Op::greater_equal>, py::is_operator())
-      .def("__eq__", &compared<Op::equal>)
-      .def("__ne__", &compared<Op::not_equal>)
+      .def("__add__", &binary<Operation::add>, py::is_operator())
+      .def("__radd__", &reflected<Operation::add>, py::is_operator())
+      .def("__sub__", &binary<Operation::subtract>, py::is_operator())
+      .def("__rsub__", &reflected<Operation::subtract>, py::is_operator())
+      .def("__mul__", &binary<Operation::multiply>, py::is_operator())
+      .def("__rmul__", &reflected<Operation::multiply>, py::is_operator())
+      .def("__truediv__", &binary<Operation::divide>, py::is_operator())
+      .def("__rtruediv__", &reflected<Operation::divide>, py::is_operator())
+      .def("__pow__", &binary<Operation::power>, py::is_operator())
+      .def("__rpow__", &reflected<Operation::power>, py::is_operator())
+      .def("__lt__", &binary<Operation::less>, py::is_operator())
+      .def("__le__", &binary<Operation::less_equal>, py::is_operator())
+      .def("__gt__", &binary<Operation::greater>, py::is_operator())
+      .def("__ge__", &binary<Operation::greater_equal>, py::is_operator())
+      .def("__eq__", &compared<Operation::equal>)
+      .def("__ne__", &compared<Operation::not_equal>)
       .def("__and__", &both, py::is_operator())
       .def("__or__", &either, py::is_operator())
       .def("__invert__",
            [](const Ref<Expression>& self) {
-             return Expression::make(Op::equal, {truth(self), Expression::number(0)});
+             return Expression::make(Operation::equal, {truth(self), Expression::number(0)});
            })
       .def("__neg__",
-           [](const Ref<Expression>& self) { return Expression::make(Op::negative, {self}); })
+           [](const Ref<Expression>& self) { return Expression::make(Operation::negative, {self}); })
       .def("__pos__", [](const Ref<Expression>& self) { return self; })
       .def("__hash__",
            [](const Ref<Expression>& self) { return std::hash<const void*>{}(self.get()); })
@@ -311,7 +311,7 @@ void bind_expression(py::module_& m) {
           py::arg("inherited") = "inherit")
       .def("__repr__",
            [](const Ref<Expression>& self) {
-             return self->op() == Op::number ? "constant(" + self->text() + ")" : self->text();
+             return self->op() == Operation::number ? "constant(" + self->text() + ")" : self->text();
            })
       .def("__copy__", [](const Ref<Expression>& self) { return self; })
       .def("__deepcopy__", [](const Ref<Expression>& self, py::handle) { return self; })
