@@ -278,8 +278,9 @@ void bind_expression(py::module_& m) {
            [](const Ref<Expression>& self) {
              return Expression::make(Operation::equal, {truth(self), Expression::number(0)});
            })
-      .def("__neg__",
-           [](const Ref<Expression>& self) { return Expression::make(Operation::negative, {self}); })
+      .def(
+          "__neg__",
+          [](const Ref<Expression>& self) { return Expression::make(Operation::negative, {self}); })
       .def("__pos__", [](const Ref<Expression>& self) { return self; })
       .def("__hash__",
            [](const Ref<Expression>& self) { return std::hash<const void*>{}(self.get()); })
@@ -311,7 +312,8 @@ void bind_expression(py::module_& m) {
           py::arg("inherited") = "inherit")
       .def("__repr__",
            [](const Ref<Expression>& self) {
-             return self->op() == Operation::number ? "constant(" + self->text() + ")" : self->text();
+             return self->op() == Operation::number ? "constant(" + self->text() + ")"
+                                                    : self->text();
            })
       .def("__copy__", [](const Ref<Expression>& self) { return self; })
       .def("__deepcopy__", [](const Ref<Expression>& self, py::handle) { return self; })
