@@ -20,8 +20,9 @@ cmake --preset "$preset" $fresh -DPython_EXECUTABLE="$python"
 cmake --build --preset "$preset"
 ctest --preset "$preset" -j "$(nproc)"
 
-# A worker for each core, up to eight. Their threads share the cores, and must not spin.
-workers=(-n auto --maxprocesses 8)
+# A process for each core, up to eight (-n 0: this one). Their threads share the cores, and must not
+# spin.
+workers=(-n "$(nproc)" --maxprocesses 8)
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export PYTHONPATH="$PWD/build/$preset/site-packages"
 export CHAINRULE_BUILD_DIR="$PWD/build/$preset"

@@ -54,19 +54,23 @@ CR_INLINE void count_lost(const Row& row,
 }
 
 // Adds up what the threads of a block found, always in the same order; the result is thread 0's.
+// All values at once, since what takes time is waiting for each other.
 template <int count, class Join>
 __device__ inline void join_block(double (&values)[count], const Join& join) {
-  __shared__ double shared[kThreads];
+  __shared__ double shared[count][kThreads];
   const unsigned t = threadIdx.x;
-  for (int k = 0; k < count; ++k) {
-    shared[t] = values[k];
-    for (unsigned half = kThreads / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t < half) shared[t] = join(k, shared[t], shared[t + half]);
-    }
-    values[k] = shared[0];
+  for (int k = 0; k < count; ++k) shared[k][t] = values[k];
+  for (unsigned half = kThreads / 2; half > 0; half /= 2) {
     __syncthreads();
+    if (t >= half) continue;
+    for (int k = 0; k < count; ++k) {
+      shared[k][t] = join(k, shared[k][t], shared[k][t + half]);
+    }
   }
+  if (t == 0) {
+    for (int k = 0; k < count; ++k) values[k] = shared[k][0];
+  }
+  __syncthreads();  // before the next use of the memory
 }
 
 // Of a whole chunk, written by one thread.
