@@ -15,19 +15,11 @@ import chainrule.torch
 import common
 import torch
 from chainrule import optimizers
+from shapes import resnet50
 
 SMALL = [(256,)] * 2000
 #: A set like that of ResNet-50: convolutions, batch norms, one matrix; 25.6 million floats.
-RESNET = [(64, 3, 7, 7), (64,), (64,)]
-_inner = 64
-for _width, _depth in ((64, 3), (128, 4), (256, 6), (512, 3)):
-    for _block in range(_depth):
-        for _shape in ((_width, _inner, 1, 1), (_width, _width, 3, 3), (4 * _width, _width, 1, 1)):
-            RESNET += [_shape, (_shape[0],), (_shape[0],)]
-        if _block == 0:
-            RESNET += [(4 * _width, _inner, 1, 1), (4 * _width,), (4 * _width,)]
-        _inner = 4 * _width
-RESNET += [(1000, 2048), (1000,)]
+RESNET = resnet50()
 
 
 def parameters(shapes, device="cpu"):

@@ -6,7 +6,6 @@
 
 #include "chainrule/core/error.h"
 #include "device_headers.h"
-#include "library.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -33,7 +32,7 @@ struct Nvrtc {
   int (*ptx_size)(Program program, std::size_t* size);
   int (*ptx)(Program program, char* code);
 
-  CompilerState state;
+  OpenedLibrary state;
 };
 
 // NVRTC opens a second library by its bare name, which is found if it is open already.
@@ -109,7 +108,7 @@ std::string read(Program program, const Size& size_of, const Read& read_into) {
 
 }  // namespace
 
-CompilerState compiler_state() { return nvrtc().state; }
+OpenedLibrary compiler_state() { return nvrtc().state; }
 
 Compiled compile(const std::string& source, int capability) {
   const Nvrtc& lib = nvrtc();

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "library.h"
+
 // NVRTC, which compiles kernels at run time. It is opened when first asked for, and need not be
 // there.
 namespace chainrule::cuda {
@@ -15,11 +17,7 @@ struct Compiled {
 // Flags are those of kernels/update.cu. Safe to call from several threads.
 Compiled compile(const std::string& source, int capability);
 
-// What compiles: file and version. Empty where there is none, and then `problem` says why.
-struct CompilerState {
-  std::string name;
-  std::string problem;
-};
-CompilerState compiler_state();
+// What compiles.
+OpenedLibrary compiler_state();
 
 }  // namespace chainrule::cuda

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <mutex>
 
-#include "library.h"
 #include "runtime.h"
 
 namespace chainrule::cuda {
@@ -72,7 +71,7 @@ struct Cublas {
                     int compute,
                     int algorithm);
 
-  CublasState state;
+  OpenedLibrary state;
 };
 
 std::string joined(const std::vector<std::string>& places) {
@@ -193,7 +192,7 @@ int run(const CublasProduct& p, Handle handle) {
 
 }  // namespace
 
-CublasState cublas_state() { return cublas().state; }
+OpenedLibrary cublas_state() { return cublas().state; }
 
 void require_cublas(int index) {
   Shared& mine = shared(index);

@@ -1,19 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "chainrule/core/dtype.h"
+#include "library.h"
 
 // cuBLAS, which multiplies matrices. It is opened when first asked for, and need not be there.
 namespace chainrule::cuda {
 
-// What multiplies: file and version. Empty where there is none, and then `problem` says why.
-struct CublasState {
-  std::string name;
-  std::string problem;
-};
-CublasState cublas_state();
+// What multiplies.
+OpenedLibrary cublas_state();
 
 // Throws a Failure that says why a device cannot multiply. Cheap after the first call.
 void require_cublas(int index);

@@ -15,6 +15,12 @@ struct Library {
   std::vector<std::string> looked;  // without a handle: where it was not, with what the loader said
 };
 
+// What is told of one: file and version; empty where there is none, and then `problem` says why.
+struct OpenedLibrary {
+  std::string name;
+  std::string problem;
+};
+
 // The first that can be opened: the file that an environment variable names, and no other; or
 // `files` by their bare names, which finds one that this process uses already; or `beside` this
 // package, where pip puts them; or `files` of the toolkit.

@@ -90,8 +90,7 @@ PluginStatus device_name(int index, char* text, int size) {
       [&] { std::snprintf(text, static_cast<std::size_t>(size), "%s", name_of(index).c_str()); });
 }
 
-template <class State>
-void tell(const State& state, char* name, char* problem, int size) {
+void tell(const OpenedLibrary& state, char* name, char* problem, int size) {
   std::snprintf(name, static_cast<std::size_t>(size), "%s", state.name.c_str());
   std::snprintf(problem, static_cast<std::size_t>(size), "%s", state.problem.c_str());
 }

@@ -1,5 +1,3 @@
-#include <type_traits>
-
 #include "chainrule/backend/reduction_plan.h"
 #include "chainrule/core/dtype.h"
 #include "chainrule/functors/reduction.h"
@@ -13,24 +11,6 @@ namespace chainrule::cuda {
 namespace {
 
 using namespace functors;
-
-template <class T>
-struct PartType {
-  using type = std::int64_t;
-};
-template <>
-struct PartType<float> {
-  using type = float;
-};
-template <>
-struct PartType<double> {
-  using type = double;
-};
-
-// What elements T are combined in: floats in double where a sum of many would lose digits.
-template <class Op, class T>
-using Wide = typename PartType<
-    std::conditional_t<Op::widens && math::Real<Compute<T>>, double, Compute<T>>>::type;
 
 // As many as keep the largest devices busy.
 constexpr std::int64_t kManyBlocks = 1024;

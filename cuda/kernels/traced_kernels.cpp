@@ -113,8 +113,8 @@ UpdateKernel traced_kernel(const update::TracedProgram& program,
   return kernel;
 }
 
-CompilerState traced_state() {
-  CompilerState out = compiler_state();
+OpenedLibrary traced_state() {
+  OpenedLibrary out = compiler_state();
   Kernels& all = kernels();
   const std::lock_guard lock(all.mutex);
   if (out.problem.empty()) out.problem = all.problem;

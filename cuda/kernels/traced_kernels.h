@@ -22,6 +22,6 @@ UpdateKernel traced_kernel(const update::TracedProgram& program,
                            int device);
 
 // The compiler, and why the last program that is interpreted is.
-CompilerState traced_state();
+OpenedLibrary traced_state();
 
 }  // namespace chainrule::cuda

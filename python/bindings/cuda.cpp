@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "chainrule/backend/plugin.h"
 #include "gil.h"
@@ -30,6 +31,12 @@ void reclaim(int device) {
   }
 }
 
+std::pair<std::string, std::string> told(cuda::LibraryState (*ask)()) {
+  const ReleaseGil gil;  // the first call opens a library
+  cuda::LibraryState state = ask();
+  return {std::move(state.name), std::move(state.problem)};
+}
+
 }  // namespace
 
 void bind_cuda(py::module_& m) {
@@ -45,26 +52,10 @@ void bind_cuda(py::module_& m) {
       },
       "Whether CUDA can be used, and if not, why: one sentence. Looks on the first call.");
   m.def(
-      "cuda_rule_compiler",
-      [] {
-        cuda::RuleCompiler compiler;
-        {
-          const ReleaseGil gil;  // the first call opens a library
-          compiler = cuda::rule_compiler();
-        }
-        return std::pair(compiler.name, compiler.problem);
-      },
+      "cuda_rule_compiler", [] { return told(cuda::rule_compiler); },
       "What compiles traced rules for CUDA, and why some are interpreted; each may be empty.");
   m.def(
-      "cuda_products",
-      [] {
-        cuda::Products products;
-        {
-          const ReleaseGil gil;  // the first call opens a library
-          products = cuda::products();
-        }
-        return std::pair(products.name, products.problem);
-      },
+      "cuda_products", [] { return told(cuda::products); },
       "What multiplies matrices on CUDA, and why nothing does; one of them is empty.");
   m.def(
       "cuda_device_count",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Variable
-from chainrule._device_array import beside
+from chainrule._device_array import beside, is_elsewhere
 from chainrule._walk import each_param
 from chainrule.optimizer_hooks._weights import WeightHook
 from chainrule.update_rule import UpdateRule
@@ -58,13 +58,9 @@ def _averages(optimizer: Optimizer) -> Iterator[tuple[Parameter, Any]]:
                 f"[averaged] {path}: average of the wrong shape: got {average.shape}, expected "
                 f"{param.shape}"
             )
-        if not _is_on_gpu(param) and not param.array.flags.writeable:
+        if not is_elsewhere(param) and not param.array.flags.writeable:
             raise ValueError(f"[averaged] {path}: the parameter's array is read-only")
         yield param, average
-
-
-def _is_on_gpu(param: Parameter) -> bool:
-    return param.__dlpack_device__()[0] != 1
 
 
 class _Swapped:
@@ -72,7 +68,7 @@ class _Swapped:
 
     def __init__(self, param: Parameter, average: Any) -> None:
         self.param, self._average = param, beside(average, param)
-        self._array: Any = None if _is_on_gpu(param) else param.array
+        self._array: Any = None if is_elsewhere(param) else param.array
         self._before: Any = (
             Variable._from_dlpack(param, None, True) if self._array is None else self._array.copy()
         )

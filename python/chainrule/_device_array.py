@@ -14,6 +14,7 @@ __all__ = [
     "beside",
     "device",
     "from_chx",
+    "is_elsewhere",
     "like",
     "on_cpu",
     "shown",
@@ -108,7 +109,7 @@ def as_numpy(value: Any) -> np.ndarray:
     """
     if isinstance(value, Variable):
         return np.asarray(on_cpu(value))
-    if not _is_elsewhere(value):
+    if not is_elsewhere(value):
         try:
             return np.asarray(value)
         except TypeError:
@@ -117,8 +118,15 @@ def as_numpy(value: Any) -> np.ndarray:
     return np.asarray(on_cpu(Variable._from_dlpack(value)))
 
 
-def _is_elsewhere(value: Any) -> bool:
-    """Tell whether another library's array is out of NumPy's reach."""
+def is_elsewhere(value: Any) -> bool:
+    """Tell whether an array is out of NumPy's reach.
+
+    Args:
+        value: A Variable, an array or tensor of any library, or anything else.
+
+    Returns:
+        True for what lies on a CUDA device.
+    """
     if isinstance(value, np.ndarray):
         return False
     found = getattr(value, "__dlpack_device__", None)
@@ -134,7 +142,7 @@ def taken(value: Any) -> Any:
     Returns:
         Either, on the same memory where there is some.
     """
-    return Variable._from_dlpack(value) if _is_elsewhere(value) else np.asarray(value)
+    return Variable._from_dlpack(value) if is_elsewhere(value) else np.asarray(value)
 
 
 def like(array: Any, values: Any) -> Any:
@@ -150,7 +158,7 @@ def like(array: Any, values: Any) -> Any:
     if hasattr(array, "new_tensor"):
         known = values if values.dtype.kind in "biuf" else values.astype(np.float32)  # bfloat16
         return array.new_tensor(known)
-    if _is_elsewhere(array) and not isinstance(array, Variable):
+    if is_elsewhere(array) and not isinstance(array, Variable):
         made = array.copy()
         made.set(np.ascontiguousarray(values, array.dtype))
         return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from chainrule._device_array import taken
+from chainrule._device_array import is_elsewhere, taken
 
 if TYPE_CHECKING:
     from chainrule._core import Variable
@@ -75,7 +75,7 @@ class State(MutableMapping[str, Any]):
         scaled = self._scaled(name)
         rule = self._rule
         found = rule._state_variable(name) if scaled is None else rule._scale_variable(scaled)
-        return None if found is None or found.__dlpack_device__()[0] == 1 else found
+        return found if is_elsewhere(found) else None
 
     @property
     def nbytes(self) -> int:

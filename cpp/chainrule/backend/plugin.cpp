@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <utility>
 #include <vector>
 
 #include "chainrule/backend/kernel.h"
@@ -210,16 +209,15 @@ const PluginTable& required(int index) {
   return table();
 }
 
-// A library that the plug-in opens: its name, and what is wrong with it.
-using LibraryState = PluginStatus (*)(char* name, char* problem, int size);
-std::pair<std::string, std::string> library(LibraryState PluginTable::* state) {
+using AskForLibrary = PluginStatus (*)(char* name, char* problem, int size);
+LibraryState library(AskForLibrary PluginTable::* ask) {
   if (const Status found = status(); !found.available) {
     throw DeviceError(cat("[cuda] CUDA is not available: ", found.reason));
   }
   const PluginTable& t = table();
   char name[2048] = "";
   char problem[2048] = "";
-  if (const PluginStatus status = (t.*state)(name, problem, sizeof(name))) fail(t, status);
+  if (const PluginStatus status = (t.*ask)(name, problem, sizeof(name))) fail(t, status);
   return {name, problem};
 }
 
@@ -256,15 +254,9 @@ void require(int index) {
   }
 }
 
-RuleCompiler rule_compiler() {
-  const auto [name, problem] = library(&PluginTable::rule_compiler);
-  return {name, problem};
-}
+LibraryState rule_compiler() { return library(&PluginTable::rule_compiler); }
 
-Products products() {
-  const auto [name, problem] = library(&PluginTable::products);
-  return {name, problem};
-}
+LibraryState products() { return library(&PluginTable::products); }
 
 void require_products(int index) {
   const PluginTable& t = required(index);

@@ -31,22 +31,17 @@ struct DeviceMemoryInfo {
   std::int64_t total;
 };
 
-// What makes kernels of traced rules: a library and its version; empty where there is none.
-// `problem` says why traced rules are interpreted instead, all of them or the last that was not
-// compiled. Throws a DeviceError where CUDA is not available.
-struct RuleCompiler {
+// A library that the plug-in opens, and its version; empty where there is none.
+struct LibraryState {
   std::string name;
   std::string problem;
 };
-CHAINRULE_API RuleCompiler rule_compiler();
-
-// What multiplies matrices there, a library and its version; empty where there is none, and then
-// `problem` says why. Throws a DeviceError where CUDA is not available.
-struct Products {
-  std::string name;
-  std::string problem;
-};
-CHAINRULE_API Products products();
+// What makes kernels of traced rules. `problem` says why they are interpreted instead, all of them
+// or the last that was not compiled. Throws a DeviceError where CUDA is not available.
+CHAINRULE_API LibraryState rule_compiler();
+// What multiplies matrices there, or why nothing does. Throws a DeviceError where CUDA is not
+// available.
+CHAINRULE_API LibraryState products();
 // Makes a device ready to multiply; throws a DeviceError that says why where that is not possible.
 CHAINRULE_API void require_products(int index);
 

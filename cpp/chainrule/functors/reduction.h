@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chainrule/functors/convert.h"
 #include "chainrule/functors/instances.h"
 
 // The contract of a reduction: an operation whose operands may be regrouped and reordered.
@@ -12,6 +13,34 @@
 //   };
 namespace chainrule::functors {
 inline namespace CHAINRULE_ISA {
+
+// What a run of elements T is computed in.
+template <class T>
+struct PartType {
+  using type = std::int64_t;
+};
+template <>
+struct PartType<float> {
+  using type = float;
+};
+template <>
+struct PartType<double> {
+  using type = double;
+};
+template <class T>
+using Part = typename PartType<Compute<T>>::type;
+
+// What runs are collected in.
+template <bool widens, class P>
+struct WideType {
+  using type = P;
+};
+template <>
+struct WideType<true, float> {
+  using type = double;
+};
+template <class Op, class T>
+using Wide = typename WideType<Op::widens, Part<T>>::type;
 
 struct Sum {
   static constexpr char name[] = "sum";

@@ -9,6 +9,7 @@ import numpy as np
 
 import torch
 from chainrule._core import Variable
+from chainrule._device_array import is_elsewhere
 from chainrule._rule_state import held
 from chainrule.torch._parameter import TensorParameter
 from chainrule.update_rule import UpdateRule
@@ -118,6 +119,6 @@ def _state_of(rule: UpdateRule) -> dict[str, Any]:
 def _shared(state: Any, name: str) -> Any:
     """Give a state as a tensor on its own memory."""
     value = held(state, name)
-    if isinstance(value, Variable) and value.__dlpack_device__()[0] != 1:
+    if isinstance(value, Variable) and is_elsewhere(value):
         return torch.from_dlpack(value)
     return to_tensor(value) if isinstance(value, np.ndarray) else value

@@ -25,7 +25,7 @@ class Compiler : public ::testing::Test {
 #if defined(CHAINRULE_TEST_NVRTC)
     setenv("CHAINRULE_NVRTC", CHAINRULE_TEST_NVRTC, 0);
 #endif
-    const cuda::CompilerState state = cuda::compiler_state();
+    const cuda::OpenedLibrary state = cuda::compiler_state();
     if (!state.problem.empty()) GTEST_SKIP() << state.problem;
   }
 #if defined(CHAINRULE_TEST_NVRTC)

@@ -218,7 +218,7 @@ TEST_F(CudaGemm, IntegersAreRefused) {
 }
 
 TEST_F(CudaGemm, SaysWhatMultiplies) {
-  const cuda::Products products = cuda::products();
+  const cuda::LibraryState products = cuda::products();
   EXPECT_EQ(products.problem, "");
   EXPECT_NE(products.name.find("cublas.so"), std::string::npos) << products.name;
 }

@@ -20,34 +20,6 @@ constexpr std::int64_t kBlock = 1024;   // elements of a run between two additio
 constexpr std::int64_t kColumns = 512;  // columns whose accumulators stay in the first cache
 constexpr std::int64_t kRows = 32;      // rows added up between two additions in double
 
-// What a block of elements T is computed in.
-template <class T>
-struct PartType {
-  using type = std::int64_t;
-};
-template <>
-struct PartType<float> {
-  using type = float;
-};
-template <>
-struct PartType<double> {
-  using type = double;
-};
-template <class T>
-using Part = typename PartType<Compute<T>>::type;
-
-// What blocks are collected in.
-template <bool widens, class P>
-struct WideType {
-  using type = P;
-};
-template <>
-struct WideType<true, float> {
-  using type = double;
-};
-template <class Op, class T>
-using Wide = typename WideType<Op::widens, Part<T>>::type;
-
 // One block of one output.
 template <class Op, class T>
 CR_INLINE auto reduce_block(const char* x, std::int64_t stride, std::int64_t n) {
