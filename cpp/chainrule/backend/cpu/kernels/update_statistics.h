@@ -5,7 +5,8 @@
 #include "chainrule/core/dtype.h"
 
 // What is summed up about a block after its step, while it lies in the first-level cache. The step
-// itself is the same machine code whether it is observed or not, and so are its bits.
+// itself is the same machine code whether it is observed or not, and so are its bits. Rules on
+// float32 where it lies have loops that do both at once (update_observed.h).
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace update_statistics {
