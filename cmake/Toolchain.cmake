@@ -46,9 +46,17 @@ target_compile_options(chainrule_flags INTERFACE
 # The kernels of cpp/chainrule/backend/cpu/kernels are compiled once per instruction set.
 set(CHAINRULE_ISAS baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
-  list(APPEND CHAINRULE_ISAS avx2 avx512)
   set(isa_flags_avx2 -mavx2 -mfma -mf16c)
   set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512dq -mavx512bw -mavx512vl
                        -mprefer-vector-width=512)
-  target_compile_definitions(chainrule_flags INTERFACE CHAINRULE_HAVE_X86_ISA)
+  set(CHAINRULE_X86_ISAS "avx2;avx512" CACHE STRING
+      "Instruction sets that kernels are compiled for beside the processor's oldest")
+  foreach(isa IN LISTS CHAINRULE_X86_ISAS)
+    if(NOT DEFINED isa_flags_${isa})
+      message(FATAL_ERROR "CHAINRULE_X86_ISAS: got ${isa}, expected avx2 or avx512")
+    endif()
+    list(APPEND CHAINRULE_ISAS ${isa})
+    string(TOUPPER ${isa} name)
+    target_compile_definitions(chainrule_flags INTERFACE CHAINRULE_HAVE_${name})
+  endforeach()
 endif()

@@ -58,21 +58,22 @@ void run_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>* lan
   if (lanes) observe(row, row.fused, n, before, g, p, *lanes);
 }
 
-void step_observed(const Row& row, const Chunk& chunk, Lanes<float>& lanes) {
-  float* states[kMaxStates];
+template <class T>
+void step_observed(const Row& row, const Chunk& chunk, Lanes<T>& lanes) {
+  T* states[kMaxStates];
   for (int k = 0; k < row.state_count; ++k) {
-    states[k] = static_cast<float*>(row.state[k]) + chunk.begin;
+    states[k] = static_cast<T*>(row.state[k]) + chunk.begin;
   }
   update_observed::AllObservedLoops<Rules>::of[row.rule].of[static_cast<int>(row.fused)](
-      row, chunk.count, static_cast<float*>(row.param) + chunk.begin,
-      static_cast<const float*>(row.grad) + chunk.begin, states, lanes);
+      row, chunk.count, static_cast<T*>(row.param) + chunk.begin,
+      static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
 }
 
 template <class T>
 void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
   if (row.in_place && !row.direction && (!row.programmed || row.fused != Fused::none)) {
     if (!lanes) return run_in_place<T>(row, chunk.begin, chunk.count, nullptr);
-    if constexpr (sizeof(T) == sizeof(float)) {
+    if constexpr (update_observed::kHasLoops && sizeof(T) == sizeof(float)) {
       if (row.rule != kTracedRule) return step_observed(row, chunk, *lanes);
     }
     for_blocks<kObservedBlock>(chunk, [&](auto at, auto n) { run_in_place(row, at, n, lanes); });

@@ -160,6 +160,13 @@ constexpr ObservedLoops observed_loops_of(update_loops::Indices<S...>) {
            observed_loop<Rule, update::Program<float>, S...>}};
 }
 
+// With sixteen registers of 16 bytes there is no room for the sums.
+#if defined(__x86_64__) && !defined(__AVX__)
+inline constexpr bool kHasLoops = false;
+#else
+inline constexpr bool kHasLoops = true;
+#endif
+
 template <class List>
 struct AllObservedLoops;
 template <class... Rules>
