@@ -18,26 +18,39 @@ using update::Row;
 using update::TracedProgram;
 
 // Bytes of a block: a register, and a piece of each array.
-inline constexpr std::int64_t kRegisterBytes = 2048;
+inline constexpr std::int64_t kRegisterBytes = 1024;
 
 template <class T>
-using InstructionLoop =
-    void (*)(std::int64_t n, const T* s, const T* a, const T* b, const T* c, T* out);
+using InstructionLoop = void (*)(std::int64_t n,
+                                 const T* s,
+                                 const T* a,
+                                 const T* b,
+                                 const T* c,
+                                 T* out,
+                                 const T* ahead);
 
-// Operands and result may be the same array, never overlap otherwise. Operands that the
+// Operands and result may be the same array, never overlap otherwise. As much memory as is worked
+// on is asked for from `ahead` on. Operands that the
 // instruction does not have are the first one again, and compiled away.
 template <Opcode code, class T>
-void instruction_loop(std::int64_t n, const T* s, const T* a, const T* b, const T* c, T* out) {
+void instruction_loop(std::int64_t n,
+                      const T* s,
+                      const T* a,
+                      const T* b,
+                      const T* c,
+                      T* out,
+                      const T* ahead) {
   T scalars[update::kMaxScalarOperands] = {};
   for (int k = 0; k < update::scalars_of(code); ++k) scalars[k] = s[k];
   constexpr int operands = update::operands_of(code);
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) {
+  const auto ask = [&](std::int64_t i)
+                       __attribute__((always_inline)) { update_loops::ask_ahead(ahead + i, 0); };
+  update_loops::for_lanes(n, ask, [&](std::int64_t i, int) __attribute__((always_inline)) {
     const T x = operands > 0 ? a[i] : T(0);
     const T y = operands > 1 ? b[i] : T(0);
     const T z = operands > 2 ? c[i] : T(0);
     out[i] = update::compute<code>(scalars, x, y, z);
-  }
+  });
 }
 
 template <class T>
@@ -69,27 +82,27 @@ class Evaluator {
   T* param() const { return places_[update::kParamPlace]; }
 
   // Runs over the next block, with gradient g. The memory after it, gradients from `g_ahead` on
-  // if there are any, is asked for meanwhile, a few lines per instruction.
+  // if there are any, is asked for meanwhile, an array by an instruction: what all have is asked
+  // for once more where nothing else is left to ask for.
   void run(std::int64_t n, const T* g, const T* g_ahead) {
     places_[update::kGradPlace] = const_cast<T*>(g);  // no program writes it
-    constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
-    constexpr std::int64_t kLines = kBlock / kLine;
-    const std::int64_t all = g_ahead ? arrays_ * kLines : 0;
-    const std::int64_t share = all / (program_.length + 1) + 1;
-    std::int64_t ahead = 0;
+    const int all = g_ahead ? arrays_ : 0;
+    int asked = 0;
+    int due = 0;
     for (int i = 0; i < program_.length; ++i) {
-      const std::int64_t until = ahead + share < all ? ahead + share : all;
-      for (; ahead < until; ++ahead) {
-        const std::int64_t array = ahead / kLines;
-        const T* next = array == update::kGradPlace ? g_ahead : places_[array] + kBlock;
-        __builtin_prefetch(next + ahead % kLines * kLine);
-      }
       const Instruction& instruction = program_.code[i];
+      const T* ahead = places_[instruction.out];
+      due += all;
+      if (due >= program_.length && asked < all) {
+        ahead = asked == update::kGradPlace ? g_ahead : places_[asked] + kBlock;
+        ++asked;
+        due -= program_.length;
+      }
       T s[update::kMaxScalarOperands];
       for (int k = 0; k < update::kMaxScalarOperands; ++k) s[k] = scalars_[instruction.scalar[k]];
       InstructionLoops<T>::of[static_cast<int>(instruction.code)](
           n, s, places_[instruction.operand[0]], places_[instruction.operand[1]],
-          places_[instruction.operand[2]], places_[instruction.out]);
+          places_[instruction.operand[2]], places_[instruction.out], ahead);
     }
     for (int k = 0; k < arrays_; ++k) places_[k] += n;
   }
