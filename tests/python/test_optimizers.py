@@ -16,7 +16,7 @@ from golden import golden_cases as golden
 
 #: MSVAG's first step divides last bits by last bits (see rule_table.py): in float16 it is wrong by
 #: as much as it is long, in Chainer as here. Nothing is added to that later.
-#: AdaDelta's sums of squares are among float16's smallest numbers at first: where a product and a sum
+#: AdaDelta's sums of squares are among float16's smallest numbers at first: where product and sum
 #: are rounded apart, as kernels for old processors do, one of them becomes the next.
 LOSS_SCALED_UNITS = {("MSVAG", "float16"): 80, ("AdaDelta", "float16"): 32}
 
