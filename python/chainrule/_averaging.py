@@ -114,6 +114,11 @@ class _Averages:
             self.give_back(optimizer)
             raise
 
+    @property
+    def params(self) -> list[Parameter]:
+        """Those that hold an average."""
+        return [each.param for each in self._kept]
+
     @staticmethod
     def _lend(rules: Iterable[object], lent: bool) -> None:
         for rule in rules:

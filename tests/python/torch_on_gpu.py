@@ -119,7 +119,12 @@ def _describe(tensor: torch.Tensor):
     return (*found[:3], (2, gpu), *found[4:])
 
 
+_from_dlpack_of_torch = torch.from_dlpack
+
+
 def _from_dlpack(variable: Variable) -> torch.Tensor:
+    if variable.__dlpack_device__()[0] == 1:
+        return _from_dlpack_of_torch(variable)
     about = variable.__cuda_array_interface__
     kind = torch.from_numpy(np.zeros(0, about["typestr"])).dtype
     count = int(np.prod(about["shape"], dtype=int))

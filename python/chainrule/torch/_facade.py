@@ -22,7 +22,7 @@ from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
 from chainrule.torch._moves import follow, known_as
 from chainrule.torch._names import native_values, torch_values
-from chainrule.torch._parameter import TensorParameter, attached, layout_of
+from chainrule.torch._parameter import TensorParameter, attached, layout_of, reach_tensors
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
 from chainrule.torch._streams import on_our_streams, refuse_capture
@@ -410,10 +410,15 @@ class Optimizer(torch.optim.Optimizer):
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let parameters hold their averages; see :meth:`chainrule.Optimizer.averaged`."""
+        """Let parameters hold their averages; see :meth:`chainrule.Optimizer.averaged`.
+
+        A model that is moved in the block to another device or dtype gets its values there.
+        """
         self._look("averaged")
+        averages = None
         try:
             with self.native.averaged():
+                averages = self.native._averaging
                 self._written()
                 try:
                     yield
@@ -421,6 +426,8 @@ class Optimizer(torch.optim.Optimizer):
                     self._tensors.ready()
         finally:
             self._written()
+            if averages is not None and self.native._averaging is None:
+                reach_tensors(averages.params)
 
     def _look(self, what: str) -> None:
         """See that what is done next, outside a step, finds everything in its place."""

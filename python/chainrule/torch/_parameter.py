@@ -10,9 +10,9 @@ from chainrule._core import Variable
 from chainrule.variable import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["TensorParameter", "attached", "layout_of"]
+__all__ = ["TensorParameter", "attached", "layout_of", "reach_tensors"]
 
 _frozen: Any = Variable.frozen
 _array: Any = Variable.array
@@ -81,6 +81,19 @@ class TensorParameter(Parameter):
 
     def _shown(self) -> Any:
         return self.tensor
+
+    def _reach_tensor(self) -> None:
+        """Write the values to the tensor where it has been moved to other memory meanwhile."""
+        mine = torch.from_dlpack(self)
+        if mine.data_ptr() == self.tensor.data_ptr():
+            return
+        if mine.shape != self.tensor.shape:
+            raise ValueError(
+                f"[chainrule.torch] {self.name} was given another shape in the block: got "
+                f"{tuple(self.tensor.shape)}, expected {tuple(mine.shape)}, so that its values "
+                "cannot be given back to it; param.array has them"
+            )
+        self.tensor.data.copy_(mine)
 
     def _mastered(self, master: Variable, grad: Variable) -> TensorParameter:
         tensor = torch.nn.Parameter(torch.from_dlpack(master), requires_grad=False)
@@ -171,6 +184,26 @@ class TensorParameter(Parameter):
             self.update_rule = rule
         if not self.tensor.requires_grad:
             rule.enabled = False
+
+
+def reach_tensors(params: Iterable[Any]) -> None:
+    """Write the values of parameters to their tensors, where those have been moved meanwhile.
+
+    Args:
+        params: The parameters.
+
+    Raises:
+        ValueError: If a tensor has another shape; all others have their values then.
+    """
+    failed: ValueError | None = None
+    for param in params:
+        if isinstance(param, TensorParameter):
+            try:
+                param._reach_tensor()
+            except ValueError as error:
+                failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _get_rule(self: torch.nn.Parameter) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainrule._transaction import Transaction
+from chainrule.torch._parameter import reach_tensors
 
 if TYPE_CHECKING:
     from chainrule.torch._facade import Optimizer
@@ -28,3 +29,4 @@ class TensorTransaction(Transaction):
         self._facade._tensors.ready()
         super().rollback()
         self._facade._written()
+        reach_tensors(self._facade._params)
