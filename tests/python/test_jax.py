@@ -219,6 +219,33 @@ def test_a_state_goes_through_scan_and_files(tmp_path):
     assert bits(step(loaded, params)[0]) == bits(step(end, params)[0])
 
 
+def test_large_and_small_arrays_of_several_dtypes_under_jit():
+    rng = np.random.default_rng(0)
+    like = {
+        "large": ((300, 70), jnp.float32),
+        "small": [((3, 5), jnp.float32), ((7,), jnp.bfloat16), ((0, 2), jnp.float32)],
+        "other": [((), jnp.float32), ((200, 300), jnp.bfloat16)],
+    }
+    params, grads = (
+        jax.tree_util.tree_map(
+            lambda about: jnp.asarray(rng.standard_normal(about[0]), about[1]),
+            like,
+            is_leaf=lambda x: isinstance(x, tuple),
+        )
+        for _ in range(2)
+    )
+    tx = transformation(optimizers.Adam())
+    state = tx.init(params)
+    expected = tx.update(grads, state, params)
+    found = jax.jit(tx.update)(grads, state, params)
+    assert bits(found) == bits(expected)
+    assert jax.tree_util.tree_structure(found) == jax.tree_util.tree_structure(expected)
+    shapes = [
+        [leaf.shape for leaf in jax.tree_util.tree_leaves(each)] for each in (found, expected)
+    ]
+    assert shapes[0] == shapes[1]
+
+
 def test_values_are_live_under_jit_too():
     optimizer = optimizers.SGD(lr=1.0)
     tx = transformation(optimizer)

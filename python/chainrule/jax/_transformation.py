@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.arrays._link import ArrayLink
+from chainrule.jax._packing import Packing
 from chainrule.jax._state import TransformationState, allocate, read, write
 from chainrule.optimizer import GradientMethod
 from chainrule.rules.attributes import ATTRIBUTES
@@ -64,10 +65,11 @@ def transformation(
     memory, states and updates out of it. Gradients that lie on the CPU are read where they are;
     arrays on another device are fetched, and results are sent to the default device. Under
     ``jax.jit`` the same is done in a ``jax.pure_callback``, which XLA cannot fuse with what is
-    around it; ``vmap`` over an update is refused by JAX. A rule that is off gives updates of zero,
-    but its gradient is computed all the same: leave the parameter out of what is differentiated to
-    spare that. What JAX does for every array that passes costs more than the update of a small
-    parameter: a model of many small ones is updated faster by optax under ``jit``.
+    around it, and to which small arrays pass joined together; ``vmap`` over an update is refused by
+    JAX. A rule that is off gives updates of zero, but its gradient is computed all the same: leave
+    the parameter out of what is differentiated to spare that. What JAX does for every array that
+    passes costs more than the update of a small parameter: a model of many small ones is updated
+    faster by optax under ``jit``.
 
     Updates have the dtype of the parameter. ``params + updates`` is what the rule computed, except
     for a rounding where an update is larger than the value itself.
@@ -170,15 +172,25 @@ class _Host:
         self._same("update", "parameters", flat, structure)
         gradients, structure = self._flat(grads)
         self._same("update", "gradients", gradients, structure)
-        arguments = (gradients, state, flat)
-        leaves = jax.tree_util.tree_leaves(arguments)
+        leaves, form = jax.tree_util.tree_flatten((gradients, state, flat))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            shapes = jax.tree_util.tree_map(_shape_of(jax), (flat, state))
-            updates, after = jax.pure_callback(self._run, shapes, *arguments)
+            updates, after = self._call_back(leaves, form, (flat, state))
         else:
-            updates, after = jax.device_put(self._run(*arguments))
+            updates, after = jax.device_put(self._run(gradients, state, flat))
         tree = jax.tree_util.tree_unflatten(self._structure, [updates[path] for path in flat])
         return tree, after
+
+    def _call_back(self, leaves: Sequence[Any], form: Any, like: Any) -> Any:
+        """Run on the host once the arrays are there: packed, since each array costs."""
+        jax = self._jax
+        packing = Packing(leaves)
+
+        def run(*packed: Any) -> Any:
+            arrays = packing.unpack([np.asarray(each) for each in packed])
+            return self._run(*jax.tree_util.tree_unflatten(form, arrays))
+
+        expected = jax.tree_util.tree_map(_shape_of(jax), like)
+        return jax.pure_callback(run, expected, *packing.pack(jax.numpy, leaves))
 
     # On the host
 
