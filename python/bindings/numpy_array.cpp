@@ -189,6 +189,16 @@ Array from_numpy(py::handle object, const char* op) {
   return Array(std::move(storage), data, shape, strides, *dtype);
 }
 
-void bind_numpy(py::module_&) { HostObject::set_release(release_python_object); }
+void bind_numpy(py::module_& m) {
+  HostObject::set_release(release_python_object);
+  m.def(
+      "empty_bytes",
+      [](std::int64_t size) {
+        if (size < 0) throw ValueError(cat("[empty_bytes] got ", size, ", expected none or more"));
+        return py::array_t<std::uint8_t>(to_numpy(Array({size}, Dtype::uint8)));
+      },
+      py::arg("size"),
+      "Bytes of our own memory, as a NumPy array of uint8; what is in them is left.");
+}
 
 }  // namespace chainrule::python

@@ -24,19 +24,44 @@ constexpr bool kReuse = false;  // let the sanitizer see every block die
 constexpr bool kReuse = true;
 #endif
 
+// Loops over several arrays are slower where a load follows a store to the same place in another
+// page by a few lines, which the processor takes for the same place at first. Large arrays of NumPy
+// and PyTorch start in the first lines of a page, ours in the middle.
+constexpr std::int64_t kLarge = std::int64_t{1} << 20;
+constexpr std::int64_t kPage = 4096;
+
+void* system_allocate(std::int64_t bytes) {
+  if (bytes < kLarge) return std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes));
+  // A multiple of the alignment, as aligned_alloc asks for.
+  const std::int64_t whole = (bytes + kPage / 2 + kPage - 1) / kPage * kPage;
+  void* block = std::aligned_alloc(kPage, static_cast<std::size_t>(whole));
+  return block ? static_cast<std::byte*>(block) + kPage / 2 : nullptr;
+}
+
+void system_free(void* block, std::int64_t bytes) {
+  std::free(bytes < kLarge ? block : static_cast<std::byte*>(block) - kPage / 2);
+}
+
 // Four classes per power of two: at most a quarter of a block is unused.
 struct SizeClass {
   int index;
   std::int64_t bytes;
 };
 
+std::int64_t class_bytes(int index) {
+  if (index <= 4) return index * kAlignment;
+  const int shift = (index - 5) / 4;
+  const std::int64_t quarter = (index - 5) % 4 + 4;
+  return ((quarter + 1) << shift) * kAlignment;
+}
+
 SizeClass size_class(std::int64_t bytes) {
   const std::uint64_t units = static_cast<std::uint64_t>((bytes + kAlignment - 1) / kAlignment);
   if (units <= 4) return {static_cast<int>(units), static_cast<std::int64_t>(units) * kAlignment};
   const int shift = std::bit_width(units - 1) - 3;
   const std::uint64_t quarter = (units - 1) >> shift;  // 4..7
-  const std::int64_t rounded = static_cast<std::int64_t>((quarter + 1) << shift) * kAlignment;
-  return {5 + 4 * shift + static_cast<int>(quarter - 4), rounded};
+  const int index = 5 + 4 * shift + static_cast<int>(quarter - 4);
+  return {index, class_bytes(index)};
 }
 
 class Pool {
@@ -54,10 +79,10 @@ class Pool {
         return block;
       }
     }
-    void* block = std::aligned_alloc(kAlignment, static_cast<std::size_t>(cls.bytes));
+    void* block = system_allocate(cls.bytes);
     if (!block) {
       release_cached();
-      block = std::aligned_alloc(kAlignment, static_cast<std::size_t>(cls.bytes));
+      block = system_allocate(cls.bytes);
     }
     if (!block) {
       throw OutOfMemoryError(cat("[memory] out of memory: ", bytes, " bytes asked for"));
@@ -76,13 +101,14 @@ class Pool {
         return;
       }
     }
-    std::free(block);
+    system_free(block, cls.bytes);
   }
 
   void release_cached() {
     std::lock_guard lock(mutex_);
     for (auto& list : free_) {
-      for (void* block : list) std::free(block);
+      const std::int64_t bytes = class_bytes(static_cast<int>(&list - free_));
+      for (void* block : list) system_free(block, bytes);
       list.clear();
     }
     cached_ = 0;

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import _core
 from chainrule.dtypes import get_dtype
 from chainrule.initializer import Initializer
 from chainrule.initializers.constant import Constant, Identity, NaN, One, Zero
@@ -51,21 +52,21 @@ def generate_array(
     wanted = getattr(initializer, "dtype", None)
     if dtype is not None and wanted is not None and np.dtype(dtype) != np.dtype(wanted):
         raise ValueError(f"dtype mismatch: {np.dtype(dtype)} != {np.dtype(wanted)}")
-    array = _empty_lines(shape, get_dtype(dtype if dtype is not None else wanted))
+    array = _empty(shape, get_dtype(dtype if dtype is not None else wanted))
     initializer(array)
     return array
 
 
-def _empty_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Make an array like ``np.empty``'s that starts with a line of the cache.
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Make an array like ``np.empty``'s on memory of our own.
 
-    NumPy's start within one, so that each vector that the processor stores touches two.
+    NumPy's arrays start within a line of the cache, so that each vector that the processor stores
+    to them touches two.
     """
-    line = 64
     size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * dtype.itemsize
-    memory = np.empty(size + line, np.uint8)
-    start = -memory.ctypes.data % line
-    return memory[start : start + size].view(dtype).reshape(shape)
+    if not 0 < size < 1 << 62:
+        return np.empty(shape, dtype)
+    return _core.empty_bytes(size).view(dtype).reshape(shape)
 
 
 def _get_initializer(initializer: InitializerLike) -> Callable[[np.ndarray], Any]:
