@@ -31,7 +31,7 @@ if [[ $preset == asan ]]; then
   # Python keeps until the end is no leak of ours: the tests count live nodes instead.
   export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
   runtime="$(c++ -print-file-name=libasan.so) $(c++ -print-file-name=libstdc++.so)"
-  LD_PRELOAD=$runtime python -m pytest "${workers[@]}" -m "not slow" "$@"
+  LD_PRELOAD=$runtime python -m pytest "${workers[@]}" -m "not slow" "${@:-tests/python}"
 else
   python -m pytest "${workers[@]}" "$@"
 fi

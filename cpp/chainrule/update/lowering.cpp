@@ -186,12 +186,28 @@ class Lowering {
     const int factor =
         divides ? scalars.quotient(gathered, y.scale) : scalars.product(gathered, y.scale);
     const int first = value(x.base);
-    const int second = value(y.base);
     if (c < 0) {
-      return add(divides ? Opcode::divide : Opcode::multiply, {first, second}, {factor, s1});
+      return add(divides ? Opcode::divide : Opcode::multiply, {first, value(y.base)}, {factor, s1});
     }
-    return add(divides ? Opcode::divide_add : Opcode::multiply_add, {first, second, value(c)},
-               {factor, s1});
+    const int third = value(c);
+    const bool is_own = is_private(b, y.base);
+    const int second = value(y.base);
+    if (!divides) return add(Opcode::multiply_add, {first, second, third}, {factor, s1});
+    if (is_own && is_root(second)) {
+      const VirtualInstruction root = code.back();
+      code.pop_back();
+      return add(Opcode::divide_root_add, {first, root.operand[0], third},
+                 {factor, root.scalar[0], root.scalar[3], s1});
+    }
+    return add(Opcode::divide_add, {first, second, third}, {factor, s1});
+  }
+
+  // Whether a value is a root, or a root and a summand, that has been emitted last: as in most
+  // rules with second moments.
+  bool is_root(int place) const {
+    if (code.empty() || code.back().out != place) return false;
+    const VirtualInstruction& last = code.back();
+    return last.code == Opcode::sqrt && last.scalar[1] == nothing_ && last.scalar[2] == one_;
   }
 
   int emit_sum(int node) {
@@ -447,9 +463,14 @@ LoweredRule::LoweredRule(const RuleExpression& expression, int fields) {
       needed[static_cast<std::size_t>(pool[i].argument[k])] = true;
     }
   }
+  room_ = pool.size();
   for (std::size_t i = 0; i < pool.size(); ++i) {
-    start_.push_back(pool[i].value);
-    if (needed[i] && pool[i].op != Op::constant) scalars_.emplace_back(i, pool[i]);
+    if (!needed[i]) continue;
+    if (pool[i].op == Op::constant) {
+      known_.emplace_back(i, pool[i].value);
+    } else {
+      scalars_.emplace_back(i, pool[i]);
+    }
   }
   program_ = {code_.data(),
               constants_.data(),

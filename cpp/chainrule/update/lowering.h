@@ -28,9 +28,10 @@ class CHAINRULE_API LoweredRule : public RefCounted {
   std::string listing() const;
 
  private:
-  // The host's part: values of constants, what is computed after them in order, what of it are
-  // coefficients.
-  std::vector<double> start_;
+  // The host's part: how much room it takes, constants with their places, what is computed after
+  // them in order, what of it are coefficients.
+  std::size_t room_ = 0;
+  std::vector<std::pair<int, double>> known_;
   std::vector<std::pair<int, RuleExpression::Node>> scalars_;  // place, node
   std::vector<int> coefs_;
   std::vector<update::Instruction> code_;

@@ -16,11 +16,11 @@ void LoweredRule::prepare(const double* values, const update::Step& step, double
   double room[kRoom];
   std::vector<double> more;
   double* results = room;
-  if (start_.size() > kRoom) {
-    more.resize(start_.size());
+  if (room_ > kRoom) {
+    more.resize(room_);
     results = more.data();
   }
-  std::copy(start_.begin(), start_.end(), results);
+  for (const auto& [place, value] : known_) results[place] = value;
   for (const auto& [place, node] : scalars_) {
     // The commonest without a call: this runs for every row.
     const double a = node.argument[0] < 0 ? 0 : results[node.argument[0]];

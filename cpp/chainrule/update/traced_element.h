@@ -32,6 +32,9 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
     return s[0] / a + s[1];
   } else if constexpr (code == Opcode::reciprocal_add) {
     return s[0] / a + s[1] * b;
+  } else if constexpr (code == Opcode::divide_root_add) {
+    const T divisor = math::sqrt(s[1] * b) + s[2];
+    return math::multiply_add(s[3], c, s[0] * a / divisor);
   } else if constexpr (code == Opcode::clip) {
     return math::min(math::max(a, s[0]), s[1]);
   } else if constexpr (code == Opcode::minimum) {

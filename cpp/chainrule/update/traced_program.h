@@ -14,17 +14,18 @@ namespace chainrule::update {
 
 // name, operands, scalars
 #define CHAINRULE_OPCODES(op)                                                                     \
-  op(fill, 0, 1)               /* s0 */                                                           \
-      op(copy, 1, 0)           /* a */                                                            \
-      op(affine, 1, 2)         /* s0 a + s1 */                                                    \
-      op(combine, 2, 2)        /* s0 a + s1 b */                                                  \
-      op(multiply, 2, 2)       /* s0 a b + s1 */                                                  \
-      op(multiply_add, 3, 2)   /* s0 a b + s1 c */                                                \
-      op(divide, 2, 2)         /* s0 a / b + s1 */                                                \
-      op(divide_add, 3, 2)     /* s0 a / b + s1 c */                                              \
-      op(reciprocal, 1, 2)     /* s0 / a + s1 */                                                  \
-      op(reciprocal_add, 2, 2) /* s0 / a + s1 b */                                                \
-      op(clip, 1, 2)           /* min(max(a, s0), s1) */                                          \
+  op(fill, 0, 1)                /* s0 */                                                          \
+      op(copy, 1, 0)            /* a */                                                           \
+      op(affine, 1, 2)          /* s0 a + s1 */                                                   \
+      op(combine, 2, 2)         /* s0 a + s1 b */                                                 \
+      op(multiply, 2, 2)        /* s0 a b + s1 */                                                 \
+      op(multiply_add, 3, 2)    /* s0 a b + s1 c */                                               \
+      op(divide, 2, 2)          /* s0 a / b + s1 */                                               \
+      op(divide_add, 3, 2)      /* s0 a / b + s1 c */                                             \
+      op(reciprocal, 1, 2)      /* s0 / a + s1 */                                                 \
+      op(reciprocal_add, 2, 2)  /* s0 / a + s1 b */                                               \
+      op(divide_root_add, 3, 4) /* s0 a / (sqrt(s1 b) + s2) + s3 c */                             \
+      op(clip, 1, 2)            /* min(max(a, s0), s1) */                                         \
       op(minimum, 2, 0) op(minimum_s, 1, 1) op(maximum, 2, 0) op(maximum_s, 1, 1) op(power, 2, 0) \
           op(power_s, 1, 1)                                                                       \
               op(power_of_s, 1, 1) /* a^b, a^s0, s0^a */ /* Comparisons give 1 or 0. */           \

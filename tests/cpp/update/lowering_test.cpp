@@ -15,13 +15,35 @@ std::string listing(const Writer& w, int fields = 8) {
   return LoweredRule(w.expression, fields).listing();
 }
 
-TEST(Lowering, AdamIsFourInstructions) {
-  // One line of the paper each: the moments, the denominator, the step.
+TEST(Lowering, AdamIsThreeInstructions) {
+  // The moments and the step.
   EXPECT_EQ(listing(adam_expression()),
             "s0 = combine s0 g c0 c1\n"
             "s1 = multiply_add g g s1 c2 c3\n"
-            "r0 = sqrt s1 c4 -0 1 c5\n"
-            "p = divide_add s0 r0 p c6 1\n");
+            "p = divide_root_add s0 s1 p c4 c5 c6 1\n");
+}
+
+TEST(Lowering, ARootThatSomebodyElseNeedsIsComputedOnce) {
+  // p' = p - g / d, s' = s - g / d'  with  d = sqrt(s) + 1,  d' = d or 2 d
+  for (const double factor : {1.0, 2.0}) {
+    Writer w;
+    const int d = w.make(Op::add, w.make(Op::sqrt, w.state(0)), w.constant(1));
+    const int scaled = factor == 1 ? d : w.make(Op::multiply, d, w.constant(factor));
+    const int step = w.make(Op::divide, w.grad(), scaled);
+    const int other = w.make(Op::divide, w.param(), scaled);
+    w.results(w.make(Op::subtract, w.param(), step), {w.make(Op::subtract, w.state(0), other)});
+    const std::string found = listing(w);
+    EXPECT_EQ(found.find("divide_root_add"), std::string::npos) << found;
+    EXPECT_EQ(found.find("sqrt"), found.rfind("sqrt")) << found;
+  }
+}
+
+TEST(Lowering, RootsOfOtherFormsStandAlone) {
+  Writer w;
+  const int inside = w.make(Op::add, w.state(0), w.constant(1));
+  w.results(w.make(Op::subtract, w.param(), w.make(Op::divide, w.grad(), w.make(Op::sqrt, inside))),
+            {w.state(0)});
+  EXPECT_EQ(listing(w), "r0 = sqrt s0 1 1 1 -0\np = divide_add g r0 p -1 1\n");
 }
 
 TEST(Lowering, ConstantsAreFoldedAndEqualPartsMerged) {
@@ -72,9 +94,9 @@ TEST(Lowering, CoefficientsAreComputedInDouble) {
     rule.prepare(values, {t, nullptr, &powers}, coefs);
     EXPECT_EQ(coefs[0], 0.9);
     EXPECT_EQ(coefs[1], 1 - 0.9);
-    EXPECT_DOUBLE_EQ(coefs[4], 1 / (1 - std::pow(0.999, t)));
-    EXPECT_EQ(coefs[5], 1e-8);
-    EXPECT_DOUBLE_EQ(coefs[6], -0.001 / (1 - std::pow(0.9, t)));
+    EXPECT_DOUBLE_EQ(coefs[4], -0.001 / (1 - std::pow(0.9, t)));
+    EXPECT_DOUBLE_EQ(coefs[5], 1 / (1 - std::pow(0.999, t)));
+    EXPECT_EQ(coefs[6], 1e-8);
   }
 }
 
