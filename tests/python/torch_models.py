@@ -99,3 +99,11 @@ def assert_same(a: torch.nn.Module, b: torch.nn.Module, tolerance: float = 0.0) 
     for (name, p), q in zip(a.named_parameters(), b.parameters(), strict=True):
         worst = (p - q).abs().max().item() / max(1.0, q.abs().max().item())
         assert worst <= tolerance, f"{name}: {worst}"
+
+
+def train(model, optimizer) -> None:
+    """Take three steps, each with gradients of its own."""
+    for step in range(3):
+        optimizer.zero_grad()
+        backward(model, step)
+        optimizer.step()

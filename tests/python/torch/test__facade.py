@@ -15,7 +15,7 @@ import chainrule
 import chainrule.torch
 import torch
 from chainrule import optimizer_hooks, optimizers, schedules
-from torch_models import PAIRS, assert_same, backward, make_net, values
+from torch_models import PAIRS, assert_same, backward, make_net, train, values
 
 attach = chainrule.torch.attach
 
@@ -348,10 +348,7 @@ def test_transactions_take_steps_back():
 def test_averages():
     model = make_net()
     optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
-    for step in range(3):
-        optimizer.zero_grad()
-        backward(model, step)
-        optimizer.step()
+    train(model, optimizer)
     trained = values(model)
     with optimizer.averaged():
         assert not torch.equal(model.head.weight, trained["head.weight"])

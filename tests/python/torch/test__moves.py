@@ -9,7 +9,7 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule.torch
 import torch
 from chainrule import optimizers
-from torch_models import backward, make_net, values
+from torch_models import backward, make_net, train, values
 
 attach = chainrule.torch.attach
 
@@ -26,10 +26,7 @@ def _double(model):
 def test_a_model_that_is_moved_among_averages_gets_its_values_back(move):
     model = make_net()
     optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
-    for step in range(3):
-        optimizer.zero_grad()
-        backward(model, step)
-        optimizer.step()
+    train(model, optimizer)
     trained = values(model)
     with optimizer.averaged():
         with optimizer.averaged():

@@ -45,13 +45,18 @@ CR_INLINE void for_blocks(const Chunk& chunk, const F& f) {
   }
 }
 
+template <class T>
+CR_INLINE void find_states(const Row& row, std::int64_t at, T** states) {
+  for (int k = 0; k < row.state_count; ++k) states[k] = static_cast<T*>(row.state[k]) + at;
+}
+
 // A row that is worked on where it lies.
 template <class T>
 void run_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
   T* p = static_cast<T*>(row.param) + at;
   const T* g = static_cast<const T*>(row.grad) + at;
   T* states[kMaxStates];
-  for (int k = 0; k < row.state_count; ++k) states[k] = static_cast<T*>(row.state[k]) + at;
+  find_states(row, at, states);
   alignas(64) T before[kObservedBlock];
   if (lanes) copy_block(before, p, n);
   loops_of<T>(row).step[static_cast<int>(row.fused)](row, n, p, g, states);
@@ -61,9 +66,7 @@ void run_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>* lan
 template <class T>
 void step_observed(const Row& row, const Chunk& chunk, Lanes<T>& lanes) {
   T* states[kMaxStates];
-  for (int k = 0; k < row.state_count; ++k) {
-    states[k] = static_cast<T*>(row.state[k]) + chunk.begin;
-  }
+  find_states(row, chunk.begin, states);
   update_observed::AllObservedLoops<Rules>::of[row.rule].of[static_cast<int>(row.fused)](
       row, chunk.count, static_cast<T*>(row.param) + chunk.begin,
       static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
