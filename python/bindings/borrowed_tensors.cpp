@@ -38,7 +38,7 @@ constexpr std::ptrdiff_t kCacheLine = 64;
 // `inside` is an address within what a library has about a tensor, or was.
 void fetch_around(const void* inside) {
   const auto* middle = static_cast<const std::byte*>(inside);
-  for (const std::ptrdiff_t lines : {-1, 0, 1}) __builtin_prefetch(middle + lines * kCacheLine);
+  for (const std::ptrdiff_t lines : {-1, 0, 1, 2}) __builtin_prefetch(middle + lines * kCacheLine);
 }
 
 HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); }
@@ -100,12 +100,13 @@ struct Layout {
 class BorrowedTensors {
  public:
   BorrowedTensors(const py::object& type,
+                  py::tuple plain,
                   py::object describe,
                   py::object refuse,
                   py::object alias,
                   py::object grow_version,
                   py::object stream)
-      : reader_(type, std::move(describe)),
+      : reader_(type, std::move(plain), std::move(describe)),
         refuse_(std::move(refuse)),
         alias_(std::move(alias)),
         grow_version_(std::move(grow_version)),
@@ -240,6 +241,7 @@ class BorrowedTensors {
   }
 
   bool is_direct() const { return reader_.is_direct(); }
+  bool has_torch_functions() const { return reader_.has_torch_functions(); }
   const std::vector<int>& gpus() const { return gpus_; }
 
  private:
@@ -452,10 +454,12 @@ void bind_borrowed_tensors(py::module_& m) {
                               }),
                               "Parameters on the memory of another library's tensors.")
       .def(
-          py::init<const py::object&, py::object, py::object, py::object, py::object, py::object>(),
-          py::arg("type"), py::arg("describe"), py::arg("refuse"), py::arg("alias"),
-          py::arg("grow_version"), py::arg("stream"),
-          "``stream(gpu)`` is the address of the stream that the library works on now.")
+          py::init<const py::object&, py::tuple, py::object, py::object, py::object, py::object,
+                   py::object>(),
+          py::arg("type"), py::arg("plain"), py::arg("describe"), py::arg("refuse"),
+          py::arg("alias"), py::arg("grow_version"), py::arg("stream"),
+          "``plain`` are classes whose objects are what their C++ tensors are, and ``stream(gpu)`` "
+          "is the address of the stream that the library works on now.")
       .def("add", &BorrowedTensors::add, py::arg("param"), py::arg("tensor"), py::arg("path"),
            py::arg("place"), py::arg("name"), "Lets a parameter have a tensor's memory.")
       .def("watch", &BorrowedTensors::watch, py::arg("part"), py::arg("path"), py::arg("place"),
@@ -473,7 +477,9 @@ void bind_borrowed_tensors(py::module_& m) {
       .def("__len__", &BorrowedTensors::size)
       .def_property_readonly("gpus", &BorrowedTensors::gpus, "Numbers of the GPUs in use.")
       .def_property_readonly("is_direct", &BorrowedTensors::is_direct,
-                             "Whether tensors are seen through DLPack's C interface.");
+                             "Whether tensors are seen through DLPack's C interface.")
+      .def_property_readonly("has_torch_functions", &BorrowedTensors::has_torch_functions,
+                             "Whether plain ones are seen through PyTorch's own C functions.");
 }
 
 }  // namespace chainrule::python

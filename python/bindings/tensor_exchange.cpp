@@ -24,11 +24,14 @@ const dlpack::Exchange* find_exchange(const py::object& type) {
 
 }  // namespace
 
-TensorReader::TensorReader(const py::object& type, py::object describe)
-    : exchange_(find_exchange(type)), describe_(std::move(describe)) {}
+TensorReader::TensorReader(const py::object& type, py::tuple plain, py::object describe)
+    : exchange_(find_exchange(type)),
+      torch_(type, std::move(plain), exchange_ ? exchange_->tensor_from_object : nullptr),
+      describe_(std::move(describe)) {}
 
 bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
   if (exchange_) {
+    if (torch_.usable() && torch_.read(tensor, out)) return out->ndim <= kMaxDims;
     if (exchange_->tensor_from_object(tensor, out) == 0) return out->ndim <= kMaxDims;
     PyErr_Clear();
     return false;

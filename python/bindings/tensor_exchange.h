@@ -6,6 +6,7 @@
 
 #include "chainrule/core/shape.h"
 #include "dlpack_types.h"
+#include "torch_tensor.h"
 
 namespace chainrule::python {
 
@@ -36,16 +37,19 @@ class TensorReader {
  public:
   // `type` is the library's tensor class. Where it has no C interface of a known version,
   // `describe(tensor)` is called; it gives (address, shape, strides in elements, (device type,
-  // number), type code, bits), the last three as DLPack numbers them.
-  TensorReader(const pybind11::object& type, pybind11::object describe);
+  // number), type code, bits), the last three as DLPack numbers them. Objects of the classes
+  // `plain` are tensors to which Python adds nothing.
+  TensorReader(const pybind11::object& type, pybind11::tuple plain, pybind11::object describe);
 
   // What was found; valid until the next call. False where the library cannot tell, as for a
   // sparse tensor; no Python error is left behind.
   bool read(PyObject* tensor, dlpack::Tensor* out);
   bool is_direct() const { return exchange_ != nullptr; }
+  bool has_torch_functions() const { return torch_.usable(); }
 
  private:
   const dlpack::Exchange* exchange_ = nullptr;
+  TorchTensorReader torch_;
   pybind11::object describe_;
   Dims shape_;
   Dims strides_;

@@ -1111,9 +1111,9 @@ class BorrowedTensors:
     """
     Parameters on the memory of another library's tensors.
     """
-    def __init__(self, type: typing.Any, describe: typing.Any, refuse: typing.Any, alias: typing.Any, grow_version: typing.Any, stream: typing.Any) -> None:
+    def __init__(self, type: typing.Any, plain: tuple, describe: typing.Any, refuse: typing.Any, alias: typing.Any, grow_version: typing.Any, stream: typing.Any) -> None:
         """
-        ``stream(gpu)`` is the address of the stream that the library works on now.
+        ``plain`` are classes whose objects are what their C++ tensors are, and ``stream(gpu)`` is the address of the stream that the library works on now.
         """
     def __len__(self) -> int:
         ...
@@ -1153,6 +1153,11 @@ class BorrowedTensors:
     def gpus(self) -> list[int]:
         """
         Numbers of the GPUs in use.
+        """
+    @property
+    def has_torch_functions(self) -> bool:
+        """
+        Whether plain ones are seen through PyTorch's own C functions.
         """
     @property
     def is_direct(self) -> bool:

@@ -145,8 +145,8 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     native = _core.BorrowedTensors
 
-    def borrowed(kind, describe, *others):
-        return native(Plain, _describe, *others)
+    def borrowed(kind, plain, describe, *others):
+        return native(Plain, (), _describe, *others)
 
     @contextlib.contextmanager
     def on_our_streams(gpus):

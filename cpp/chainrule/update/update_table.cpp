@@ -418,9 +418,15 @@ void UpdateTable::prefetch(std::size_t i) const {
     const std::size_t place = i + links * kLink;
     return place < entries_.size() ? &entries_[place] : nullptr;
   };
+  if (const Entry* farthest = entry(4)) {
+    __builtin_prefetch(farthest);
+    __builtin_prefetch(&farthest->revision);
+    __builtin_prefetch(&farthest->shape);
+  }
   if (const Entry* far = entry(3)) {
     __builtin_prefetch(far->rule.get());
     __builtin_prefetch(far->param.get());
+    __builtin_prefetch(&far->param->grad());
   }
   if (const Entry* middle = entry(2); middle && middle->param->grad().defined()) {
     __builtin_prefetch(middle->param->grad().impl().get());

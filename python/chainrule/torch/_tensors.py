@@ -135,6 +135,7 @@ def bind(
     known = weakref.WeakValueDictionary(params)
     tensors = _core.BorrowedTensors(
         torch.Tensor,
+        (torch.Tensor, torch.nn.Parameter),
         describe,
         functools.partial(_refuse, known),
         _alias,

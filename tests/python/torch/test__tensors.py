@@ -395,6 +395,39 @@ def test_wrapped_models_have_the_names_of_their_own():
     assert not torch.equal(model.head.weight, before["head.weight"])
 
 
+@pytest.mark.parametrize("plain", [(), (torch.Tensor, torch.nn.Parameter)])
+def test_tensors_are_seen_alike_by_dlpack_and_by_pytorchs_functions(plain, monkeypatch):
+    """Types, orders, places within a storage; a step of ones lowers each by one."""
+    from chainrule import _core
+
+    borrowed = _core.BorrowedTensors
+    monkeypatch.setattr(
+        _core, "BorrowedTensors", lambda kind, _, *others: borrowed(kind, plain, *others)
+    )
+    whole = torch.arange(60.0)
+    arrays = {
+        "scalar": torch.tensor(2.0),
+        "empty": torch.zeros(0, 3),
+        "columns": torch.ones(3, 2).t(),
+        "part": whole[7:19].reshape(3, 4)[:, 1:3],
+        "double": torch.ones(5, dtype=torch.float64),
+        "bfloat": torch.ones(5, dtype=torch.bfloat16),
+        "half": torch.ones(2, 2, dtype=torch.float16),
+    }
+    before = whole.clone()
+    expected = {name: array.double().clone() - 1 for name, array in arrays.items()}
+    params = {name: torch.nn.Parameter(array) for name, array in arrays.items()}
+    optimizer = attach(params, optimizers.SGD(lr=1.0))
+    assert optimizer._tensors.is_direct
+    assert optimizer._tensors.has_torch_functions == bool(plain)
+    for param in params.values():
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    for name, param in params.items():
+        assert torch.equal(param.detach().double(), expected[name]), name
+    assert (whole != before).sum() == 6
+
+
 def test_pytorch_without_the_c_interface():
     """What an older PyTorch offers gives the same numbers."""
     from chainrule import _core
@@ -410,6 +443,7 @@ def test_pytorch_without_the_c_interface():
 
     optimizer._tensors = _core.BorrowedTensors(
         Plain,
+        (Plain,),
         describe,
         lambda *a: None,
         lambda p: (p, None),
@@ -419,5 +453,6 @@ def test_pytorch_without_the_c_interface():
     optimizer._tensors.add(optimizer._params[0], p, "p", None, "")
     optimizer._version = -1
     assert not optimizer._tensors.is_direct
+    assert not optimizer._tensors.has_torch_functions
     optimizer.step()
     assert p.tolist() == [[1.0, 0.0], [-1.0, -2.0], [-3.0, -4.0]]
