@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,24 @@ struct Entry {
   Array seen;
   Array direction;
   Array update;
+};
+// The coefficients that were prepared last, and what from.
+struct Prepared {
+  const Algorithm::Variant* variant = nullptr;  // null: none
+  std::int64_t t = 0;
+  double values[kMaxFields];
+  double coefs[update::kMaxCoefs];
+
+  bool is_of(const UpdateRule::Resolved& resolved, std::size_t fields, std::int64_t at) const {
+    return variant == resolved.variant && t == at &&
+           std::memcmp(values, resolved.values, fields * sizeof(double)) == 0;
+  }
+  void keep(const UpdateRule::Resolved& resolved, const double* found, std::int64_t at) {
+    variant = resolved.variant;
+    t = at;
+    std::copy_n(resolved.values, kMaxFields, values);
+    std::copy_n(found, variant->coef_count, coefs);
+  }
 };
 // What one device is handed.
 struct Part {

@@ -279,12 +279,19 @@ void UpdateTable::prepare_coefs(Entry& entry,
   if (resolved.vanishing && row.param_dtype != static_cast<std::uint8_t>(Dtype::float64)) {
     refuse_vanishing(rule, resolved.values, entry.path);
   }
-  for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
-    entry.scalars[i] = rule.scalars[i];
-  }
-  resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
   set_key(row, rule.policies().seed, t);
+  const Algorithm& algorithm = *rule.algorithm();
+  // Most rules have the values of the one before, and what depends on nothing else is the same.
+  const bool alone = algorithm.scalars.empty();
+  if (alone && prepared_.is_of(resolved, algorithm.fields.size(), t)) {
+    std::copy_n(prepared_.coefs, resolved.variant->coef_count, row.coefs);
+    return;
+  }
+  for (std::size_t i = 0; i < algorithm.scalars.size(); ++i) entry.scalars[i] = rule.scalars[i];
+  prepared_.variant = nullptr;
+  resolved.variant->prepare(resolved.values, {t, entry.scalars, &powers_}, row.coefs);
   check_coefs(rule, resolved, row, t, entry.path);
+  if (alone) prepared_.keep(resolved, row.coefs, t);
 }
 
 // The steps of a row's gradient; they are fused when norms are known.
@@ -453,6 +460,7 @@ void UpdateTable::plan(const UpdateOptions& options) {
   asks_ = !options.gradients_only && !options.inspect;
   commits_ = asks_ && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
+  prepared_.variant = nullptr;
   if (shares_ && asks_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];

@@ -133,6 +133,7 @@ class CHAINRULE_API UpdateTable {
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters
   update::Powers powers_;
+  table::Prepared prepared_;
   std::unordered_set<const RefCounted*> known_;
   bool shares_ = false;  // there are rules that measure all parameters together
   bool changed_ = true;  // the chunk list is not that of the entries

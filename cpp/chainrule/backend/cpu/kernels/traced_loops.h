@@ -68,6 +68,7 @@ class Evaluator {
  public:
   Evaluator(const TracedProgram& program, const double* coefs, T* p, T* const* states)
       : program_(program), arrays_(update::kStatePlaces + program.state_count) {
+    scalars_[0] = 0;  // what operands that an instruction has not point to
     for (int k = 0; k < program.coef_count; ++k) scalars_[k] = static_cast<T>(coefs[k]);
     for (int k = 0; k < program.constant_count; ++k) {
       scalars_[program.coef_count + k] = static_cast<T>(program.constants[k]);
@@ -112,7 +113,7 @@ class Evaluator {
  private:
   const TracedProgram& program_;
   int arrays_;
-  T scalars_[kMaxCoefs + kMaxConstants] = {};
+  T scalars_[kMaxCoefs + kMaxConstants];
   T* places_[update::kRegisterPlaces + kMaxRegisters];
   alignas(64) T registers_[kMaxRegisters][kBlock];
 };
