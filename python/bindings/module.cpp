@@ -16,6 +16,7 @@
 #include "ops_nn.h"
 #include "update.h"
 #include "variable.h"
+#include "xla_call.h"
 
 namespace py = pybind11;
 
@@ -36,6 +37,7 @@ PYBIND11_MODULE(_core, m) {
   bind_nn_ops(m);
   bind_array_ops(m);
   bind_borrowed_tensors(m);
+  bind_xla_call(m);
   bind_cuda(m);
 
   m.def(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,30 +93,52 @@ def _arrays(rule: UpdateRule, param: Parameter) -> Arrays:
     return found
 
 
-def read(optimizer: GradientMethod) -> TransformationState:
+def read(
+    optimizer: GradientMethod,
+    own: Mapping[str, Arrays] | None = None,
+    out: TransformationState | None = None,
+) -> TransformationState:
     """Copy what the rules of an optimizer go on from.
 
     Args:
         optimizer: The optimizer.
+        own: What :func:`write` has given before the update, to be looked for no more.
+        out: Arrays to copy it to, if any.
 
     Returns:
-        A state of new NumPy arrays.
+        A state of new NumPy arrays, or ``out``.
     """
     numbers: list[float] = []
     arrays: dict[str, Arrays] = {}
     for path, rule, param in _rows(optimizer):
         numbers += (rule.t, rule.skipped, *rule._scalars.values())
-        arrays[path] = {name: np.array(array) for name, array in _arrays(rule, param).items()}
+        # Python code may have put others in their place.
+        if own is None or rule._states_by_python or rule._hook_states:
+            found = _arrays(rule, param)
+        else:
+            found = own[path]
+        if out is None:
+            arrays[path] = {name: np.array(array) for name, array in found.items()}
+            continue
+        for name, array in found.items():
+            out.rules[path][name][...] = array
     bits = np.array(numbers, np.float64).view(np.uint32)
-    return TransformationState(np.array(optimizer.t, np.int32), bits, arrays)
+    if out is None:
+        return TransformationState(np.array(optimizer.t, np.int32), bits, arrays)
+    out.count[...] = optimizer.t
+    out.numbers[...] = bits
+    return out
 
 
-def write(optimizer: GradientMethod, state: TransformationState) -> None:
+def write(optimizer: GradientMethod, state: TransformationState) -> dict[str, Arrays]:
     """Let the rules of an optimizer go on from what was read.
 
     Args:
         optimizer: The optimizer.
         state: What :func:`read` gave, or arrays of JAX's with the same contents.
+
+    Returns:
+        The rules' own arrays, by path and name.
 
     Raises:
         ValueError: If it was read from rules of other algorithms.
@@ -142,6 +165,7 @@ def write(optimizer: GradientMethod, state: TransformationState) -> None:
             rule._set_scalar(name, numbers[place])
             place += 1
     optimizer.t = int(state.count)
+    return own
 
 
 def _listed(names: Any) -> str:

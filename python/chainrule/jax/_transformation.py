@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.arrays._link import ArrayLink
+from chainrule.jax._calls import Call, is_usable
 from chainrule.jax._packing import Packing
 from chainrule.jax._state import TransformationState, allocate, read, write
 from chainrule.optimizer import GradientMethod
@@ -183,29 +184,52 @@ class _Host:
     def _call_back(self, leaves: Sequence[Any], form: Any, like: Any) -> Any:
         """Run on the host once the arrays are there: packed, since each array costs."""
         jax = self._jax
+        tree = jax.tree_util
         packing = Packing(leaves)
 
         def run(*packed: Any) -> Any:
             arrays = packing.unpack([np.asarray(each) for each in packed])
-            return self._run(*jax.tree_util.tree_unflatten(form, arrays))
+            return self._run(*tree.tree_unflatten(form, arrays))
 
-        expected = jax.tree_util.tree_map(_shape_of(jax), like)
-        return jax.pure_callback(run, expected, *packing.pack(jax.numpy, leaves))
+        expected = tree.tree_map(_shape_of(jax), like)
+
+        def copying(*leaves: Any) -> Any:
+            return jax.pure_callback(run, expected, *packing.pack(jax.numpy, leaves))
+
+        if not is_usable():
+            return copying(*leaves)
+        results, results_form = tree.tree_flatten(expected)
+
+        def fill(given: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+            self._run(*tree.tree_unflatten(form, given), tree.tree_unflatten(results_form, wanted))
+
+        call = Call(fill, leaves, results)
+
+        def in_place(*leaves: Any) -> Any:
+            return tree.tree_unflatten(results_form, call.trace(leaves))
+
+        return jax.lax.platform_dependent(*leaves, cpu=in_place, default=copying)
 
     # On the host
 
-    def _run(self, gradients: Any, state: Any, params: Any) -> tuple[dict[str, np.ndarray], Any]:
-        """Update once. All that is given is read, all that is returned is new."""
+    def _run(
+        self, gradients: Any, state: Any, params: Any, out: Any = None
+    ) -> tuple[dict[str, np.ndarray], Any]:
+        """Update once. All that is given is read, all that is returned is new, or in `out`."""
+        into, state_into = (None, None) if out is None else out
         optimizer = self._optimizer
         before = {path: np.asarray(leaf) for path, leaf in params.items()}
         given = {path: np.asarray(leaf) for path, leaf in gradients.items()}
         assert self._link is not None
         with self._lock:
             self._fill(before)
-            write(optimizer, state)
+            own = write(optimizer, state)
             optimizer.update(_nested(given))
-            updates = {path: self._link.arrays[path] - before[path] for path in before}
-            return updates, read(optimizer)
+            updates = {
+                path: np.subtract(self._link.arrays[path], old, out=into and into[path])
+                for path, old in before.items()
+            }
+            return updates, read(optimizer, own, state_into)
 
     def _fill(self, arrays: Mapping[str, Any]) -> None:
         assert self._link is not None
