@@ -201,7 +201,8 @@ class _Host:
         results, results_form = tree.tree_flatten(expected)
 
         def fill(given: list[np.ndarray], wanted: list[np.ndarray]) -> None:
-            self._run(*tree.tree_unflatten(form, given), tree.tree_unflatten(results_form, wanted))
+            gradients, state, params = tree.tree_unflatten(form, given)
+            self._run(gradients, state, params, tree.tree_unflatten(results_form, wanted))
 
         call = Call(fill, leaves, results)
 
