@@ -6,11 +6,11 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chainrule import _core
 from chainrule._hookable import Hookable
-from chainrule._names import refuse_misspelt
+from chainrule._names import refuse_misspelt, refuse_unknown
 from chainrule._rule_control import RuleControl
 from chainrule._undo import add_note
 from chainrule._walk import each_param
@@ -110,6 +110,11 @@ class Optimizer(RuleControl):
                     f"optimizer.rules.{name} = ... sets it on all"
                 )
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_unknown(self, name)
 
     def _loss(self, lossfun: Callable[..., Any], args: Any, kwds: Any) -> Any:
         loss = lossfun(*args, **kwds)

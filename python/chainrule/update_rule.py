@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import _core
 from chainrule._core import Expression, Hyperparameter, Variable
 from chainrule._hookable import Hookable
-from chainrule._names import refuse_misspelt
+from chainrule._names import refuse_misspelt, refuse_unknown
 from chainrule._rule_state import State
 from chainrule._saved_rule import SavedRule
 from chainrule._statistics import Statistics
@@ -97,6 +97,11 @@ class UpdateRule(SavedRule):
         if type(self)._strict:
             refuse_misspelt(self, name)
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_unknown(self, name)
 
     def __init__(self, parent_hyperparam: Hyperparameter | None = None) -> None:
         name = self._algorithm

@@ -25,6 +25,56 @@ MISTAKES = {
         AttributeError,
         r"\[Adam\] no attribute 'aplha' to set; did you mean 'alpha'\?",
     ),
+    "value in capitals": (
+        lambda link, o: setattr(o, "ALPHA", 1),
+        AttributeError,
+        r"\[Adam\] no attribute 'ALPHA' to set; did you mean 'alpha'\? Hyperparameters: alpha, ",
+    ),
+    "value under another name": (
+        lambda link, o: setattr(o, "learning_rate", 1),
+        AttributeError,
+        "no attribute 'learning_rate' to set; did you mean 'alpha'",
+    ),
+    "value that can only be read": (
+        lambda link, o: setattr(o, "lr", 1),
+        AttributeError,
+        "no attribute 'lr' to set; did you mean 'alpha'",
+    ),
+    "value of an algorithm to come": (
+        lambda link, o: setattr(optimizers.SGD(), "momentum", 1),
+        AttributeError,
+        r"\[SGD\] no attribute 'momentum' to set; hyperparameters: lr$",
+    ),
+    "letters of a short name": (
+        lambda link, o: setattr(optimizers.SGD(), "rl", 1),
+        AttributeError,
+        "no attribute 'rl' to set; did you mean 'lr'",
+    ),
+    "half of a short name": (
+        lambda link, o: setattr(optimizers.SGD(), "l", 1),
+        AttributeError,
+        "no attribute 'l' to set; did you mean 'lr'",
+    ),
+    "value on a rule": (
+        lambda link, o: setattr(link.w.update_rule, "alpha", 1),
+        AttributeError,
+        r"\[AdamRule\] no attribute 'alpha' to set; did you mean 'hyperparam.alpha'",
+    ),
+    "value of another algorithm on a rule": (
+        lambda link, o: setattr(link.w.update_rule, "nesterov", True),
+        AttributeError,
+        "no attribute 'nesterov' to set; hyperparameters: alpha, ",
+    ),
+    "value that is read": (
+        lambda link, o: o.alhpa,
+        AttributeError,
+        r"\[Adam\] no attribute 'alhpa'; did you mean 'alpha'\? Hyperparameters: alpha, ",
+    ),
+    "value that is read from a rule": (
+        lambda link, o: link.w.update_rule.beta_1,
+        AttributeError,
+        "no attribute 'beta_1'; did you mean 'hyperparam.beta1'",
+    ),
     "switch of the optimizer": (
         lambda link, o: setattr(o, "clear_gradient", True),
         AttributeError,
@@ -149,6 +199,66 @@ def test_names_of_the_users_own_are_their_business():
     with chainrule.using_config("chainer_semantics", True):
         optimizer.aplha = 1
     optimizer.aplha = 2  # it is there now
+    for each in (optimizer, link.w.update_rule, rule):
+        with pytest.raises(AttributeError, match="object has no attribute 'remark'"):
+            each.remark  # noqa: B018
+
+
+class OwnSGD(optimizers.SGD):
+    """An optimizer whose author calls things as other algorithms do."""
+
+    momentum = 0.9
+
+    def __init__(self):
+        self.alpha = 1
+        super().__init__(lr=0.5)
+        self.learning_rate = 2
+
+    @property
+    def eps(self):
+        return self.nothing
+
+
+class OwnRule(optimizers.sgd.SGDRule):
+    """A rule with a slot and a value that its author calls as other algorithms do."""
+
+    __slots__ = ("beta1",)
+
+    def __init__(self, *args):
+        self.beta1 = 1
+        super().__init__(*args)
+        self.lr = 2
+
+
+def test_classes_of_the_users_own_may_have_any_name():
+    optimizer, rule = OwnSGD(), OwnRule()
+    optimizer.momentum, rule.beta1, rule.alpha = 0.5, 0.25, 3
+    assert (optimizer.alpha, optimizer.learning_rate, optimizer.momentum) == (1, 2, 0.5)
+    assert (rule.beta1, rule.lr, rule.alpha, rule.hyperparam.lr) == (0.25, 2, 3, 0.01)
+    with pytest.raises(AttributeError, match="object has no attribute 'nothing'"):
+        optimizer.eps  # noqa: B018
+
+
+def test_traced_rules_know_their_own_names():
+    @chainrule.elementwise_rule
+    def Decayed(p, g, *, rate=0.1, momentum=0.9):
+        return momentum * p - rate * g
+
+    optimizer = Decayed(rate=0.5).setup(make_link(w=1))
+    optimizer.momentum = 0.25
+    assert optimizer.hyperparam.momentum == 0.25
+    with pytest.raises(AttributeError, match="no attribute 'Rate' to set; did you mean 'rate'"):
+        optimizer.Rate = 1
+    with pytest.raises(AttributeError, match="'lr' to set; hyperparameters: rate, momentum"):
+        optimizer.lr = 1
+
+
+@pytest.mark.parametrize("name", optimizers.__all__)
+def test_all_hyperparameters_can_be_set_and_read(name):
+    optimizer = getattr(optimizers, name)()
+    for field, value in optimizer.hyperparam.get_dict().items():
+        setattr(optimizer, field, value)
+        assert getattr(optimizer, field) == value
 
 
 def test_statistics_by_pattern_and_by_one_name():
