@@ -8,9 +8,48 @@ from typing import Any
 
 from chainrule._names import suggestion
 
-__all__ = ["Hookable"]
+__all__ = ["Hookable", "refuse_no_hook", "refuse_timing"]
 
 Hook = Callable[..., Any]
+
+
+def refuse_no_hook(hook: Any) -> None:
+    """Refuse what cannot be a hook.
+
+    Args:
+        hook: A hook, or something else.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if isinstance(hook, type):
+        raise TypeError(
+            f"[add_hook] got the class {hook.__name__}, expected a hook; did you mean "
+            f"{hook.__name__}(...)?"
+        )
+    if not callable(hook):
+        raise TypeError(
+            f"[add_hook] hook function must be callable: got {hook!r}, expected a function"
+        )
+
+
+def refuse_timing(hook: Hook, timing: str) -> None:
+    """Refuse to run a hook on the wrong side of updates.
+
+    Args:
+        hook: The hook.
+        timing: ``'pre'`` or ``'post'``.
+
+    Raises:
+        ValueError: If it works on the other side alone.
+    """
+    only = getattr(hook, "_only", timing)
+    if timing != only:
+        what = "works on updated parameters" if only == "post" else "takes part in the update"
+        raise ValueError(
+            f"[add_hook] {type(hook).__name__} {what}: got timing {timing!r}, expected {only!r} "
+            "or 'auto'"
+        )
 
 
 class Hookable:
@@ -31,13 +70,7 @@ class Hookable:
 
     def add(self, hook: Hook, name: str | None, timing: str) -> None:
         """Add a hook at the end of its list."""
-        if isinstance(hook, type):
-            raise TypeError(
-                f"[add_hook] got the class {hook.__name__}, expected a hook; did you mean "
-                f"{hook.__name__}(...)?"
-            )
-        if not callable(hook):
-            raise TypeError("hook function must be callable")
+        refuse_no_hook(hook)
         if timing not in ("pre", "post", "auto"):
             raise ValueError("timing must be one of ('pre', 'post', 'auto')")
         if timing == "auto":
@@ -52,15 +85,13 @@ class Hookable:
                     stacklevel=3,
                 )
                 timing = "pre"
-        if timing == "pre" and getattr(hook, "_only_after", False):
-            raise ValueError(
-                f"[add_hook] {type(hook).__name__} works on updated parameters: got timing 'pre', "
-                "expected 'post' or 'auto'"
-            )
+        refuse_timing(hook, timing)
         if name is None:
             name = getattr(hook, "name", getattr(hook, "__name__", None))
             if name is None:
                 raise ValueError("the name of the hook function is not specified")
+        if not isinstance(name, str):
+            raise TypeError(f"[add_hook] name of the hook: got {name!r}, expected a str")
         if name in self.pre or name in self.post:
             raise KeyError(f'hook "{name}" already exists')
         (self.pre if timing == "pre" else self.post)[name] = hook

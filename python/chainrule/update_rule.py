@@ -215,13 +215,17 @@ class UpdateRule(SavedRule):
             TypeError: If ``hook`` cannot be called.
             ValueError: If there is no name, or no such timing.
         """
+        self._refuse_hook(hook)
+        self._hookable.add(hook, name, timing)
+        self._sort_hooks()
+
+    def _refuse_hook(self, hook: object) -> None:
+        """Refuse a hook that would do nothing on this rule."""
         if isinstance(hook, Cautious) and self._runs_in_python:
             raise TypeError(
                 f"[Cautious] {type(self).__name__} updates in Python: got a rule whose update is "
                 "not known to the core, expected one of chainrule.optimizers"
             )
-        self._hookable.add(hook, name, timing)
-        self._sort_hooks()
 
     def remove_hook(self, name: str) -> None:
         """Take a hook off again.

@@ -71,6 +71,14 @@ def test_hooks_are_checked():
             owner.add_hook(type("Nameless", (), {"__call__": print})())
         with pytest.raises(ValueError, match="timing must be one of"):
             owner.add_hook(print, timing="now")
+        for name in (3, 1.5, ("a",), b"x"):
+            with pytest.raises(TypeError, match=r"\[add_hook\] name of the hook: got .*, expected a"):
+                owner.add_hook(print, name=name)
+        for hook in (optimizer_hooks.Cautious(), optimizer_hooks.SAM()):
+            with pytest.raises(ValueError, match="got timing 'post', expected 'pre' or 'auto'"):
+                owner.add_hook(hook, timing="post")
+        hooks = owner._hookable
+        assert (list(hooks.pre), list(hooks.post)) == (["Lasso"], [])
         owner.remove_hook("Lasso")
         with pytest.raises(KeyError):
             owner.remove_hook("Lasso")

@@ -49,7 +49,7 @@ class HookPlaces:
         ]
         on_rules: dict[tuple[str, int], Placed] = {}
         for rule, param in pairs:
-            if cautious and rule._runs_in_python:
+            if (cautious or rule._own_cautious) and rule._runs_in_python:
                 raise TypeError(
                     f"[Cautious] {param.name} is updated in Python: got {type(rule).__name__}, "
                     "expected rules of chainrule.optimizers"

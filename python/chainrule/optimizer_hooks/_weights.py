@@ -29,7 +29,7 @@ class WeightHook:
     """
 
     timing = "post"
-    _only_after = True  # whatever timing it is added with
+    _only = "post"  # whatever timing it is added with
     name: str
     #: Name of the array, in the rule's file too.
     _state_name: ClassVar[str]

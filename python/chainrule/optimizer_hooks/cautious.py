@@ -50,6 +50,7 @@ class Cautious:
 
     name = "Cautious"
     timing = "pre"
+    _only = "pre"
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Do nothing: the native core asks for the hook itself.

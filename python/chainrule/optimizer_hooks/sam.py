@@ -61,6 +61,7 @@ class SAM:
 
     name = "SAM"
     timing = "pre"
+    _only = "pre"
 
     def __init__(self, rho: float = 0.05) -> None:
         self.rho = rho

@@ -316,7 +316,7 @@ class Application:
                 )
             elif fits:
                 self.journal.set_scalar(rule, name, value)
-        pre, post = self._hooks.registers(path, present, data.get("hooks", []))
+        pre, post = self._hooks.registers(path, rule, data.get("hooks", []))
         register = rule._hookable
         before = (list(register.pre.items()), list(register.post.items()))
         if (list(pre.items()), list(post.items())) != before:

@@ -43,7 +43,7 @@ class Changes:
 
         Raises:
             KeyError: If a selected rule has a hook of that name. Nothing is changed then.
-            TypeError: If ``hook`` cannot be called.
+            TypeError: If ``hook`` cannot be called, or does nothing on one of the rules.
             ValueError: If there is no name, or no such timing.
         """
         pairs = self._for_writing()
@@ -55,6 +55,11 @@ class Changes:
             raise KeyError(
                 f'[rules] hook "{name}" already exists: {listing(taken)}; nothing was changed'
             )
+        for entry, rule in pairs:
+            try:
+                rule._refuse_hook(hook)
+            except TypeError as error:
+                raise TypeError(f"[rules] {entry.path}: {error}; nothing was changed") from None
         with Journal() as journal:
             for _, rule in pairs:
                 old = rule._hookable
@@ -96,7 +101,8 @@ class Changes:
             what: An optimizer, a class of update rules, or a function that makes a rule.
 
         Raises:
-            TypeError: If it is something else.
+            TypeError: If it is something else, or a hook that is kept would do nothing on the new
+                rule. Nothing is changed then.
             ValueError: If a function gives one rule twice. Nothing is changed then.
             KeyError: If nothing is selected.
 

@@ -23,7 +23,12 @@ def keep(before: UpdateRule, rule: UpdateRule) -> None:
     Args:
         before: The rule that the parameter had.
         rule: The one it gets.
+
+    Raises:
+        TypeError: If a hook would do nothing on the new rule.
     """
+    for hook in before.hooks.values():
+        rule._refuse_hook(hook)
     rule._take_enabled(before)
     rule._hookable.take(before._hookable)
     rule._sort_hooks()
@@ -93,7 +98,10 @@ def replace_rules(optimizer: Optimizer, entries: Sequence[Entry], what: Any) -> 
             raise ValueError(f"[use] {entry.path}: got a rule that is in use, expected a new one")
         rule.hyperparam._set_clock(optimizer._clock)
         if entry.rule is not None:
-            keep(entry.rule, rule)
+            try:
+                keep(entry.rule, rule)
+            except TypeError as error:
+                raise TypeError(f"[use] {entry.path}: {error}; nothing was changed") from None
         made.append(rule)
     with Journal() as journal:
         for entry, rule in zip(entries, made, strict=True):

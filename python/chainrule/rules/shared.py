@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Hyperparameter
+from chainrule._hookable import refuse_no_hook, refuse_timing
 from chainrule.rules import plain
 from chainrule.rules.entries import Entry
 from chainrule.rules.patterns import suggestion
@@ -78,7 +79,7 @@ class SharedHooks:
 
         Args:
             where: The owner, for errors.
-            rule: The present rule.
+            rule: The rule that gets them; None for the optimizer.
             hooks: The plan's list of places.
 
         Returns:
@@ -101,11 +102,18 @@ class SharedHooks:
                     f"{prefix} {where}: timing of a hook: got {timing!r}, expected 'pre' or 'post'"
                 )
             hook = self._get(number, where, place["name"])
-            if timing == "pre" and getattr(hook, "_only_after", False):
+            if hook is None:
+                continue
+            try:
+                refuse_no_hook(hook)
+                refuse_timing(hook, timing)
+                if rule is not None:
+                    rule._refuse_hook(hook)
+            except (TypeError, ValueError) as error:
                 self._application.problem(
-                    ValueError, f"{where}: hook '{place['name']}' runs after updates: got 'pre'"
+                    type(error), f"{where}: hook '{place['name']}': {error}"
                 )
-            elif hook is not None:
+            else:
                 (pre if timing == "pre" else post)[place["name"]] = hook
         return pre, post
 
