@@ -6,12 +6,12 @@ import difflib
 import functools
 import itertools
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from chainrule import _core
 from chainrule.configuration import config
 
-__all__ = ["is_number", "refuse_misspelt", "refuse_no_rule", "refuse_unknown", "suggestion"]
+__all__ = ["refuse_misspelt", "refuse_no_rule", "refuse_unknown", "suggestion"]
 
 #: Words for one hyperparameter, also in other libraries; the first that an algorithm has is meant.
 _SYNONYMS = (
@@ -20,11 +20,6 @@ _SYNONYMS = (
     ("weight_decay", "weight_decay_rate", "wd"),
     ("momentum", "beta1", "betas"),
 )
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether something can stand where a number is wanted; a word never does."""
-    return not isinstance(value, str) and hasattr(value, "__float__")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

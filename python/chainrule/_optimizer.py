@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from chainrule import _core
 from chainrule._hookable import Hookable
 from chainrule._names import refuse_misspelt, refuse_unknown
+from chainrule._numbers import number
 from chainrule._rule_control import RuleControl
 from chainrule._undo import add_note
 from chainrule._walk import each_param
@@ -271,7 +272,7 @@ class Optimizer(RuleControl):
                 if isinstance(rule, UpdateRule):
                     serialize_hooks(rule, self._hooks().items("post"), serializer[path])
 
-    def loss_scaling(self, interval: int = 1000, scale: float | None = None) -> None:
+    def loss_scaling(self, interval: float = 1000, scale: float | None = None) -> None:
         """Multiply the loss, and divide the gradients again, so that float16 does not underflow.
 
         Args:
@@ -280,20 +281,28 @@ class Optimizer(RuleControl):
                 a gradient is not finite.
 
         Raises:
-            ValueError: If one of them is not positive.
+            TypeError: If one of them is no number.
+            ValueError: If one of them is not positive, or not finite.
         """
         if scale is None:
-            if interval < 1:
-                raise ValueError(f"interval must be greater than or equal to 1. Actual: {interval}")
+            interval = number(
+                "[loss_scaling] interval must be greater than or equal to 1",
+                interval,
+                "a finite number from 1 on",
+                lambda updates: 1 <= updates < math.inf,
+            )
             self._loss_scaling_is_dynamic = True
             self._loss_scale = 1.0
             self._loss_scaling_multiplier = math.pow(2.0, 1.0 / interval)
             self._loss_scaling_isnan_ever = False
         else:
-            if scale <= 0:
-                raise ValueError(f"loss_scale must be a positive number. Actual: {scale}")
+            self._loss_scale = number(
+                "[loss_scaling] loss_scale must be a positive number",
+                scale,
+                "a finite number above 0",
+                lambda factor: 0 < factor < math.inf,
+            )
             self._loss_scaling_is_dynamic = False
-            self._loss_scale = scale
         self._changed()
 
     def set_loss_scale(self, loss_scale: float) -> None:

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from chainrule._core import Expression
-from chainrule._names import is_number
+from chainrule._numbers import is_number
 
 __all__ = [
     "Expression",

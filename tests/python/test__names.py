@@ -133,12 +133,12 @@ MISTAKES = {
     "a word for a hook's number": (
         lambda link, o: optimizer_hooks.WeightDecay("much"),
         TypeError,
-        r"\[WeightDecay\] got 'much', expected a number",
+        r"\[WeightDecay\] rate: got 'much', expected a finite number",
     ),
     "an expression for a hook's number": (
         lambda link, o: optimizer_hooks.GradientClipping(schedules.step * 2),
         TypeError,
-        r"\[GradientClipping\] got step \* 2.0, expected a number",
+        r"\[GradientClipping\] threshold: got step \* 2.0, expected a number from 0 on",
     ),
     "a word in a schedule": (
         lambda link, o: schedules.linear("a", 0, 1),

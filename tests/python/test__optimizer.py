@@ -72,7 +72,9 @@ def test_hooks_are_checked():
         with pytest.raises(ValueError, match="timing must be one of"):
             owner.add_hook(print, timing="now")
         for name in (3, 1.5, ("a",), b"x"):
-            with pytest.raises(TypeError, match=r"\[add_hook\] name of the hook: got .*, expected a"):
+            with pytest.raises(
+                TypeError, match=r"\[add_hook\] name of the hook: got .*, expected a"
+            ):
                 owner.add_hook(print, name=name)
         for hook in (optimizer_hooks.Cautious(), optimizer_hooks.SAM()):
             with pytest.raises(ValueError, match="got timing 'post', expected 'pre' or 'auto'"):
@@ -99,6 +101,19 @@ def test_loss_scaling():
         optimizer.set_loss_scale(-1)
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         optimizer.loss_scaling(interval=0)
+    for scale in (float("nan"), float("inf"), "x", np.ones(2)):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"got .*, expected a finite number above 0"
+        ):
+            optimizer.loss_scaling(scale=scale)
+    for interval in (float("nan"), float("inf"), "x", None):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"got .*, expected a finite number from 1"
+        ):
+            optimizer.loss_scaling(interval)
+    assert (optimizer._loss_scale, optimizer._loss_scaling_is_dynamic) == (None, False)
+    optimizer.loss_scaling(scale=np.float32(8))
+    assert optimizer._loss_scale == 8
     optimizer.loss_scaling(interval=2)
     scales = []
     for factor in (1.0, 1.0, float("inf"), 1.0, 1.0):

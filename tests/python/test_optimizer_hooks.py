@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import optimizer_hooks, optimizers
+from chainrule import optimizer_hooks, optimizers, schedules
 from golden import golden_cases as golden
 
 
@@ -112,10 +112,58 @@ def test_numbers_of_hooks_are_live():
     assert (clip.lower_bound, clip.upper_bound) == (-1, 2)
     optimizer.update()
     assert link.w.array[0] == -3
-    clip.upper_bound = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        optimizer.update()
-    assert (link.w.array[0], optimizer.t) == (-3, 2)
+    for wrong in (np.nan, None, "2", np.array([1, 2])):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"upper_bound: got .*, expected a number"
+        ):
+            clip.upper_bound = wrong
+    assert (clip.lower_bound, clip.upper_bound) == (-1, 2)
+    for number in (np.float32(0.5), np.array(0.5), np.int8(2), True, np.inf):
+        clip.upper_bound = number
+        assert clip.upper_bound == float(number)
+
+
+NUMBERS = [
+    (optimizer_hooks.EMA, "decay", [-0.1, 1.5]),
+    (optimizer_hooks.GradientClipping, "threshold", [-1]),
+    (optimizer_hooks.GradientHardClipping, "lower_bound", []),
+    (optimizer_hooks.GradientLARS, "threshold", []),
+    (optimizer_hooks.GradientLARS, "weight_decay", [np.inf]),
+    (optimizer_hooks.GradientLARS, "eps", [-1e-9, np.inf]),
+    (optimizer_hooks.GradientNoise, "eta", [-1, np.inf]),
+    (optimizer_hooks.Lasso, "rate", [np.inf]),
+    (optimizer_hooks.Lookahead, "alpha", [-0.1, 1.5]),
+    (optimizer_hooks.Lookahead, "k", [0, 1.5, np.inf]),
+    (optimizer_hooks.SAM, "rho", [-0.1, np.inf]),
+    (optimizer_hooks.WeightDecay, "rate", [-np.inf]),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "wrong"), NUMBERS)
+def test_numbers_that_would_destroy_parameters_are_refused(kind, name, wrong):
+    rest = {"upper_bound": 2} if name == "lower_bound" else {}
+    hook = kind(**{name: 1}, **rest)
+    expected = rf"\[{kind.__name__}\] {name}: got .*, expected a .*number"
+    for value in ("a", None, 1j, np.ones(2), np.ones(1), schedules.step * 2):
+        with pytest.raises(TypeError, match=expected):
+            kind(**{name: value}, **rest)
+        with pytest.raises(TypeError, match=expected):
+            setattr(hook, name, value)
+    for value in (float("nan"), *wrong):
+        with pytest.raises(ValueError, match=expected):
+            kind(**{name: value}, **rest)
+        with pytest.raises(ValueError, match=expected):
+            setattr(hook, name, value)
+    assert getattr(hook, name) == 1
+    for value in (np.float32(1), np.array(1.0), np.int64(1)):
+        for made in (kind(**{name: value}, **rest), copy.deepcopy(hook)):
+            setattr(made, name, value)
+            assert getattr(made, name) == 1
+
+
+def test_noise_needs_a_function():
+    with pytest.raises(TypeError, match="noise_func: got 3, expected a function"):
+        optimizer_hooks.GradientNoise(0.1, 3)
 
 
 def test_called_directly_hooks_change_gradients_in_memory():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule import _core
-from chainrule._names import is_number
 from chainrule._walk import each_param
 from chainrule.configuration import config
 
@@ -27,11 +26,8 @@ class NativeHook(_core.GradientHook):
     name: str
     timing = "pre"
 
-    def __init__(self, a: float, b: float = 0.0) -> None:
-        for number in (a, b):
-            if not is_number(number):
-                raise TypeError(f"[{type(self).__name__}] got {number!r}, expected a number")
-        super().__init__(self._kind, a, b)
+    def __init__(self) -> None:
+        super().__init__(self._kind)
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Change gradients in memory.
@@ -49,7 +45,8 @@ class NativeHook(_core.GradientHook):
 
 def _restore(cls: type[NativeHook], a: float, b: float, attributes: dict[str, Any]) -> NativeHook:
     hook = cls.__new__(cls)
-    NativeHook.__init__(hook, a, b)
+    NativeHook.__init__(hook)
+    hook._a, hook._b = a, b
     hook.__dict__.update(attributes)
     return hook
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chainrule import _core
+from chainrule._numbers import Number
 from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 
 if TYPE_CHECKING:
@@ -57,19 +58,14 @@ class EMA(WeightHook):
     name = "EMA"
     _state_name = "average"
 
+    decay = Number(
+        "Share of the average that is kept at each update.",
+        "a number from 0 to 1",
+        lambda decay: 0 <= decay <= 1,
+    )
+
     def __init__(self, decay: float = 0.999) -> None:
         self.decay = decay
-
-    @property
-    def decay(self) -> float:
-        """Share of the average that is kept at each update."""
-        return self._decay
-
-    @decay.setter
-    def decay(self, decay: float) -> None:
-        if not 0 <= decay <= 1:
-            raise ValueError(f"[EMA] decay: got {decay}, expected a number from 0 to 1")
-        self._decay = float(decay)
 
     def averaged_value(self, rule: Any, param: Any = None) -> np.ndarray | Variable | None:
         """Give the average of a parameter; None before its first update.

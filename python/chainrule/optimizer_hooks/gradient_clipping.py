@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule._numbers import Number
 from chainrule.optimizer_hooks._native import NativeHook
 
 __all__ = ["GradientClipping"]
@@ -28,14 +29,8 @@ class GradientClipping(NativeHook):
     _kind = "clip_norm"
     name = "GradientClipping"
 
+    threshold = Number("Greatest norm.", "a number from 0 on", lambda norm: norm >= 0, slot="_a")
+
     def __init__(self, threshold: float) -> None:
-        super().__init__(threshold)
-
-    @property
-    def threshold(self) -> float:
-        """Greatest norm."""
-        return self._a
-
-    @threshold.setter
-    def threshold(self, threshold: float) -> None:
-        self._a = threshold
+        super().__init__()
+        self.threshold = threshold

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from chainrule._numbers import Number
 from chainrule.optimizer_hooks._native import NativeHook
 
 __all__ = ["GradientHardClipping"]
@@ -27,23 +30,14 @@ class GradientHardClipping(NativeHook):
     name = "GradientHardClipping"
     call_for_each_param = True
 
+    lower_bound = Number(
+        "Least value of an element.", "a number", lambda bound: not math.isnan(bound), slot="_a"
+    )
+    upper_bound = Number(
+        "Greatest value of an element.", "a number", lambda bound: not math.isnan(bound), slot="_b"
+    )
+
     def __init__(self, lower_bound: float, upper_bound: float) -> None:
-        super().__init__(lower_bound, upper_bound)
-
-    @property
-    def lower_bound(self) -> float:
-        """Least value of an element."""
-        return self._a
-
-    @lower_bound.setter
-    def lower_bound(self, bound: float) -> None:
-        self._a = bound
-
-    @property
-    def upper_bound(self) -> float:
-        """Greatest value of an element."""
-        return self._b
-
-    @upper_bound.setter
-    def upper_bound(self, bound: float) -> None:
-        self._b = bound
+        super().__init__()
+        self.lower_bound = lower_bound
+        self.upper_bound = upper_bound

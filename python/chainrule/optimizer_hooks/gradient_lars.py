@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from chainrule._numbers import Number
 
 if TYPE_CHECKING:
     from chainrule.optimizer import UpdateRule
@@ -38,6 +41,18 @@ class GradientLARS:
     name = "GradientLARS"
     timing = "pre"
     call_for_each_param = True
+
+    threshold = Number(
+        "Parameters of a smaller norm keep the length of their gradients.",
+        "a number",
+        lambda norm: not math.isnan(norm),
+    )
+    weight_decay = Number("Coefficient of the decay.")
+    eps = Number(
+        "Keeps the denominator from zero.",
+        "a finite number from 0 on",
+        lambda eps: 0 <= eps < math.inf,
+    )
 
     def __init__(
         self, threshold: float = 1e-2, weight_decay: float = 0.0, eps: float = 1e-9

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from chainrule._numbers import Number
 
 if TYPE_CHECKING:
     from chainrule.optimizer import UpdateRule
@@ -60,10 +63,18 @@ class GradientNoise:
     timing = "pre"
     call_for_each_param = True
 
+    eta = Number(
+        "Scale of the variance.", "a finite number from 0 on", lambda eta: 0 <= eta < math.inf
+    )
+
     def __init__(
         self, eta: float, noise_func: Callable[..., np.ndarray] = exponential_decay_noise
     ) -> None:
         self.eta = eta
+        if not callable(noise_func):
+            raise TypeError(
+                f"[{type(self).__name__}] noise_func: got {noise_func!r}, expected a function"
+            )
         self.noise_func = noise_func
 
     def __call__(self, rule: UpdateRule, param: Parameter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule._numbers import Number
 from chainrule.optimizer_hooks._native import NativeHook
 
 __all__ = ["Lasso"]
@@ -25,14 +26,8 @@ class Lasso(NativeHook):
     name = "Lasso"
     call_for_each_param = True
 
+    rate = Number("Coefficient of the decay.", slot="_a")
+
     def __init__(self, rate: float) -> None:
-        super().__init__(rate)
-
-    @property
-    def rate(self) -> float:
-        """Coefficient of the decay."""
-        return self._a
-
-    @rate.setter
-    def rate(self, rate: float) -> None:
-        self._a = rate
+        super().__init__()
+        self.rate = rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule import _core
+from chainrule._numbers import Number, whole_number
 from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 
 __all__ = ["Lookahead"]
@@ -53,20 +54,15 @@ class Lookahead(WeightHook):
     name = "Lookahead"
     _state_name = "slow"
 
+    alpha = Number(
+        "Part of the way that the slow weights go.",
+        "a number from 0 to 1",
+        lambda alpha: 0 <= alpha <= 1,
+    )
+
     def __init__(self, alpha: float = 0.5, k: int = 5) -> None:
         self.alpha = alpha
         self.k = k
-
-    @property
-    def alpha(self) -> float:
-        """Part of the way that the slow weights go."""
-        return self._alpha
-
-    @alpha.setter
-    def alpha(self, alpha: float) -> None:
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"[Lookahead] alpha: got {alpha}, expected a number from 0 to 1")
-        self._alpha = float(alpha)
 
     @property
     def k(self) -> int:
@@ -75,9 +71,7 @@ class Lookahead(WeightHook):
 
     @k.setter
     def k(self, k: int) -> None:
-        if k != int(k) or k < 1:
-            raise ValueError(f"[Lookahead] k: got {k}, expected a whole number from 1 on")
-        self._k = int(k)
+        self._k = whole_number(f"[{type(self).__name__}] k", k, 1)
 
     def _before(self, pairs: Pairs, name: str) -> None:
         self._hooked(pairs, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from chainrule import _core
+from chainrule._numbers import Number
 
 if TYPE_CHECKING:
     from chainrule.variable import Parameter
@@ -63,19 +65,14 @@ class SAM:
     timing = "pre"
     _only = "pre"
 
+    rho = Number(
+        "How far the parameters move, together.",
+        "a finite number from 0 on",
+        lambda rho: 0 <= rho < math.inf,
+    )
+
     def __init__(self, rho: float = 0.05) -> None:
         self.rho = rho
-
-    @property
-    def rho(self) -> float:
-        """How far the parameters move, together."""
-        return self._rho
-
-    @rho.setter
-    def rho(self, rho: float) -> None:
-        if not rho >= 0:
-            raise ValueError(f"[SAM] rho: got {rho}, expected a number from 0 on")
-        self._rho = float(rho)
 
     @property
     def _moved(self) -> bool:

@@ -110,9 +110,7 @@ class SharedHooks:
                 if rule is not None:
                     rule._refuse_hook(hook)
             except (TypeError, ValueError) as error:
-                self._application.problem(
-                    type(error), f"{where}: hook '{place['name']}': {error}"
-                )
+                self._application.problem(type(error), f"{where}: hook '{place['name']}': {error}")
             else:
                 (pre if timing == "pre" else post)[place["name"]] = hook
         return pre, post
