@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainrule.rules.entries import walk
+from chainrule.rules.questions import Everything
 from chainrule.rules.selection import Selection
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ class Rules(Selection):
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        super().__init__(
-            optimizer, "rules", lambda entries: ({id(entry.param) for entry in entries}, set())
-        )
+        super().__init__(optimizer, "rules", Everything())
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -3,20 +3,42 @@
 An answer may be open: a condition cannot be told of a parameter that has no array yet. So there
 are two sets, those that are chosen and those of which it is open, and the set operations follow
 Kleene's logic of true, false and unknown.
+
+Questions are objects, so that selections can be copied and pickled with their optimizer.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule._core import Variable
+from chainrule.link import Link
 from chainrule.rules.entries import Entry
+from chainrule.rules.patterns import compile_pattern
 from chainrule.variable import Parameter
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
 
-__all__ = ["Find", "Found", "below", "complement", "fitting", "intersection", "union", "where"]
+__all__ = [
+    "AnyOf",
+    "Below",
+    "Both",
+    "Everything",
+    "Find",
+    "Fitting",
+    "Found",
+    "In",
+    "Where",
+    "Without",
+    "complement",
+    "intersection",
+    "union",
+]
 
 #: Parameters by id: those that are chosen, and those of which it is open.
 Found = tuple[set[int], set[int]]
@@ -64,66 +86,148 @@ def complement(a: Found, everything: set[int]) -> Found:
     return everything - a[0] - a[1], everything & a[1]
 
 
-def fitting(matcher: Callable[[str], bool]) -> Find:
-    """Ask for parameters of which a path fits.
+class Everything:
+    """Asks for all parameters."""
 
-    Args:
-        matcher: Tells whether a path fits.
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        return {id(entry.param) for entry in entries}, set()
 
-    Returns:
-        The question.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AnyOf:
+    """Asks for what one of several questions chooses.
+
+    Attributes:
+        parts: The questions.
     """
 
-    def find(entries: Sequence[Entry]) -> Found:
-        return {id(entry.param) for entry in entries if any(map(matcher, entry.paths))}, set()
+    parts: tuple[Find, ...]
 
-    return find
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        return union(*(part(entries) for part in self.parts))
 
 
-def below(optimizer: Optimizer, classes: tuple[type, ...]) -> Find:
-    """Ask for parameters below links of some classes.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Both:
+    """Asks for what both of two questions choose.
 
-    Args:
+    Attributes:
+        a: One question.
+        b: The other.
+    """
+
+    a: Find
+    b: Find
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        return intersection(self.a(entries), self.b(entries))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Without:
+    """Asks for what one question chooses and another does not.
+
+    Attributes:
+        a: The first question.
+        b: The other.
+    """
+
+    a: Find
+    b: Find
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        a, b = self.a(entries), self.b(entries)
+        return intersection(a, complement(b, a[0] | a[1]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitting:
+    """Asks for parameters of which a path fits.
+
+    Attributes:
+        pattern: The pattern, or a compiled regular expression.
+        separator: What stands between the levels of paths.
+    """
+
+    pattern: str | re.Pattern[str]
+    separator: str
+
+    @functools.cached_property
+    def matcher(self) -> Callable[[str], bool]:
+        """Tells whether a path fits; raises where the pattern is none."""
+        return compile_pattern(self.pattern, self.separator)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pattern": self.pattern, "separator": self.separator}
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        return {id(entry.param) for entry in entries if any(map(self.matcher, entry.paths))}, set()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class In:
+    """Asks for one parameter, or for those of a link.
+
+    Attributes:
+        item: The parameter or the link.
+    """
+
+    item: Variable | Link
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        params = self.item.params() if isinstance(self.item, Link) else (self.item,)
+        return {id(param) for param in params}, set()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Below:
+    """Asks for parameters below links of some classes.
+
+    Attributes:
         optimizer: The optimizer whose link is meant.
         classes: The classes.
-
-    Returns:
-        The question.
     """
 
-    def find(entries: Sequence[Entry]) -> Found:
-        assert optimizer.target is not None
+    optimizer: Optimizer
+    classes: tuple[type, ...]
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
+        assert self.optimizer.target is not None
         found: set[int] = set()
-        for part, params in optimizer.target._parts():
-            if isinstance(part, classes):
+        for part, params in self.optimizer.target._parts():
+            if isinstance(part, self.classes):
                 found.update(id(param) for param in params)
         return found, set()
 
-    return find
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Where:
+    """Asks for parameters that fulfil a condition.
 
-def where(condition: Callable[[str, Parameter], Any]) -> Find:
-    """Ask for parameters that fulfil a condition.
-
-    Args:
+    Attributes:
         condition: A function of path and parameter. Where it raises for a parameter that has no
             array yet, the answer is open.
-
-    Returns:
-        The question.
     """
 
-    def find(entries: Sequence[Entry]) -> Found:
+    condition: Callable[[str, Parameter], Any]
+
+    def __call__(self, entries: Sequence[Entry]) -> Found:
+        """Answer the question."""
         found: set[int] = set()
         open_: set[int] = set()
         for entry in entries:
             try:
-                if condition(entry.path, entry.param._shown()):
+                if self.condition(entry.path, entry.param._shown()):
                     found.add(id(entry.param))
             except Exception:
                 if entry.param.is_initialized:
                     raise
                 open_.add(id(entry.param))
         return found, open_
-
-    return find

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from chainrule._core import Variable
@@ -14,8 +14,8 @@ from chainrule.rules.attributes import ATTRIBUTES, find_attribute
 from chainrule.rules.changes import Changes
 from chainrule.rules.entries import Entry, walk
 from chainrule.rules.journal import Journal
-from chainrule.rules.patterns import compile_pattern, listing, nearest_paths, suggestion
-from chainrule.rules.questions import Find, Found
+from chainrule.rules.patterns import listing, nearest_paths, suggestion
+from chainrule.rules.questions import Find
 from chainrule.rules.values import SelectedValues, common
 from chainrule.update_rule import UpdateRule
 from chainrule.variable import Parameter
@@ -173,11 +173,7 @@ class Selection(Changes, table.Tabular):
 
     def _narrowed(self, label: str, find: Find, complaint: Callable[[], str]) -> Selection:
         """Make a selection within this one, and refuse it if it is empty."""
-
-        def both(entries: Sequence[Entry]) -> Found:
-            return questions.intersection(self._find(entries), find(entries))
-
-        made = Selection(self._optimizer, label, both)
+        made = Selection(self._optimizer, label, questions.Both(self._find, find))
         found, undecided = made._answer()
         if not found and not undecided:
             raise KeyError(complaint())
@@ -190,31 +186,21 @@ class Selection(Changes, table.Tabular):
             if not parts:
                 raise KeyError(f"[rules] no patterns: got {key!r}")
             label = f"{self._label}[{', '.join(map(_shown, key))}]"
-            return Selection(
-                self._optimizer,
-                label,
-                lambda entries: questions.union(*(part._find(entries) for part in parts)),
-            )
+            find = questions.AnyOf(tuple(part._find for part in parts))
+            return Selection(self._optimizer, label, find)
         target = self._target()
         key = target._own(key)
         label = f"{self._label}[{_shown(key)}]"
         if isinstance(key, Selection):
             return self & key
         if isinstance(key, (Variable, Link)):
-            return self._below(key, label)
-        matcher = compile_pattern(key, target._separator)
-
-        return self._narrowed(
-            label, questions.fitting(matcher), lambda: self._no_match(key, matcher)
-        )
-
-    def _below(self, item: Variable | Link, label: str) -> Selection:
-        params = item.params if isinstance(item, Link) else lambda: iter((item,))
-        return self._narrowed(
-            label,
-            lambda entries: ({id(param) for param in params()}, set()),
-            lambda: f"[rules] {label}: no parameter of it has a rule of this selection",
-        )
+            return self._narrowed(
+                label,
+                questions.In(key),
+                lambda: f"[rules] {label}: no parameter of it has a rule of this selection",
+            )
+        fitting = questions.Fitting(key, target._separator)
+        return self._narrowed(label, fitting, lambda: self._no_match(key, fitting.matcher))
 
     def _no_match(self, key: str | re.Pattern[str], matcher: Callable[[str], bool]) -> str:
         text = key if isinstance(key, str) else key.pattern
@@ -273,7 +259,7 @@ class Selection(Changes, table.Tabular):
             )
 
         return self._narrowed(
-            f"{self._label}.of({names})", questions.below(self._optimizer, classes), complaint
+            f"{self._label}.of({names})", questions.Below(self._optimizer, classes), complaint
         )
 
     def where(self, condition: Callable[[str, Parameter], Any]) -> Selection:
@@ -313,11 +299,11 @@ class Selection(Changes, table.Tabular):
         count = len(self)
         return self._narrowed(
             label,
-            questions.where(condition),
+            questions.Where(condition),
             lambda: f"[rules] {label}: none of {count} parameters fulfils it",
         )
 
-    def _combined(self, other: object, sign: str, merge: Callable[..., Found]) -> Selection:
+    def _combined(self, other: object, sign: str, merge: Callable[[Find, Find], Find]) -> Selection:
         if not isinstance(other, Selection):
             return NotImplemented
         if other._optimizer is not self._optimizer:
@@ -325,31 +311,25 @@ class Selection(Changes, table.Tabular):
                 f"[rules] {self._label} {sign} {other._label}: they belong to different optimizers"
             )
 
-        def find(entries: Sequence[Entry]) -> Found:
-            return merge(self._find(entries), other._find(entries))
-
         sides = [
             f"({side._label})" if " " in side._label and sign != "|" else side._label
             for side in (self, other)
         ]
+        find = merge(self._find, other._find)
         return Selection(self._optimizer, f"{sides[0]} {sign} {sides[1]}", find)
 
     def __or__(self, other: object) -> Selection:
-        return self._combined(other, "|", questions.union)
+        return self._combined(other, "|", lambda a, b: questions.AnyOf((a, b)))
 
     def __and__(self, other: object) -> Selection:
-        return self._combined(other, "&", questions.intersection)
+        return self._combined(other, "&", questions.Both)
 
     def __sub__(self, other: object) -> Selection:
-        return self._combined(
-            other, "-", lambda a, b: questions.intersection(a, questions.complement(b, a[0] | a[1]))
-        )
+        return self._combined(other, "-", questions.Without)
 
     def __invert__(self) -> Selection:
-        def find(entries: Sequence[Entry]) -> Found:
-            return questions.complement(self._find(entries), {id(entry.param) for entry in entries})
-
         label = f"~({self._label})" if " " in self._label else f"~{self._label}"
+        find = questions.Without(questions.Everything(), self._find)
         return Selection(self._optimizer, label, find)
 
     # Reading and writing
