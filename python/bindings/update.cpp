@@ -90,6 +90,13 @@ std::vector<std::string> state_names(UpdateRule& self) {
   return out;
 }
 
+std::int64_t count_from(py::handle t) {
+  if (!PyIndex_Check(t.ptr())) {
+    throw TypeError(cat("[t] got ", py::repr(t).cast<std::string>(), ", expected a whole number"));
+  }
+  return t.cast<std::int64_t>();
+}
+
 void bind_rule(py::module_& m) {
   py::class_<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
   bind_policies(rule);
@@ -99,7 +106,8 @@ void bind_rule(py::module_& m) {
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
       .def_property(
-          "t", [](const UpdateRule& self) { return self.t; }, &UpdateRule::set_t,
+          "t", [](const UpdateRule& self) { return self.t; },
+          [](UpdateRule& self, py::handle t) { self.set_t(count_from(t)); },
           "Number of updates so far.")
       .def_property(
           "_enabled",
@@ -122,9 +130,12 @@ void bind_rule(py::module_& m) {
       .def("_end_update", &UpdateRule::end_update)
       .def_property(
           "hyperparam", [](const UpdateRule& self) { return self.hyperparam(); },
-          [](UpdateRule& self, const Ref<Hyperparameter>& hyperparam) {
-            if (!hyperparam) throw TypeError("[hyperparam] got None, expected Hyperparameter");
-            self.set_hyperparam(hyperparam);
+          [](UpdateRule& self, py::handle hyperparam) {
+            if (!py::isinstance<Hyperparameter>(hyperparam)) {
+              throw TypeError(
+                  cat("[hyperparam] got ", type_name(hyperparam), ", expected Hyperparameter"));
+            }
+            self.set_hyperparam(hyperparam.cast<Ref<Hyperparameter>>());
           },
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)

@@ -988,7 +988,7 @@ class UpdateRule:
         Values of this rule; what is not set here comes from the optimizer.
         """
     @hyperparam.setter
-    def hyperparam(self, arg1: Hyperparameter) -> None:
+    def hyperparam(self, arg1: typing.Any) -> None:
         ...
     @property
     def skipped(self) -> int:
@@ -1004,7 +1004,7 @@ class UpdateRule:
         Number of updates so far.
         """
     @t.setter
-    def t(self, arg1: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def t(self, arg1: typing.Any) -> None:
         ...
 class UpdateTable:
     def __init__(self, clock: Clock = None) -> None:

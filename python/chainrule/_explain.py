@@ -10,6 +10,7 @@ from chainrule import _core
 from chainrule._core import Expression, Hyperparameter
 from chainrule._names import suggestion
 from chainrule.rules.entries import algorithm_name
+from chainrule.rules.values import known_names
 
 if TYPE_CHECKING:
     from chainrule._optimizer import Optimizer
@@ -103,7 +104,13 @@ def explain(optimizer: Optimizer, path: str, name: str) -> str:
         return _explain_enabled(rule, step)
     levels = _levels(rule.hyperparam, name)
     if not levels:
-        known = [*rule.hyperparam.get_dict(), "enabled"]
+        known = known_names(rule)
+        if name in known:
+            raise AttributeError(
+                f"[explain] {path}: hyperparameter {name!r} of {algorithm_name(rule)} is not set, "
+                "neither on the rule nor on a parent"
+            )
+        known.append("enabled")
         raise AttributeError(
             f"[explain] {path}: {algorithm_name(rule)} has no hyperparameter {name!r}"
             + suggestion(name, known)

@@ -22,7 +22,7 @@ _SYNONYMS = (
 )
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: object, known: Iterable[str]) -> str:
     """Say which known name is like one that is not known.
 
     Args:
@@ -32,9 +32,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     Returns:
         Text to end an error with, such as ``"; did you mean 'lr'? Known: lr, momentum"``.
     """
-    known = list(known)
+    known = list(map(str, known))
     spelling = {each.lower(): each for each in known}  # case is the likeliest mistake
-    near = difflib.get_close_matches(name.lower(), spelling, 1, 0.4)
+    near = difflib.get_close_matches(str(name).lower(), spelling, 1, 0.4)
     text = f"; did you mean '{spelling[near[0]]}'?" if near else ""
     return text + (" Known: " if near else "; known: ") + (", ".join(known) or "none")
 
@@ -56,10 +56,10 @@ def _can_be_set(cls: type, name: str) -> bool:
 
 
 def _names_of(cls: type) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Hyperparameters of a class, and by bare names all that can be set on it, as it is written."""
+    """Hyperparameters of a class, and by bare names all that it has, as it is written."""
     algorithm = getattr(getattr(cls, "_rule_class", cls), "_algorithm", None)
     fields = () if algorithm is None else tuple(_core.default_hyperparameter(algorithm).get_dict())
-    known = {_bare(each): each for each in dir(cls) if each[0] != "_" and _can_be_set(cls, each)}
+    known = {_bare(each): each for each in dir(cls) if each[0] != "_"}
     # A rule has them on its hyperparam.
     known |= {_bare(each): each if hasattr(cls, each) else f"hyperparam.{each}" for each in fields}
     return fields, known
@@ -69,6 +69,8 @@ def _meant(cls: type, name: str) -> str | None:
     """Tell what was perhaps meant by a name that a class does not have."""
     fields, known = _names_of(cls)
     bare = _bare(name)
+    if known.get(bare) == name:
+        del known[bare]  # it can only be read
     if bare in known:
         return known[bare]
     for words in _SYNONYMS:

@@ -66,6 +66,8 @@ class Optimizer(RuleControl):
 
     @t.setter
     def t(self, t: int) -> None:
+        if not hasattr(t, "__index__"):
+            raise TypeError(f"[t] got {t!r}, expected a whole number")
         self._clock.t = t
         if self.target is not None:
             for param in self.target.params():

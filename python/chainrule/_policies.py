@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,12 @@ class Policies(_core.UpdateRule):
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        if not 0 <= int(seed) < 2**64:
+        if not hasattr(seed, "__index__"):
+            raise TypeError(f"[seed] got {seed!r}, expected a whole number from 0 to 2**64 - 1")
+        whole = operator.index(seed)
+        if not 0 <= whole < 2**64:
             raise ValueError(f"[seed] out of range: got {seed}, expected 0 to 2**64 - 1")
-        self._seed = int(seed)
+        self._seed = whole
 
     def _draw_seed(self) -> None:
         random = self._stochastic or self._state_dtype in ("bfloat16", "int8")

@@ -184,6 +184,8 @@ class RuleControl:
         """
         if isinstance(statistics, str):
             statistics = (statistics,)
+        if not (statistics is None or isinstance(statistics, Iterable)):
+            raise TypeError(f"[observe] got {statistics!r}, expected names of statistics")
         names = tuple(STATISTICS) if statistics is None else tuple(statistics)
         for name in names:
             if name not in STATISTICS:

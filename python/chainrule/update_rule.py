@@ -156,7 +156,7 @@ class UpdateRule(SavedRule):
 
     def _set_enabled(self, enabled: Any, origin: str | None) -> None:
         """Set :attr:`enabled` and say who did."""
-        if enabled is None or isinstance(enabled, str):
+        if enabled is None or isinstance(enabled, str) or getattr(enabled, "ndim", 0) > 0:
             raise TypeError(f"[enabled] got {enabled!r}, expected True, False or an expression")
         self._enabled = enabled if isinstance(enabled, Expression) else bool(enabled)
         self._enabled_origin = origin
@@ -284,7 +284,12 @@ class UpdateRule(SavedRule):
 
         Args:
             param: The parameter.
+
+        Raises:
+            TypeError: If it is none.
         """
+        if not isinstance(param, Variable):
+            raise TypeError(f"[update] got {type(param).__name__}, expected a parameter")
         if not self.enabled:
             return
         for hook in self._hookable.of("pre"):

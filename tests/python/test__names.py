@@ -85,6 +85,11 @@ MISTAKES = {
         AttributeError,
         r"\[AdamRule\] no attribute 'enabeld' to set; did you mean 'enabled'\?",
     ),
+    "states of a rule": (
+        lambda link, o: setattr(link.w.update_rule, "statee", {}),
+        AttributeError,
+        r"\[AdamRule\] no attribute 'statee' to set; did you mean 'state'\?",
+    ),
     "policy of a rule": (
         lambda link, o: setattr(link.w.update_rule, "on_nonfinit", "raise"),
         AttributeError,
@@ -164,6 +169,61 @@ MISTAKES = {
         lambda link, o: o.observe(None, "grad_nrom"),
         KeyError,
         "got 'grad_nrom'; did you mean 'grad_norm'",
+    ),
+    "a number for statistics": (
+        lambda link, o: o.observe("/w", 3),
+        TypeError,
+        r"\[observe\] got 3, expected names of statistics",
+    ),
+    "a number for a statistic": (
+        lambda link, o: o.observe("/w", [3]),
+        KeyError,
+        "no such statistic: got 3; known: grad_norm",
+    ),
+    "a word for a rule's count": (
+        lambda link, o: setattr(link.w.update_rule, "t", "a"),
+        TypeError,
+        r"\[t\] got 'a', expected a whole number",
+    ),
+    "a fraction for the count": (
+        lambda link, o: setattr(o, "t", 1.5),
+        TypeError,
+        r"\[t\] got 1.5, expected a whole number",
+    ),
+    "a number for hyperparameters": (
+        lambda link, o: setattr(link.w.update_rule, "hyperparam", 3),
+        TypeError,
+        r"\[hyperparam\] got int, expected Hyperparameter",
+    ),
+    "a word for a seed": (
+        lambda link, o: setattr(o.rules, "seed", "a"),
+        TypeError,
+        r"/w: \[seed\] got 'a', expected a whole number from 0",
+    ),
+    "an array for a switch": (
+        lambda link, o: setattr(link.w.update_rule, "enabled", np.ones(2)),
+        TypeError,
+        r"\[enabled\] got array\(.*\), expected True, False",
+    ),
+    "a hook for new rules": (
+        lambda link, o: o.rules.use(optimizer_hooks.EMA()),
+        TypeError,
+        r"\[use\] got EMA, expected an optimizer, a class",
+    ),
+    "a link for new rules": (
+        lambda link, o: o.rules.use(link),
+        TypeError,
+        r"\[use\] got Link, expected an optimizer, a class",
+    ),
+    "nothing for a parameter": (
+        lambda link, o: link.w.update_rule.update(None),
+        TypeError,
+        r"\[update\] got NoneType, expected a parameter",
+    ),
+    "a number for a hook's name": (
+        lambda link, o: o.remove_hook(3),
+        KeyError,
+        "no hook 3; known: WeightDecay",
     ),
     "a pattern for statistics": (
         lambda link, o: o.observe("/v", "grad_norm"),
@@ -266,3 +326,38 @@ def test_statistics_by_pattern_and_by_one_name():
     optimizer.observe("/w", "grad_norm")
     optimizer.update()
     assert dict(link.w.update_rule.statistics) == {"grad_norm": pytest.approx(np.sqrt(2))}
+
+
+def test_a_hook_that_only_some_rules_have():
+    link = make_link(a=1, b=1)
+    optimizer = optimizers.SGD().setup(link)
+    link.a.update_rule.add_hook(optimizer_hooks.EMA(), name="e")
+    with pytest.raises(KeyError, match="no hook 'e': /b; nothing was changed; others have it"):
+        optimizer.rules.remove_hook("e")
+    assert list(link.a.update_rule.hooks) == ["e"]
+
+
+def test_a_value_that_was_deleted_is_not_misspelt():
+    link, optimizer = set_up()
+    rule = link.w.update_rule
+    del optimizer.hyperparam.alpha
+    for owner in (optimizer, optimizer.hyperparam, rule.hyperparam):
+        with pytest.raises(AttributeError, match="'alpha' of Adam is not set, neither here nor on"):
+            owner.alpha  # noqa: B018
+    with pytest.raises(AttributeError, match="/w: hyperparameter 'alpha' of Adam is not set, nei"):
+        optimizer.explain("/w", "alpha")
+    rule.hyperparam.alpha = schedules.inherit * 0.5
+    for ask in (optimizer.plan, optimizer.rules.hyperparam.get_dict):
+        with pytest.raises(
+            AttributeError, match=r"\[rules\] /w: Adam: no parent has 'alpha' to inh"
+        ):
+            ask()
+
+
+def test_numbers_of_numpy_are_numbers():
+    link, optimizer = set_up()
+    rule = link.w.update_rule
+    rule.t, optimizer.t, rule.seed = np.int32(3), np.array(4), np.uint64(2**63)
+    assert (rule.t, optimizer.t, rule.seed) == (3, 4, 2**63)
+    rule.enabled = np.array(False)
+    assert not rule.enabled

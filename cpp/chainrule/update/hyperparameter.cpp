@@ -133,6 +133,9 @@ std::string Hyperparameter::unknown(std::string_view name) const {
     for (const auto& [own, value] : items()) known.push_back(*own);
   }
   const std::string of = strict_ ? " of " + strict_->name : "";
+  if (std::find(known.begin(), known.end(), name) != known.end()) {
+    return cat("[hyperparam] '", name, "'", of, " is not set, neither here nor on a parent");
+  }
   return cat("[hyperparam] no such hyperparameter", of, ": got '", name, "'",
              suggestion(name, known));
 }

@@ -95,4 +95,4 @@ class EMA(WeightHook):
         return average
 
     def _after(self, pairs: Pairs, name: str) -> None:
-        _core.average_weights(self._hooked(pairs, name, updated=True), 1 - self._decay)
+        _core.average_weights(self._hooked(pairs, name, updated=True), 1 - self.decay)

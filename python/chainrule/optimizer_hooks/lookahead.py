@@ -80,4 +80,4 @@ class Lookahead(WeightHook):
         hooked = self._hooked(pairs, name)
         due = [entry for entry in hooked if entry[1].t % self._k == 0 < entry[1].t]
         if due:
-            _core.look_ahead(due, self._alpha)
+            _core.look_ahead(due, self.alpha)

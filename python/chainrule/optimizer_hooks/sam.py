@@ -102,7 +102,7 @@ class SAM:
     @contextlib.contextmanager
     def _perturbed(self, params: list[Parameter]) -> Iterator[None]:
         """Let parameters be elsewhere for a while."""
-        moved = _core.Perturbation(params, self._rho)
+        moved = _core.Perturbation(params, self.rho)
         try:
             yield
         finally:

@@ -79,9 +79,9 @@ class Changes:
         lacking = [entry.path for entry, rule in pairs if name not in rule.hooks]
         if lacking:
             known = dict.fromkeys(each for _, rule in pairs for each in rule.hooks)
+            hint = "; others have it" if name in known else suggestion(name, known)
             raise KeyError(
-                f"[rules] no hook '{name}': {listing(lacking)}; nothing was changed"
-                + suggestion(name, known)
+                f"[rules] no hook {name!r}: {listing(lacking)}; nothing was changed{hint}"
             )
         with Journal() as journal:
             for _, rule in pairs:

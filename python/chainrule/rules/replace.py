@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.link import Link
 from chainrule.rules.attributes import POLICIES
 from chainrule.rules.entries import Entry
 from chainrule.rules.journal import Journal
@@ -41,6 +42,19 @@ def keep(before: UpdateRule, rule: UpdateRule) -> None:
         rule._observed, rule._observed_names = True, before._observed_names
 
 
+def _needs_arguments(function: Callable[..., Any]) -> bool:
+    """Tell whether a function cannot be called without arguments."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return False  # one of C's, which do not always say
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
+
+
 def rule_factory(what: Any) -> Callable[[], UpdateRule]:
     """Make a function that makes rules.
 
@@ -66,8 +80,8 @@ def rule_factory(what: Any) -> Callable[[], UpdateRule]:
     if inspect.isclass(what) and not issubclass(what, UpdateRule):
         hint = f"; did you mean {what.__name__}()?" if issubclass(what, GradientMethod) else ""
         raise TypeError(f"[use] got the class {what.__name__}, {expected}{hint}")
-    if not callable(what):
-        raise TypeError(f"[use] got {type(what).__name__}, {expected}")
+    if not callable(what) or isinstance(what, Link) or _needs_arguments(what):
+        raise TypeError(f"[use] got {getattr(what, '__name__', type(what).__name__)}, {expected}")
 
     def make() -> UpdateRule:
         rule = what()

@@ -14,7 +14,7 @@ from chainrule.rules import plain
 from chainrule.rules.attributes import POLICIES
 from chainrule.rules.entries import Entry, algorithm_name
 from chainrule.rules.journal import own_values
-from chainrule.rules.values import default_values, same
+from chainrule.rules.values import default_values, same, values_of
 
 if TYPE_CHECKING:
     from chainrule.update_rule import UpdateRule
@@ -137,7 +137,7 @@ def row_of(entry: Entry, rule: UpdateRule | None) -> Row:
     if rule is None:
         return Row(*described)
     values, own, defaults = (
-        rule.hyperparam.get_dict(),
+        values_of(entry.path, rule),
         own_values(rule.hyperparam),
         default_values(rule),
     )

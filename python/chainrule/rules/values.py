@@ -27,6 +27,7 @@ __all__ = [
     "default_values",
     "known_names",
     "same",
+    "values_of",
 ]
 
 _MISSING = object()
@@ -72,6 +73,27 @@ def known_names(rule: UpdateRule) -> list[str]:
     if not type(rule)._strict:
         names.update(dict.fromkeys(rule.hyperparam.get_dict()))
     return list(names)
+
+
+def values_of(path: str, rule: UpdateRule) -> dict[str, Any]:
+    """Read all hyperparameters of a rule.
+
+    Args:
+        path: Path of its parameter, for errors.
+        rule: The rule.
+
+    Returns:
+        Effective values by name.
+
+    Raises:
+        AttributeError: If one is to be inherited and no parent has it.
+        TypeError: If what is to be inherited is no number.
+    """
+    try:
+        return rule.hyperparam.get_dict()
+    except (AttributeError, TypeError) as error:
+        message = str(error).removeprefix("[hyperparam] ")
+        raise type(error)(f"[rules] {path}: {algorithm_name(rule)}: {message}") from None
 
 
 def same(a: Any, b: Any) -> bool:
@@ -307,7 +329,7 @@ class SelectedValues:
             self._check(name, pairs)
         out = {}
         for entry, rule in pairs:
-            values = rule.hyperparam.get_dict()
+            values = values_of(entry.path, rule)
             if name not in values and default is _MISSING:
                 raise AttributeError(
                     f"[rules] {entry.path}: hyperparameter '{name}' of {algorithm_name(rule)} has "
@@ -322,7 +344,7 @@ class SelectedValues:
         Returns:
             Effective values by path and name.
         """
-        return {entry.path: rule.hyperparam.get_dict() for entry, rule in self._pairs()}
+        return {entry.path: values_of(entry.path, rule) for entry, rule in self._pairs()}
 
     def own(self) -> dict[str, dict[str, Any]]:
         """Read what is set on the selected rules themselves, not inherited.

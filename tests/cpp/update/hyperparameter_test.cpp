@@ -57,6 +57,9 @@ TEST(Hyperparameter, StrictNames) {
                  "[hyperparam] no such hyperparameter of SGD: got 'lrr'; did you "
                  "mean 'lr'? Known: lr");
   }
+  strict->erase(intern("lr"));
+  EXPECT_EQ(strict->unknown("lr"),
+            "[hyperparam] 'lr' of SGD is not set, neither here nor on a parent");
   Hyperparameter free;
   free.set(intern("anything"), Value::real(1));
   EXPECT_EQ(number(free, "anything"), 1);
