@@ -86,6 +86,7 @@ CROSS_TESTS: dict[str, str] = {
     "rule_table": "one row per update rule",
     "doctest": "the examples in docstrings",
     "cuda_array_interface": "memory of GPUs as other libraries describe it",
+    "jax_calls": "how compiled programs of JAX come to the update",
     "surroundings": "what else works on optimizers of PyTorch",
     "cuda": "PyTorch's models on a GPU: numbers",
     "cuda_states": "the states of their rules",
