@@ -16,6 +16,7 @@ from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
 from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
+from chainrule._loss import take_gradients
 from chainrule._moved_hooks import (  # noqa: F401  (their old place)
     GradientClipping,
     GradientHardClipping,
@@ -106,6 +107,7 @@ class GradientMethod(Optimizer):
     _first: list[Placed] = []
     _last: list[Placed] = []
     _sharp: list[tuple[SAM, list[Parameter]]] = []
+    _backward = take_gradients
 
     def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -233,14 +235,16 @@ class GradientMethod(Optimizer):
 
         Args:
             lossfun: Called with the other arguments; gives the loss, whose gradients are then
-                computed. Without it the gradients are there already. Where the optimizer was given
-                arrays (:func:`chainrule.arrays.attach`), the gradients by name.
+                computed: none where all parameters are off, and the update counts. Without it
+                the gradients are there already. Where the optimizer was given arrays
+                (:func:`chainrule.arrays.attach`), the gradients by name.
             *args: What ``lossfun`` is called with.
             **kwds: What ``lossfun`` is called with.
 
         Raises:
-            RuntimeError: If :meth:`setup` was not called, a parameter has no array yet, or
-                parameters hold their averages (:meth:`averaged`).
+            RuntimeError: If :meth:`setup` was not called, a parameter has no array yet, the loss
+                depends on no parameter that is on, or parameters hold their averages
+                (:meth:`averaged`).
             ValueError: If a hyperparameter is not finite, or shapes do not fit. Nothing is
                 changed then.
             TypeError: If dtypes do not fit. Nothing is changed then.
@@ -309,19 +313,6 @@ class GradientMethod(Optimizer):
             self._backward(lossfun, args, kwds)
         for hook, _ in self._sharp:
             hook._moved = True
-
-    def _backward(
-        self, lossfun: Callable[..., Any], args: tuple[Any, ...], kwds: dict[str, Any]
-    ) -> None:
-        if self.target is None:
-            self._build()  # says so
-        assert self.target is not None
-        loss = self._loss(lossfun, args, kwds)
-        if self._use_cleargrads:
-            self.target.cleargrads()
-        else:
-            self.target.zerograds()
-        loss.backward(loss_scale=self._loss_scale)
 
     def _update_in_steps(self, scale: float, chainer: bool) -> None:
         """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""

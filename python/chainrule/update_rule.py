@@ -157,11 +157,13 @@ class UpdateRule(SavedRule):
         self._enabled_origin = origin
         if self._enabled_when is not None:
             _core.structure_changed()
-        if not config.chainer_semantics:
-            for param in self._own_params():
+        chainer = config.chainer_semantics
+        for param in self._own_params():
+            # Chainer computes all gradients.
+            param.frozen = not (chainer or self._enabled)
+            if not chainer:
                 # What an expression says is no standing order.
                 param._update_enabled = self._enabled_when is not None or self._enabled
-                param.frozen = not self._enabled
 
     def _take_enabled(self, other: UpdateRule) -> None:
         """Be on and off as another rule is."""
