@@ -50,7 +50,6 @@ __all__ = [
 
 _Self = TypeVar("_Self", bound="GradientMethod")
 
-_BUSY = "[update] this optimizer is updating in another thread at this moment"
 _LENT = "[update] parameters hold their averages: leave the block of averaged() first"
 _claim = threading.Lock()  # held while an optimizer is looked at and marked
 
@@ -101,7 +100,7 @@ class GradientMethod(Optimizer):
     _fused = True  # hooks run inside the sweep
     _in_python: list[tuple[str, Parameter, UpdateRule]]
     _changes: str | None = None  # what user code may change before the native sweep
-    _updating = False  # some thread is in an update in which Python has a part
+    _updating = 0  # the thread that is in an update in which Python has a part
     # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
     # what they stand on.
     _first: list[Placed] = []
@@ -176,14 +175,23 @@ class GradientMethod(Optimizer):
         # Looked at and marked at once: an update that Python has a part in does the same.
         with _claim:
             if self._is_updating():
-                raise RuntimeError(
-                    "[averaged] this optimizer is updating in another thread at this moment"
-                )
+                raise self._busy("averaged")
             super()._begin_averaging(averages)
 
     def _is_updating(self) -> bool:
         """Whether some thread is in an update at this moment."""
-        return self._updating or (self._table is not None and self._table.running)
+        return bool(self._updating) or (self._table is not None and self._table.running)
+
+    def _busy(self, call: str) -> RuntimeError:
+        """Say why a call has to wait for an update."""
+        if self._updating == threading.get_ident():
+            return RuntimeError(
+                f"[{call}] this optimizer is updating: got a call of {call}() from one of its own "
+                "hooks or rules, expected one after the update"
+            )
+        return RuntimeError(
+            f"[{call}] this optimizer is updating in another thread at this moment"
+        )
 
     def _build(self) -> None:
         """Build the table anew: rules, children or hooks are others."""
@@ -192,7 +200,7 @@ class GradientMethod(Optimizer):
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
         if self._is_updating():
-            raise RuntimeError(_BUSY)
+            raise self._busy("update")
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
         in_python, without = [], []
@@ -277,24 +285,24 @@ class GradientMethod(Optimizer):
     def _update(self, scale: float, chainer: bool) -> None:
         if self._plain and not chainer:
             if self._updating:
-                raise RuntimeError(_BUSY)
+                raise self._busy("update")
             for name, hook, pairs in self._first:
                 hook._before(pairs, name)
             self._table.step_and_count(scale)
             return
         with _claim:
             if self._is_updating():
-                raise RuntimeError(_BUSY)
+                raise self._busy("update")
             if self._averaging is not None:
                 raise RuntimeError(_LENT)
-            self._updating = True
+            self._updating = threading.get_ident()
         try:
             for name, hook, pairs in self._first:
                 hook._before(pairs, name)
             self._update_in_steps(scale, chainer)
         finally:
             self._held = frozenset()
-            self._updating = False
+            self._updating = 0
 
     def _sharpen(
         self,

@@ -248,6 +248,34 @@ def test_hooks_before_rules_in_python_and_the_norm_of_all_gradients():
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("place", ["optimizer", "rule pre", "rule post", "own rule"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_update_in_an_update_is_called_what_it_is(place, plain):
+    link, optimizer = make()
+
+    def again(owner, param=None):
+        with pytest.raises(RuntimeError, match=r"got a call of averaged\(\) from one of its own"):
+            optimizer.averaged().__enter__()
+        if plain:  # the update in it would need no Python
+            optimizer.rules.use(optimizers.SGD())
+        optimizer.update()
+
+    if place == "optimizer":
+        optimizer.add_hook(again, "again")
+    elif place == "own rule":
+        link.e.update_rule.update_core_cpu = lambda param: again(None)
+    else:
+        link.d.update_rule.add_hook(again, "again", timing=place.removeprefix("rule "))
+    before = facts(link)
+    expected = (
+        r"\[update\] .* updating: got a call of update\(\) from one of its own hooks or rules"
+    )
+    with pytest.raises(RuntimeError, match=expected) as caught:
+        optimizer.update()
+    assert "the update did not take place" in caught.value.__notes__[-1]
+    assert plain or facts(link) == before
+
+
 def test_undo_twice():
     link = make_link(w=2)
     rule = link.w.update_rule = Drift()

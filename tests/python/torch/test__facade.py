@@ -441,6 +441,19 @@ def test_one_thread_steps_at_a_time():
     assert (p == -float(optimizer.t)).all()
 
 
+def test_a_step_in_a_step_is_called_what_it_is():
+    model, other = make_net(), make_net()
+    optimizer = attach(model, optimizers.SGD(lr=1.0))
+    backward(model, 0)
+    optimizer.add_hook(lambda native: optimizer.step(), "again")
+    with pytest.raises(RuntimeError, match=r"got a call of step\(\) from one of its own hooks"):
+        optimizer.step()
+    assert_same(model, other)
+    optimizer.remove_hook("again")
+    optimizer.step()
+    assert optimizer.t == 1
+
+
 def test_importing_chainrule_does_not_import_pytorch():
     import subprocess
     import sys
