@@ -26,7 +26,7 @@ from chainrule._moved_hooks import (  # noqa: F401  (their old place)
     make_deprecation_message,
 )
 from chainrule._optimizer import Optimizer
-from chainrule._undo import Undo, add_note
+from chainrule._undo import add_note, before_update, not_kept
 from chainrule._walk import each_param, warn_of_new
 from chainrule.configuration import config
 from chainrule.link import Link
@@ -260,6 +260,9 @@ class GradientMethod(Optimizer):
         Where a hook or a rule written in Python raises, the exception goes on with a note that
         says at which parameter and hook, and whether the update has taken place: after a hook of
         timing ``'post'`` it has; otherwise parameters, gradients, states and counts are put back.
+        A rule in Python, or a hook on one rule, is expected to change its own parameter alone. What
+        it writes to others, which are not copied for it, is not put back unless the optimizer has
+        a hook of its own in Python; the note says so.
         """
         if self._averaging is not None:
             raise RuntimeError(_LENT)
@@ -324,7 +327,7 @@ class GradientMethod(Optimizer):
 
     def _update_in_steps(self, scale: float, chainer: bool) -> None:
         """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""
-        undo, clock, t, table = self._undo(chainer), self._clock, self.t, self._table
+        undo, clock, t, table = before_update(self, chainer), self._clock, self.t, self._table
         found = self._loss_scaling_isnan, self._loss_scaling_isnan_ever
         try:
             if chainer:
@@ -354,7 +357,7 @@ class GradientMethod(Optimizer):
             add_note(
                 error,
                 f"[update] {type(self).__name__}: the update did not take place; parameters, "
-                "gradients, states and counts are as they were before it",
+                f"gradients, states and counts are as they were before it{not_kept(self)}",
             )
             raise
         try:
@@ -370,23 +373,6 @@ class GradientMethod(Optimizer):
             clock.end()
             table.settle()
         self.update_loss_scale()
-
-    def _undo(self, chainer: bool) -> Undo:
-        """Copy what Python code may change before the native sweep, which is last."""
-        undo = Undo()
-        hosted = {id(param) for _, param, _ in self._in_python}
-        assert self.target is not None
-        if self._changes is not None or chainer:
-            for _, param in each_param(self.target):
-                if id(param) in hosted:
-                    continue
-                if self._changes is not None:
-                    undo.keep(param, param.update_rule, self._changes == "gradients")
-                elif not param._has_grad:  # gets zeros, as in Chainer
-                    undo.keep(param, None, gradient_only=True)
-        for _, param, rule in self._in_python:
-            undo.keep(param, rule)
-        return undo
 
     def _run_rules(self, scale: float, chainer: bool) -> None:
         """Run rules written in Python, then all others: these do not fail once they run."""

@@ -201,6 +201,39 @@ def test_after_a_post_hook_the_update_has_taken_place(each):
     assert optimizer.t == 1
 
 
+@pytest.mark.parametrize("place", ["hook", "rule"])
+@pytest.mark.parametrize("also", ["nothing", "gradients", "everything"])
+def test_the_note_says_what_was_not_put_back(place, also):
+    """Code on one rule is not expected to change others, which are not copied for it alone."""
+    link, optimizer = make()
+    if also == "gradients":
+        optimizer.add_hook(optimizer_hooks.GradientNoise(1))
+    elif also == "everything":
+        optimizer.add_hook(lambda optimizer: None, "nothing")
+
+    def spoil(rule, param):
+        spoil_all(optimizer, None)
+        raise Stop
+
+    if place == "hook":
+        link.d.update_rule.add_hook(spoil, "spoil")
+    else:
+        link.e.update_rule.update_core_cpu = lambda param: spoil(None, param)
+    before = facts(link)
+    with pytest.raises(Stop) as caught:
+        optimizer.update()
+    names = ("/d", "/e") if place == "hook" else ("/e",)
+    after = facts(link)
+    put_back = before if also == "everything" else {name: before[name] for name in names}
+    assert {name: after[name] for name in put_back} == put_back
+    note = f"but for what Python code on the rules of {', '.join(names)} wrote to other parameters"
+    assert (note in caught.value.__notes__[-1]) == (after != before) == (also != "everything")
+    # By itself a rule speaks for its own parameter.
+    with pytest.raises(Stop) as caught:
+        getattr(link, names[0][1:]).update()
+    assert "parameter, gradient, state and count are as they were" in caught.value.__notes__[-1]
+
+
 def test_a_keyboard_interrupt_is_no_exception():
     link, optimizer = make()
     before = facts(link)
