@@ -345,6 +345,24 @@ def test_transactions_take_steps_back():
     assert model.head.weight._version > version
 
 
+def test_a_transaction_is_not_taken_back_among_averages():
+    model = make_net()
+    optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
+    backward(model, 0)
+    optimizer.step()
+    before = values(model)
+    with optimizer.transaction() as transaction:
+        optimizer.step()
+        with optimizer.averaged():
+            held = values(model)
+            with pytest.raises(RuntimeError, match=r"leave the block of averaged\(\) first"):
+                transaction.rollback()
+            assert all(torch.equal(p, held[name]) for name, p in model.named_parameters())
+        transaction.rollback()
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert optimizer.t == model.head.weight.update_rule.t == 1
+
+
 def test_averages():
     model = make_net()
     optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
