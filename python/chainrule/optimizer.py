@@ -25,6 +25,7 @@ from chainrule._moved_hooks import (  # noqa: F401  (their old place)
     WeightDecay,
     make_deprecation_message,
 )
+from chainrule._names import refuse_no_rule
 from chainrule._optimizer import Optimizer
 from chainrule._undo import add_note, before_update, not_kept
 from chainrule._walk import each_param, warn_of_new
@@ -127,7 +128,7 @@ class GradientMethod(Optimizer):
         """Give every parameter of a link a rule of this optimizer.
 
         A parameter that has a rule already keeps its hooks and policies, and stays off if it was
-        off.
+        off. Where a rule cannot be made, nothing is changed.
 
         Args:
             link: The link.
@@ -136,18 +137,35 @@ class GradientMethod(Optimizer):
             The optimizer itself.
 
         Raises:
-            TypeError: If ``link`` is none.
+            TypeError: If ``link`` is none, or :meth:`create_update_rule` gives no rule.
         """
+        before = self.target, self.epoch, self._hookable, self.t
         super().setup(link)
-        for part in link.links():
+        try:
+            parts = list(link.links())
+            rules = [(param, self._rule_for(path, param)) for path, param in each_param(link)]
+        except BaseException:
+            self.target, self.epoch, self._hookable, self.t = before
+            raise
+        for part in parts:
             part.__dict__["_update_clock"] = self._clock
-        for _, param in each_param(link):
+        for param, rule in rules:
             param._clock = self._clock
-            before, rule = param.update_rule, self._new_rule()
-            if isinstance(before, UpdateRule) and not config.chainer_semantics:
-                keep(before, rule)
             param.update_rule = rule
         return self
+
+    def _rule_for(self, path: str, param: Parameter) -> UpdateRule:
+        """Make the rule that a parameter gets, and leave the parameter as it is."""
+        before = param.update_rule
+        try:
+            rule = self._new_rule()
+            refuse_no_rule(rule)
+            if isinstance(before, UpdateRule) and not config.chainer_semantics:
+                keep(before, rule)
+        except BaseException as error:
+            add_note(error, f"[setup] stopped at {path}; rules and counts are as they were before")
+            raise
+        return rule
 
     def _new_rule(self) -> UpdateRule:
         rule = self.create_update_rule()
@@ -189,9 +207,7 @@ class GradientMethod(Optimizer):
                 f"[{call}] this optimizer is updating: got a call of {call}() from one of its own "
                 "hooks or rules, expected one after the update"
             )
-        return RuntimeError(
-            f"[{call}] this optimizer is updating in another thread at this moment"
-        )
+        return RuntimeError(f"[{call}] this optimizer is updating in another thread at this moment")
 
     def _build(self) -> None:
         """Build the table anew: rules, children or hooks are others."""
