@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chainrule.configuration import config
 
-__all__ = ["is_number", "refuse_misspelt", "refuse_no_rule", "suggestion"]
+__all__ = ["is_number", "listed", "refuse_misspelt", "refuse_no_rule", "suggestion"]
 
 
 def is_number(value: Any) -> bool:
     """Tell whether something can stand where a number is wanted; a word never does."""
     return not isinstance(value, str) and hasattr(value, "__float__")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first of many.
+
+    Args:
+        names: All of them.
+
+    Returns:
+        Text such as ``'/a, /b, /c and 4 more'``.
+    """
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
