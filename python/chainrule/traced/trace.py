@@ -166,8 +166,22 @@ class Trace:
         whole, half = divmod(abs(value), 1)
         if half and whole:
             return self.add("power", base, exponent)
+        if half and value < 0:
+            base = self._without_minus_zero(base)
         out = self.add("sqrt", base) if half else self._whole_power(base, int(whole))
         return self.add("divide", self.constant(1), out) if value < 0 else out
+
+    def _without_minus_zero(self, node: int) -> int:
+        """Give a value with 0 for -0: a power of -0 is infinity, the inverse of its root -infinity.
+
+        A sum with a number that is the same for all, such as epsilon, has no -0.
+        """
+        found = self.nodes[node]
+        ops = {self.nodes[argument].op for argument in found.arguments}
+        with_number = found.op == "add" and ops & {"constant", "field"}
+        if with_number or found.op in ("square", "absolute"):
+            return node
+        return self.add("add", node, self.constant(0))
 
     def _whole_power(self, base: int, exponent: int) -> int:
         if exponent == 0:

@@ -272,6 +272,17 @@ def test_refusal_quotes_the_file_as_it_is_now(tmp_path):
         assert str(caught.value).endswith(f"in rule: return p - {operation}")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-3, -2, -1.5, -1, -0.5, 0.5, 1.5, 2, 3])
+def test_powers_of_zeros_are_numpys(exponent, dtype):
+    bases = np.array([-0.0, 0.0, 4.0, -4.0, np.inf, np.nan], dtype)
+    with np.errstate(all="ignore"):
+        expected = bases**exponent
+    found = run(lambda p, g: g**exponent, np.zeros(bases.shape), bases, dtype)
+    expect_close(found, expected, dtype)
+    np.testing.assert_array_equal(np.signbit(found[:2]), np.signbit(expected[:2]))
+
+
 def test_a_symbol_of_another_trace_is_refused():
     kept = []
 
