@@ -102,6 +102,7 @@ CROSS_TESTS: dict[str, str] = {
     "threads": "updates in several threads at the same time",
     "typing": "what a type checker says of programs",
     "every_rule": "what all rules have in common",
+    "before_init": "objects whose __init__ has not run",
     "rule_resume": "every rule goes on from a file as if nothing had happened",
     "products_on_cuda": "products of matrices on a GPU, and the rules that are made of them",
     "golden_tensor_rules": "rules for whole tensors against other packages",

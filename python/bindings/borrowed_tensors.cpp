@@ -418,14 +418,14 @@ int clear(PyObject* self) {
 }  // namespace
 
 void bind_borrowed_tensors(py::module_& m) {
-  py::class_<BorrowedTensors>(m, "BorrowedTensors",
-                              py::custom_type_setup([](PyHeapTypeObject* heap_type) {
-                                auto* type = &heap_type->ht_type;
-                                type->tp_flags |= Py_TPFLAGS_HAVE_GC;
-                                type->tp_traverse = &traverse;
-                                type->tp_clear = &clear;
-                              }),
-                              "Parameters on the memory of another library's tensors.")
+  Class<BorrowedTensors>(m, "BorrowedTensors",
+                         py::custom_type_setup([](PyHeapTypeObject* heap_type) {
+                           auto* type = &heap_type->ht_type;
+                           type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+                           type->tp_traverse = &traverse;
+                           type->tp_clear = &clear;
+                         }),
+                         "Parameters on the memory of another library's tensors.")
       .def(
           py::init<const py::object&, py::tuple, py::object, py::object, py::object, py::object,
                    py::object>(),

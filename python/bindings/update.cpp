@@ -90,12 +90,17 @@ std::vector<std::string> state_names(UpdateRule& self) {
   return out;
 }
 
+const Ref<Hyperparameter>& not_none(const Ref<Hyperparameter>& hyperparam) {
+  if (!hyperparam) throw TypeError("[hyperparam] got None, expected Hyperparameter");
+  return hyperparam;
+}
+
 void bind_rule(py::module_& m) {
-  py::class_<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
+  Class<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
   bind_policies(rule);
   bind_rule_states(rule);
   rule.def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
-             return make_ref<UpdateRule>(algorithm_from(algorithm), hyperparam);
+             return make_ref<UpdateRule>(algorithm_from(algorithm), not_none(hyperparam));
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
       .def_property(
@@ -123,8 +128,7 @@ void bind_rule(py::module_& m) {
       .def_property(
           "hyperparam", [](const UpdateRule& self) { return self.hyperparam(); },
           [](UpdateRule& self, const Ref<Hyperparameter>& hyperparam) {
-            if (!hyperparam) throw TypeError("[hyperparam] got None, expected Hyperparameter");
-            self.set_hyperparam(hyperparam);
+            self.set_hyperparam(not_none(hyperparam));
           },
           "Values of this rule; what is not set here comes from the optimizer.")
       .def_readwrite("_fp32_update", &UpdateRule::fp32_update)
@@ -178,7 +182,7 @@ void bind_rule(py::module_& m) {
 }
 
 void bind_hook(py::module_& m) {
-  py::class_<GradientHook, Ref<GradientHook>>(m, "GradientHook")
+  Class<GradientHook, Ref<GradientHook>>(m, "GradientHook")
       .def(py::init([](const std::string& kind, double a, double b) {
              using Kind = GradientHook::Kind;
              const std::pair<const char*, Kind> kinds[] = {{"weight_decay", Kind::weight_decay},
@@ -228,7 +232,7 @@ struct Table {
 };
 
 void bind_table(py::module_& m) {
-  py::class_<Table>(m, "UpdateTable")
+  Class<Table>(m, "UpdateTable")
       .def(py::init<Ref<Clock>>(), py::arg("clock") = py::none())
       .def("clear", [](Table& self) { self.rows.clear(); })
       .def(
@@ -323,7 +327,7 @@ void bind_table(py::module_& m) {
 }
 
 void bind_undo(py::module_& m) {
-  py::class_<Undo>(m, "Undo", "Copies of what an update changes, to put back.")
+  Class<Undo>(m, "Undo", "Copies of what an update changes, to put back.")
       .def(py::init<>())
       .def(
           "keep",
