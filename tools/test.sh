@@ -2,7 +2,7 @@
 # Builds chainrule with its C++ tests in build/PRESET and runs all tests, C++ and Python:
 #   tools/test.sh [dev|asan] [arguments for pytest]
 # What is missing is installed first: Python packages into the virtual environment, GoogleTest from
-# the system's packages.
+# the system's packages. CMAKE_ARGS holds further options for CMake, as for pip.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 
@@ -16,7 +16,8 @@ need libgtest-dev sh -c 'echo "#include <gtest/gtest.h>" | c++ -E -x c++ -'
 python=$(command -v python)
 fresh=--fresh
 if grep -qs "^Python_EXECUTABLE:.*=$python\$" "build/$preset/CMakeCache.txt"; then fresh=; fi
-cmake --preset "$preset" $fresh -DPython_EXECUTABLE="$python"
+read -ra options <<<"${CMAKE_ARGS:-}"
+cmake --preset "$preset" $fresh -DPython_EXECUTABLE="$python" "${options[@]}"
 cmake --build --preset "$preset"
 ctest --preset "$preset" -j "$(nproc)"
 

@@ -75,7 +75,7 @@ py::object algorithm_to_python(const Algorithm* algorithm) {
 }
 
 void bind_algorithm(py::module_& m) {
-  py::class_<Algorithm, Ref<Algorithm>>(m, "Algorithm", "An update rule made at run time.")
+  Class<Algorithm, Ref<Algorithm>>(m, "Algorithm", "An update rule made at run time.")
       .def(py::init(&make), py::arg("name"), py::arg("fields"), py::arg("states"),
            py::arg("variants"),
            "fields: (name, default, 'real', 'integer' or 'boolean'); states: (name, first value);\n"

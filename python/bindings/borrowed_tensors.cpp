@@ -12,6 +12,7 @@
 #include "chainrule/update/update_rule.h"
 #include "device_memory.h"
 #include "tensor_exchange.h"
+#include "tensor_layout.h"
 #include "variable.h"
 
 namespace py = pybind11;
@@ -19,11 +20,8 @@ namespace py = pybind11;
 namespace chainrule::python {
 namespace {
 
-bool overlaps(const dlpack::Tensor& tensor) {
-  for (int i = 0; i < tensor.ndim; ++i) {
-    if (tensor.strides[i] == 0 && tensor.shape[i] > 1) return true;
-  }
-  return false;
+bool is_negated(py::handle tensor) {
+  return py::hasattr(tensor, "is_neg") && tensor.attr("is_neg")().cast<bool>();
 }
 
 std::byte* memory_of(const dlpack::Tensor& tensor) {
@@ -56,40 +54,6 @@ Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
   return Array(Storage::adopt(data, bytes, device_from_dlpack(tensor.device), true, kept(owner)),
                data, shape, strides, *dtype);
 }
-
-// All but where the memory is; tensors that are alike share one.
-struct Layout {
-  dlpack::Device device;
-  std::int32_t ndim;
-  std::uint8_t code;
-  std::uint8_t bits;
-  std::int64_t shape[kMaxDims];
-  std::int64_t strides[kMaxDims];
-
-  explicit Layout(const dlpack::Tensor& tensor)
-      : device(tensor.device), ndim(tensor.ndim), code(tensor.dtype.code), bits(tensor.dtype.bits) {
-    std::copy_n(tensor.shape, ndim, shape);
-    std::copy_n(tensor.strides, ndim, strides);
-  }
-  bool fits(const dlpack::Tensor& other) const {
-    if (device.type != other.device.type || ndim != other.ndim || code != other.dtype.code ||
-        bits != other.dtype.bits) {
-      return false;
-    }
-    if (device.type != dlpack::kCpu && device.id != other.device.id) return false;
-    for (int i = 0; i < ndim; ++i) {
-      if (shape[i] != other.shape[i]) return false;
-    }
-    return true;
-  }
-  bool is(const dlpack::Tensor& other) const {
-    if (!fits(other)) return false;
-    for (int i = 0; i < ndim; ++i) {
-      if (strides[i] != other.strides[i]) return false;
-    }
-    return true;
-  }
-};
 
 // Parameters whose memory belongs to tensors of another library. Between `begin` and `end` each
 // has its tensor's gradient; at other times it has none, so that nothing is kept alive.
@@ -339,6 +303,7 @@ class BorrowedTensors {
   }
 
   void follow(Entry& entry, const dlpack::Tensor& now, const std::string& path) {
+    if (may_be_negated(now) && is_negated(entry.tensor)) refuse(path, entry.tensor, py::none());
     const auto [counted, holder] = alias_(entry.tensor).cast<std::pair<py::object, py::object>>();
     Array array = array_on(now, counted);
     if (!array.defined()) refuse(path, entry.tensor, py::none());
@@ -365,8 +330,16 @@ class BorrowedTensors {
     }
     dlpack::Tensor now;
     if (!reader_.read(object.ptr(), &now)) refuse(path_of(entry), entry.tensor, object);
+    bool alike = entry.gradient_layout && entry.gradient_layout->is(now);
+    if ((alike ? entry.gradient_layout->maybe_negated : may_be_negated(now)) &&
+        is_negated(object)) {
+      object = object.attr("resolve_neg")();
+      entry.tensor.attr("grad") = object;
+      if (!reader_.read(object.ptr(), &now)) refuse(path_of(entry), entry.tensor, object);
+      alike = entry.gradient_layout && entry.gradient_layout->is(now);
+    }
     std::byte* data = memory_of(now);
-    if (entry.gradient.defined() && entry.gradient_layout->is(now)) [[likely]] {
+    if (entry.gradient.defined() && alike) [[likely]] {
       if (entry.gradient_data != data) {
         const Array& before = entry.gradient->data();
         entry.gradient->set_data(
@@ -445,14 +418,14 @@ int clear(PyObject* self) {
 }  // namespace
 
 void bind_borrowed_tensors(py::module_& m) {
-  py::class_<BorrowedTensors>(m, "BorrowedTensors",
-                              py::custom_type_setup([](PyHeapTypeObject* heap_type) {
-                                auto* type = &heap_type->ht_type;
-                                type->tp_flags |= Py_TPFLAGS_HAVE_GC;
-                                type->tp_traverse = &traverse;
-                                type->tp_clear = &clear;
-                              }),
-                              "Parameters on the memory of another library's tensors.")
+  Class<BorrowedTensors>(m, "BorrowedTensors",
+                         py::custom_type_setup([](PyHeapTypeObject* heap_type) {
+                           auto* type = &heap_type->ht_type;
+                           type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+                           type->tp_traverse = &traverse;
+                           type->tp_clear = &clear;
+                         }),
+                         "Parameters on the memory of another library's tensors.")
       .def(
           py::init<const py::object&, py::tuple, py::object, py::object, py::object, py::object,
                    py::object>(),

@@ -12,6 +12,12 @@ std::string type_name(py::handle object) {
   return py::str(py::type::of(object).attr("__name__")).cast<std::string>();
 }
 
+void throw_uninitialized(py::handle type) {
+  const auto name = py::str(type.attr("__name__")).cast<std::string>();
+  throw TypeError(cat("[", name, "] an object was used before ", name,
+                      ".__init__ ran: call super().__init__() first"));
+}
+
 void set_python_error() {
   try {
     throw;

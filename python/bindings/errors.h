@@ -9,6 +9,9 @@ namespace chainrule::python {
 // What errors call an object: its class.
 std::string type_name(pybind11::handle object);
 
+// Refuses an object whose __init__, which would have made the C++ object, has not run.
+[[noreturn]] void throw_uninitialized(pybind11::handle type);
+
 // Sets the Python error that stands for the C++ exception being handled. To be called inside
 // a catch block.
 void set_python_error();

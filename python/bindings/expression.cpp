@@ -200,7 +200,7 @@ double call(const Ref<Expression>& self,
 }
 
 void bind_clock(py::module_& m) {
-  py::class_<Clock, Ref<Clock>>(m, "Clock", "The count of an optimizer's updates.")
+  Class<Clock, Ref<Clock>>(m, "Clock", "The count of an optimizer's updates.")
       .def(py::init([] { return make_ref<Clock>(); }))
       .def_property(
           "t", [](const Ref<Clock>& self) { return self->t; },
@@ -236,7 +236,7 @@ Ref<Expression> expression_or_null(py::handle object) {
 
 void bind_expression(py::module_& m) {
   bind_clock(m);
-  py::class_<Expression, Ref<Expression>> c(
+  Class<Expression, Ref<Expression>> c(
       m, "Expression",
       "A value that is computed at each step: see :mod:`chainrule.schedules`.\n\n"
       "Made by the functions there, by arithmetic and by comparisons, which give 1.0 or 0.0;\n"

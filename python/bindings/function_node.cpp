@@ -277,7 +277,7 @@ py::object creator_to_python(const Ref<Node>& node) {
 }
 
 void bind_function_node(py::module_& m) {
-  py::class_<NodeHandle, std::shared_ptr<NodeHandle>>(
+  Class<NodeHandle, std::shared_ptr<NodeHandle>>(
       m, "NodeHandle", "The way from a function written in Python to its node in the graph.")
       .def_property_readonly(
           "alive", [](const NodeHandle& self) { return self.node && !self.node->freed(); },

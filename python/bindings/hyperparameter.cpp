@@ -149,7 +149,7 @@ Ref<Hyperparameter> restore(const py::tuple& saved) {
 }  // namespace
 
 void bind_hyperparameter(py::module_& m) {
-  py::class_<Hyperparameter, Ref<Hyperparameter>>(
+  Class<Hyperparameter, Ref<Hyperparameter>>(
       m, "Hyperparameter",
       "Named values of an optimizer or of one update rule.\n\n"
       "Entries are set and read as attributes. What is not set here is read from the parent,\n"

@@ -5,7 +5,7 @@ namespace py = pybind11;
 namespace chainrule::python {
 
 void bind_node(py::module_& m) {
-  py::class_<Node, Ref<Node>>(m, "Node", "One recorded operation; what ``Variable.creator`` is.")
+  Class<Node, Ref<Node>>(m, "Node", "One recorded operation; what ``Variable.creator`` is.")
       .def_property_readonly(
           "label", [](const Node& self) { return std::string(self.name()); },
           "Name of the operation.")

@@ -80,7 +80,7 @@ std::optional<py::dict> statistics(const UpdateRule& self) {
 
 }  // namespace
 
-void bind_policies(py::class_<UpdateRule, Ref<UpdateRule>>& rule) {
+void bind_policies(Class<UpdateRule, Ref<UpdateRule>>& rule) {
   def_policy(rule, "_on_nonfinite", kOnNonfinite, &Policies::on_nonfinite);
   def_policy(rule, "_missing_grad", kMissingGrad, &Policies::missing_grad);
   def_policy(rule, "_state_dtype", kStateDtype, &Policies::state_dtype);

@@ -129,7 +129,7 @@ void set_master(UpdateRule& self, py::handle value) {
 
 }  // namespace
 
-void bind_rule_states(py::class_<UpdateRule, Ref<UpdateRule>>& rule) {
+void bind_rule_states(Class<UpdateRule, Ref<UpdateRule>>& rule) {
   rule.def_property_readonly("_has_states", &UpdateRule::has_states)
       .def("_has_state",
            [](UpdateRule& self, const std::string& name) {

@@ -1,5 +1,6 @@
 #include "tensor_exchange.h"
 
+#include <algorithm>
 #include <tuple>
 #include <vector>
 
@@ -22,6 +23,11 @@ const dlpack::Exchange* find_exchange(const py::object& type) {
   return found && found->version.major == kMajor && found->tensor_from_object ? found : nullptr;
 }
 
+// Tensors of tensors, and those that only pretend, have no memory.
+bool is_empty(const dlpack::Tensor& tensor) {
+  return std::find(tensor.shape, tensor.shape + tensor.ndim, 0) != tensor.shape + tensor.ndim;
+}
+
 }  // namespace
 
 TensorReader::TensorReader(const py::object& type, py::tuple plain, py::object describe)
@@ -30,9 +36,13 @@ TensorReader::TensorReader(const py::object& type, py::tuple plain, py::object d
       describe_(std::move(describe)) {}
 
 bool TensorReader::read(PyObject* tensor, dlpack::Tensor* out) {
+  return describe(tensor, out) && out->ndim <= kMaxDims && (out->data || is_empty(*out));
+}
+
+bool TensorReader::describe(PyObject* tensor, dlpack::Tensor* out) {
   if (exchange_) {
-    if (torch_.usable() && torch_.read(tensor, out)) return out->ndim <= kMaxDims;
-    if (exchange_->tensor_from_object(tensor, out) == 0) return out->ndim <= kMaxDims;
+    if (torch_.usable() && torch_.read(tensor, out)) return true;
+    if (exchange_->tensor_from_object(tensor, out) == 0) return true;
     PyErr_Clear();
     return false;
   }

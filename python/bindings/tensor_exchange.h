@@ -42,12 +42,14 @@ class TensorReader {
   TensorReader(const pybind11::object& type, pybind11::tuple plain, pybind11::object describe);
 
   // What was found; valid until the next call. False where the library cannot tell, as for a
-  // sparse tensor; no Python error is left behind.
+  // sparse tensor, or there is no memory; no Python error is left behind.
   bool read(PyObject* tensor, dlpack::Tensor* out);
   bool is_direct() const { return exchange_ != nullptr; }
   bool has_torch_functions() const { return torch_.usable(); }
 
  private:
+  bool describe(PyObject* tensor, dlpack::Tensor* out);
+
   const dlpack::Exchange* exchange_ = nullptr;
   TorchTensorReader torch_;
   pybind11::object describe_;

@@ -97,12 +97,17 @@ std::int64_t count_from(py::handle t) {
   return t.cast<std::int64_t>();
 }
 
+const Ref<Hyperparameter>& not_none(const Ref<Hyperparameter>& hyperparam) {
+  if (!hyperparam) throw TypeError("[hyperparam] got None, expected Hyperparameter");
+  return hyperparam;
+}
+
 void bind_rule(py::module_& m) {
-  py::class_<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
+  Class<UpdateRule, Ref<UpdateRule>> rule(m, "UpdateRule");
   bind_policies(rule);
   bind_rule_states(rule);
   rule.def(py::init([](const py::object& algorithm, const Ref<Hyperparameter>& hyperparam) {
-             return make_ref<UpdateRule>(algorithm_from(algorithm), hyperparam);
+             return make_ref<UpdateRule>(algorithm_from(algorithm), not_none(hyperparam));
            }),
            py::arg("algorithm"), py::arg("hyperparam"))
       .def_property(
@@ -189,7 +194,7 @@ void bind_rule(py::module_& m) {
 }
 
 void bind_hook(py::module_& m) {
-  py::class_<GradientHook, Ref<GradientHook>>(m, "GradientHook")
+  Class<GradientHook, Ref<GradientHook>>(m, "GradientHook")
       .def(py::init([](const std::string& kind, double a, double b) {
              using Kind = GradientHook::Kind;
              const std::pair<const char*, Kind> kinds[] = {{"weight_decay", Kind::weight_decay},
@@ -239,7 +244,7 @@ struct Table {
 };
 
 void bind_table(py::module_& m) {
-  py::class_<Table>(m, "UpdateTable")
+  Class<Table>(m, "UpdateTable")
       .def(py::init<Ref<Clock>>(), py::arg("clock") = py::none())
       .def("clear", [](Table& self) { self.rows.clear(); })
       .def(
@@ -334,7 +339,7 @@ void bind_table(py::module_& m) {
 }
 
 void bind_undo(py::module_& m) {
-  py::class_<Undo>(m, "Undo", "Copies of what an update changes, to put back.")
+  Class<Undo>(m, "Undo", "Copies of what an update changes, to put back.")
       .def(py::init<>())
       .def(
           "keep",

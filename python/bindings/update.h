@@ -6,13 +6,14 @@
 
 #include "chainrule/autograd/variable.h"
 #include "chainrule/update/update_rule.h"
+#include "class.h"
 
 namespace chainrule::python {
 
 void bind_algorithm(pybind11::module_& m);
 void bind_hyperparameter(pybind11::module_& m);
-void bind_policies(pybind11::class_<UpdateRule, Ref<UpdateRule>>& rule);
-void bind_rule_states(pybind11::class_<UpdateRule, Ref<UpdateRule>>& rule);
+void bind_policies(Class<UpdateRule, Ref<UpdateRule>>& rule);
+void bind_rule_states(Class<UpdateRule, Ref<UpdateRule>>& rule);
 void bind_update(pybind11::module_& m);
 // Lets NumPy decompose matrices for the rules that need it.
 void bind_linear_algebra();

@@ -163,9 +163,7 @@ VariableImpl* variable_or_null(py::handle object) {
   auto* instance = reinterpret_cast<py::detail::instance*>(object.ptr());
   auto* impl = static_cast<VariableImpl*>(instance->simple_layout ? instance->simple_value_holder[0]
                                                                   : object.cast<VariableImpl*>());
-  if (!impl) {
-    throw TypeError("[Variable] an object of a subclass was used before Variable.__init__ ran");
-  }
+  if (!impl) throw_uninitialized(reinterpret_cast<PyObject*>(variable_type));
   return impl;
 }
 

@@ -4,8 +4,7 @@
 #include <pybind11/stl.h>  // everywhere: a caster that only some files know is undefined behaviour
 
 #include "chainrule/autograd/variable.h"
-
-PYBIND11_DECLARE_HOLDER_TYPE(T, chainrule::Ref<T>, true)
+#include "class.h"
 
 namespace chainrule::python {
 

@@ -4,7 +4,7 @@
 
 namespace chainrule::python {
 
-using VariableClass = pybind11::class_<VariableImpl, Ref<VariableImpl>>;
+using VariableClass = Class<VariableImpl, Ref<VariableImpl>>;
 
 // Methods of Variable that are ops under another spelling.
 void bind_variable_methods(VariableClass& variable);

@@ -64,7 +64,7 @@ void bind_weights(py::module_& m) {
       },
       py::arg("param"), py::arg("rule") = py::none(),
       "A contiguous copy of a parameter, or of the rule's master copy, in at least float32.");
-  py::class_<Perturbation>(m, "Perturbation")
+  Class<Perturbation>(m, "Perturbation")
       .def(py::init([](const std::vector<py::object>& params, double rho) {
              std::vector<Ref<VariableImpl>> impls;
              for (const py::object& param : params) impls.push_back(parameter_of("SAM", param));

@@ -12,6 +12,8 @@ class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
     """
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def __repr__(self) -> str:
         ...
     @property
@@ -244,6 +246,8 @@ class Variable:
         Return value+self.
         """
     def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def __repr__(self) -> str:
         ...
@@ -552,6 +556,8 @@ class NodeHandle:
     """
     The way from a function written in Python to its node in the graph.
     """
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def inputs(self) -> list:
         """
         Shape, dtype and variable of each input.
@@ -599,6 +605,8 @@ class Clock:
     def __getstate__(self) -> int:
         ...
     def __init__(self) -> None:
+        ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def __setstate__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -689,6 +697,8 @@ class Expression:
         ...
     def __radd__(self, arg0: Expression | float) -> Expression:
         ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def __repr__(self) -> str:
         ...
     def __rmul__(self, arg0: Expression | float) -> Expression:
@@ -731,6 +741,8 @@ class Algorithm:
         variants: (switches, states, nodes, new parameter, new states), a node being
         (operation, arguments, value, place).
         """
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     @property
     def listings(self) -> list[str]:
         """
@@ -774,6 +786,8 @@ class Hyperparameter:
         ...
     def __init__(self, parent: Hyperparameter = None) -> None:
         ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def __repr__(self) -> str:
         ...
     def __setattr__(self, arg0: str, arg1: typing.Any) -> None:
@@ -807,6 +821,8 @@ class Hyperparameter:
 class GradientHook:
     def __init__(self, kind: str, a: typing.SupportsFloat | typing.SupportsIndex = 0.0, b: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
         ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     @property
     def _a(self) -> float:
         ...
@@ -825,6 +841,8 @@ class UpdateRule:
     _observed: bool
     _stochastic: bool
     def __init__(self, algorithm: typing.Any, hyperparam: Hyperparameter) -> None:
+        ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def _admits(self, param: typing.Any) -> bool:
         """
@@ -1011,6 +1029,8 @@ class UpdateTable:
         ...
     def __len__(self) -> int:
         ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def abandon(self) -> None:
         """
         Takes back what `check` and the first half prepared for a step that is not taken.
@@ -1090,6 +1110,8 @@ class UpdateTable:
 class Perturbation:
     def __init__(self, params: collections.abc.Sequence[typing.Any], rho: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
     def restore(self) -> None:
         """
         Puts the parameters back.
@@ -1099,6 +1121,8 @@ class Undo:
     Copies of what an update changes, to put back.
     """
     def __init__(self) -> None:
+        ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def keep(self, param: typing.Any, rule: UpdateRule, gradient_only: bool) -> None:
         """
@@ -1117,6 +1141,8 @@ class BorrowedTensors:
         ``plain`` are classes whose objects are what their C++ tensors are, and ``stream(gpu)`` is the address of the stream that the library works on now.
         """
     def __len__(self) -> int:
+        ...
+    def __reduce_ex__(self, protocol: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def add(self, param: typing.Any, tensor: typing.Any, path: str, place: typing.Any, name: str) -> None:
         """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from chainrule import _core
 from chainrule.configuration import config
 
-__all__ = ["refuse_misspelt", "refuse_no_rule", "refuse_unknown", "suggestion"]
+__all__ = ["listed", "refuse_misspelt", "refuse_no_rule", "refuse_unknown", "suggestion"]
 
 #: Words for one hyperparameter, also in other libraries; the first that an algorithm has is meant.
 _SYNONYMS = (
@@ -20,6 +20,18 @@ _SYNONYMS = (
     ("weight_decay", "weight_decay_rate", "wd"),
     ("momentum", "beta1", "betas"),
 )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first of many.
+
+    Args:
+        names: All of them.
+
+    Returns:
+        Text such as ``'/a, /b, /c and 4 more'``.
+    """
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:

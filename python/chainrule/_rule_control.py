@@ -212,7 +212,8 @@ class RuleControl:
 
         Returns:
             A context manager. If the block raises, or calls ``rollback()`` on what ``with`` gives,
-            parameters, states and counts are as before, bit for bit.
+            parameters, states and counts are as before, bit for bit. ``rollback()`` raises
+            RuntimeError, and changes nothing, in a block of :meth:`averaged` that began after it.
 
         Example:
             >>> import chainrule, numpy

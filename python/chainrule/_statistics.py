@@ -26,6 +26,9 @@ STATISTICS: dict[str, str] = {
 class Statistics(Mapping[str, float]):
     """Statistics of a rule's last update, by name: those that are observed.
 
+    An update that is left out, for a gradient that is missing or not finite, has none: they stay
+    those of the update before it.
+
     Norms are summed in float64 and in a fixed order, so that they are the same for any number of
     threads, and observing them changes no bit of the update.
 

@@ -23,13 +23,14 @@ class Transaction:
 
     Restores parameters and gradients, the states, counts and scalars of their rules and what hooks
     keep for them, and the optimizer's counts, bit for bit. Everything is copied when the block
-    begins.
+    begins. A block of :meth:`Optimizer.averaged` lies in the transaction or around it.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         self._undo: Undo | None = None
         self._rules: list[tuple[Parameter, object]] = []
+        self._averaging: object = None  # what parameters held averages for when the block began
 
     def __enter__(self) -> Transaction:
         optimizer = self._optimizer
@@ -37,6 +38,7 @@ class Transaction:
             raise RuntimeError("[transaction] the optimizer is not set up: call setup(link) first")
         if self._undo is not None:
             raise RuntimeError("[transaction] the block has been entered already")
+        self._averaging = optimizer._averaging
         self._undo = Undo()
         for _, param in each_param(optimizer.target):
             self._undo.keep(param, param.update_rule)
@@ -48,16 +50,32 @@ class Transaction:
         """Put everything back now; the block may go on.
 
         Raises:
-            RuntimeError: Outside the block.
+            RuntimeError: Outside the block, or where parameters hold their averages and did not
+                when the block began, or the other way round; nothing is changed then.
         """
         if self._undo is None:
             raise RuntimeError("[transaction] rollback outside the block")
+        self._refuse_averages()
         self._undo.restore()
         for param, rule in self._rules:
             if param.update_rule is not rule:
                 param.update_rule = rule
         for name, value in self._counts.items():
             setattr(self._optimizer, name, value)
+
+    def _refuse_averages(self) -> None:
+        """Parameters and states of different steps would come together."""
+        if self._optimizer._averaging is self._averaging:
+            return
+        if self._averaging is None:
+            raise RuntimeError(
+                "[transaction] rollback: parameters hold their averages: leave the block of "
+                "averaged() first"
+            )
+        raise RuntimeError(
+            "[transaction] rollback: the transaction began in a block of averaged() that has been "
+            "left, and what it kept are averages"
+        )
 
     def __exit__(
         self,

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from chainrule import _core
+from chainrule._names import listed
+from chainrule._walk import each_param
 
 if TYPE_CHECKING:
+    from chainrule.optimizer import GradientMethod
     from chainrule.update_rule import UpdateRule
     from chainrule.variable import Parameter
 
-__all__ = ["Undo", "add_note"]
+__all__ = ["Undo", "add_note", "before_update", "not_kept"]
 
 # Name of a hook -> name of an array -> the array and a copy of it.
 _HookStates = dict[str, dict[str, tuple[Any, Any]]]
@@ -117,3 +120,47 @@ class Undo:
                     rule._states_in_python()[name] = value
                 else:
                     rule._states_in_python()[name] = _copied(was)
+
+
+def before_update(optimizer: GradientMethod, chainer: bool) -> Undo:
+    """Copy what Python code may change before the native sweep, which is last.
+
+    Code on one rule is there for its own parameter: all others are copied only where a hook on the
+    optimizer may change them.
+
+    Args:
+        optimizer: The optimizer that updates.
+        chainer: Whether it does so as Chainer does.
+
+    Returns:
+        The copies.
+    """
+    undo, changes = Undo(), optimizer._changes
+    hosted = {id(param) for _, param, _ in optimizer._in_python}
+    assert optimizer.target is not None
+    if changes is not None or chainer:
+        for _, param in each_param(optimizer.target):
+            if id(param) in hosted:
+                continue
+            if changes is not None:
+                undo.keep(param, param.update_rule, changes == "gradients")
+            elif not param._has_grad:  # gets zeros, as in Chainer
+                undo.keep(param, None, gradient_only=True)
+    for _, param, rule in optimizer._in_python:
+        undo.keep(param, rule)
+    return undo
+
+
+def not_kept(optimizer: GradientMethod) -> str:
+    """Say what :func:`before_update` does not copy, though Python code could have changed it.
+
+    Args:
+        optimizer: The optimizer that updates.
+
+    Returns:
+        The end of a sentence; nothing where all is copied.
+    """
+    if optimizer._changes == "everything" or not optimizer._in_python:
+        return ""
+    paths = listed([path for path, _, _ in optimizer._in_python])
+    return f", but for what Python code on the rules of {paths} wrote to other parameters"

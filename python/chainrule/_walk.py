@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from chainrule._names import listed
 from chainrule.configuration import config
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ def warn_of_new(without: Sequence[tuple[str, Parameter]]) -> None:
     new = [path for path, param in without if "_update_rule" not in vars(param)]
     if not new or config.chainer_semantics:
         return
-    shown = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
     warnings.warn(
         "[update] not updated, because they have joined since setup and have no update rule: "
-        f"{shown}; give each one, param.update_rule = optimizer.create_update_rule(), or None if "
-        "it is meant",
+        f"{listed(new)}; give each one, param.update_rule = optimizer.create_update_rule(), or "
+        "None if it is meant",
         stacklevel=4,
     )

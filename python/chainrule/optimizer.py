@@ -16,6 +16,7 @@ from chainrule import _core, optimizer_hooks
 from chainrule._core import Hyperparameter
 from chainrule._given import Gradients, given
 from chainrule._hyperparameter_proxy import HyperparameterProxy
+from chainrule._loss import take_gradients
 from chainrule._moved_hooks import (  # noqa: F401  (their old place)
     GradientClipping,
     GradientHardClipping,
@@ -24,8 +25,9 @@ from chainrule._moved_hooks import (  # noqa: F401  (their old place)
     WeightDecay,
     make_deprecation_message,
 )
+from chainrule._names import refuse_no_rule
 from chainrule._optimizer import Optimizer
-from chainrule._undo import Undo, add_note
+from chainrule._undo import add_note, before_update, not_kept
 from chainrule._walk import each_param, warn_of_new
 from chainrule.configuration import config
 from chainrule.link import Link
@@ -49,7 +51,6 @@ __all__ = [
 
 _Self = TypeVar("_Self", bound="GradientMethod")
 
-_BUSY = "[update] this optimizer is updating in another thread at this moment"
 _LENT = "[update] parameters hold their averages: leave the block of averaged() first"
 _claim = threading.Lock()  # held while an optimizer is looked at and marked
 
@@ -100,12 +101,13 @@ class GradientMethod(Optimizer):
     _fused = True  # hooks run inside the sweep
     _in_python: list[tuple[str, Parameter, UpdateRule]]
     _changes: str | None = None  # what user code may change before the native sweep
-    _updating = False  # some thread is in an update in which Python has a part
+    _updating = 0  # the thread that is in an update in which Python has a part
     # Hooks on weights, before and after the sweep, and hooks that need a second gradient, with
     # what they stand on.
     _first: list[Placed] = []
     _last: list[Placed] = []
     _sharp: list[tuple[SAM, list[Parameter]]] = []
+    _backward = take_gradients
 
     def __init_subclass__(cls, rule: type[UpdateRule] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -126,7 +128,7 @@ class GradientMethod(Optimizer):
         """Give every parameter of a link a rule of this optimizer.
 
         A parameter that has a rule already keeps its hooks and policies, and stays off if it was
-        off.
+        off. Where a rule cannot be made, nothing is changed.
 
         Args:
             link: The link.
@@ -135,18 +137,35 @@ class GradientMethod(Optimizer):
             The optimizer itself.
 
         Raises:
-            TypeError: If ``link`` is none.
+            TypeError: If ``link`` is none, or :meth:`create_update_rule` gives no rule.
         """
+        before = self.target, self.epoch, self._hookable, self.t
         super().setup(link)
-        for part in link.links():
+        try:
+            parts = list(link.links())
+            rules = [(param, self._rule_for(path, param)) for path, param in each_param(link)]
+        except BaseException:
+            self.target, self.epoch, self._hookable, self.t = before
+            raise
+        for part in parts:
             part.__dict__["_update_clock"] = self._clock
-        for _, param in each_param(link):
+        for param, rule in rules:
             param._clock = self._clock
-            before, rule = param.update_rule, self._new_rule()
-            if isinstance(before, UpdateRule) and not config.chainer_semantics:
-                keep(before, rule)
             param.update_rule = rule
         return self
+
+    def _rule_for(self, path: str, param: Parameter) -> UpdateRule:
+        """Make the rule that a parameter gets, and leave the parameter as it is."""
+        before = param.update_rule
+        try:
+            rule = self._new_rule()
+            refuse_no_rule(rule)
+            if isinstance(before, UpdateRule) and not config.chainer_semantics:
+                keep(before, rule)
+        except BaseException as error:
+            add_note(error, f"[setup] stopped at {path}; rules and counts are as they were before")
+            raise
+        return rule
 
     def _new_rule(self) -> UpdateRule:
         rule = self.create_update_rule()
@@ -174,14 +193,21 @@ class GradientMethod(Optimizer):
         # Looked at and marked at once: an update that Python has a part in does the same.
         with _claim:
             if self._is_updating():
-                raise RuntimeError(
-                    "[averaged] this optimizer is updating in another thread at this moment"
-                )
+                raise self._busy("averaged")
             super()._begin_averaging(averages)
 
     def _is_updating(self) -> bool:
         """Whether some thread is in an update at this moment."""
-        return self._updating or (self._table is not None and self._table.running)
+        return bool(self._updating) or (self._table is not None and self._table.running)
+
+    def _busy(self, call: str) -> RuntimeError:
+        """Say why a call has to wait for an update."""
+        if self._updating == threading.get_ident():
+            return RuntimeError(
+                f"[{call}] this optimizer is updating: got a call of {call}() from one of its own "
+                "hooks or rules, expected one after the update"
+            )
+        return RuntimeError(f"[{call}] this optimizer is updating in another thread at this moment")
 
     def _build(self) -> None:
         """Build the table anew: rules, children or hooks are others."""
@@ -190,7 +216,7 @@ class GradientMethod(Optimizer):
                 f"[update] {type(self).__name__} is not set up: call setup(link) first"
             )
         if self._is_updating():
-            raise RuntimeError(_BUSY)
+            raise self._busy("update")
         version = _core.structure_version()
         table = _core.UpdateTable(self._clock)
         in_python, without = [], []
@@ -233,14 +259,16 @@ class GradientMethod(Optimizer):
 
         Args:
             lossfun: Called with the other arguments; gives the loss, whose gradients are then
-                computed. Without it the gradients are there already. Where the optimizer was given
-                arrays (:func:`chainrule.arrays.attach`), the gradients by name.
+                computed: none where all parameters are off, and the update counts. Without it
+                the gradients are there already. Where the optimizer was given arrays
+                (:func:`chainrule.arrays.attach`), the gradients by name.
             *args: What ``lossfun`` is called with.
             **kwds: What ``lossfun`` is called with.
 
         Raises:
-            RuntimeError: If :meth:`setup` was not called, a parameter has no array yet, or
-                parameters hold their averages (:meth:`averaged`).
+            RuntimeError: If :meth:`setup` was not called, a parameter has no array yet, the loss
+                depends on no parameter that is on, or parameters hold their averages
+                (:meth:`averaged`).
             ValueError: If a hyperparameter is not finite, or shapes do not fit. Nothing is
                 changed then.
             TypeError: If dtypes do not fit. Nothing is changed then.
@@ -248,6 +276,9 @@ class GradientMethod(Optimizer):
         Where a hook or a rule written in Python raises, the exception goes on with a note that
         says at which parameter and hook, and whether the update has taken place: after a hook of
         timing ``'post'`` it has; otherwise parameters, gradients, states and counts are put back.
+        A rule in Python, or a hook on one rule, is expected to change its own parameter alone. What
+        it writes to others, which are not copied for it, is not put back unless the optimizer has
+        a hook of its own in Python; the note says so.
         """
         if self._averaging is not None:
             raise RuntimeError(_LENT)
@@ -273,24 +304,24 @@ class GradientMethod(Optimizer):
     def _update(self, scale: float, chainer: bool) -> None:
         if self._plain and not chainer:
             if self._updating:
-                raise RuntimeError(_BUSY)
+                raise self._busy("update")
             for name, hook, pairs in self._first:
                 hook._before(pairs, name)
             self._table.step_and_count(scale)
             return
         with _claim:
             if self._is_updating():
-                raise RuntimeError(_BUSY)
+                raise self._busy("update")
             if self._averaging is not None:
                 raise RuntimeError(_LENT)
-            self._updating = True
+            self._updating = threading.get_ident()
         try:
             for name, hook, pairs in self._first:
                 hook._before(pairs, name)
             self._update_in_steps(scale, chainer)
         finally:
             self._held = frozenset()
-            self._updating = False
+            self._updating = 0
 
     def _sharpen(
         self,
@@ -310,22 +341,9 @@ class GradientMethod(Optimizer):
         for hook, _ in self._sharp:
             hook._moved = True
 
-    def _backward(
-        self, lossfun: Callable[..., Any], args: tuple[Any, ...], kwds: dict[str, Any]
-    ) -> None:
-        if self.target is None:
-            self._build()  # says so
-        assert self.target is not None
-        loss = self._loss(lossfun, args, kwds)
-        if self._use_cleargrads:
-            self.target.cleargrads()
-        else:
-            self.target.zerograds()
-        loss.backward(loss_scale=self._loss_scale)
-
     def _update_in_steps(self, scale: float, chainer: bool) -> None:
         """Update where Python has a part in it, in Chainer's order: all of it, or nothing."""
-        undo, clock, t, table = self._undo(chainer), self._clock, self.t, self._table
+        undo, clock, t, table = before_update(self, chainer), self._clock, self.t, self._table
         found = self._loss_scaling_isnan, self._loss_scaling_isnan_ever
         try:
             if chainer:
@@ -355,7 +373,7 @@ class GradientMethod(Optimizer):
             add_note(
                 error,
                 f"[update] {type(self).__name__}: the update did not take place; parameters, "
-                "gradients, states and counts are as they were before it",
+                f"gradients, states and counts are as they were before it{not_kept(self)}",
             )
             raise
         try:
@@ -371,23 +389,6 @@ class GradientMethod(Optimizer):
             clock.end()
             table.settle()
         self.update_loss_scale()
-
-    def _undo(self, chainer: bool) -> Undo:
-        """Copy what Python code may change before the native sweep, which is last."""
-        undo = Undo()
-        hosted = {id(param) for _, param, _ in self._in_python}
-        assert self.target is not None
-        if self._changes is not None or chainer:
-            for _, param in each_param(self.target):
-                if id(param) in hosted:
-                    continue
-                if self._changes is not None:
-                    undo.keep(param, param.update_rule, self._changes == "gradients")
-                elif not param._has_grad:  # gets zeros, as in Chainer
-                    undo.keep(param, None, gradient_only=True)
-        for _, param, rule in self._in_python:
-            undo.keep(param, rule)
-        return undo
 
     def _run_rules(self, scale: float, chainer: bool) -> None:
         """Run rules written in Python, then all others: these do not fail once they run."""

@@ -162,11 +162,13 @@ class UpdateRule(SavedRule):
         self._enabled_origin = origin
         if self._enabled_when is not None:
             _core.structure_changed()
-        if not config.chainer_semantics:
-            for param in self._own_params():
+        chainer = config.chainer_semantics
+        for param in self._own_params():
+            # Chainer computes all gradients.
+            param.frozen = not (chainer or self._enabled)
+            if not chainer:
                 # What an expression says is no standing order.
                 param._update_enabled = self._enabled_when is not None or self._enabled
-                param.frozen = not self._enabled
 
     def _take_enabled(self, other: UpdateRule) -> None:
         """Be on and off as another rule is."""
@@ -206,7 +208,8 @@ class UpdateRule(SavedRule):
         """Run a hook around each update of this parameter.
 
         Args:
-            hook: Called as ``hook(rule, param)``.
+            hook: Called as ``hook(rule, param)``. If it raises, this parameter is put back; a hook
+                that changes others belongs on the optimizer.
             name: Its name; ``hook.name`` by default.
             timing: ``'pre'``, ``'post'``, or ``'auto'``: what ``hook.timing`` says.
 
@@ -312,7 +315,11 @@ class UpdateRule(SavedRule):
             self._update_in_python(param)
         except BaseException as error:
             undo.restore()
-            add_note(error, "[update] nothing was updated: all is as it was before the call")
+            add_note(
+                error,
+                "[update] nothing was updated: parameter, gradient, state and count are as they "
+                "were before the call",
+            )
             raise
 
     def _update_in_python(self, param: Parameter, admitted: bool = False) -> None:

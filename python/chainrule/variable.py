@@ -405,17 +405,15 @@ class Parameter(Variable):
 
     def _set_update_rule(self, rule: Any) -> None:
         refuse_no_rule(rule)
-        self._update_rule = rule
-        structure_changed()  # optimizers keep tables
-        if rule is None:
-            return
         if self._clock is not None and hasattr(rule, "_follow"):
             rule._follow(self._clock)
         attach = getattr(rule, "_attach", None)  # not every stand-in for a rule has it
         if attach is not None:
             attach(self)
+        self._update_rule = rule
+        structure_changed()  # optimizers keep tables
         # What was said before there was a rule holds for the rule.
-        if not self._update_enabled:
+        if rule is not None and not self._update_enabled:
             rule.enabled = False
 
     #: Reading goes through C: optimizers ask for every parameter at every step.

@@ -42,6 +42,66 @@ def test_counts_and_second_setup():
         optimizer.new_epoch()
 
 
+class Failing(optimizers.SGD):
+    """Has no rule for the parameter of a number."""
+
+    fails_at, made, last = 2, 0, None
+
+    def create_update_rule(self):
+        self.made += 1
+        if self.made == self.fails_at:
+            if self.last is None:
+                raise ZeroDivisionError
+            return self.last
+        return super().create_update_rule()
+
+
+@pytest.mark.parametrize("last", [None, 3, optimizers.SGD()], ids=["raises", "3", "optimizer"])
+def test_setup_is_all_or_nothing(last):
+    link, other = make_link(a=2, b=2), make_link(c=3)
+    optimizer = optimizers.Adam().setup(link)
+    link.a.update_rule.hyperparam.alpha = 9
+    link.b.update_rule.enabled = chainrule.schedules.after(2)
+    rules = [param.update_rule for param in link.params()]
+    failing = Failing()
+    failing.last = last
+    with pytest.raises((ZeroDivisionError, TypeError)) as caught:
+        failing.setup(link)
+    assert "[setup] stopped at /b" in caught.value.__notes__[-1]
+    assert (failing.target, failing.t) == (None, 0)
+    assert [param.update_rule for param in link.params()] == rules
+    with pytest.raises(RuntimeError, match="call setup"):
+        failing.update()
+    for _ in range(3):
+        optimizer.update()
+    assert [rule.t for rule in rules] == [3, 1]
+
+    # One that has a link already keeps it, and goes on counting.
+    working = Failing(lr=0.5)
+    working.last, working.fails_at = last, 0
+    working.setup(link)
+    working.add_hook(optimizer_hooks.WeightDecay(0))
+    rules = [param.update_rule for param in link.params()]
+    for _ in range(3):
+        working.update()
+    working.new_epoch()
+    for again in (link, other):
+        working.fails_at = working.made + 1
+        with pytest.raises((ZeroDivisionError, TypeError)):
+            working.setup(again)
+        assert (working.target, working.t, working.epoch) == (link, 3, 1)
+        assert [param.update_rule for param in link.params()] == rules
+        assert (link.b.update_rule.enabled, link.b.frozen) == (True, False)
+        assert other.c.update_rule is None
+    working.update()
+    assert (working.t, [rule.t for rule in rules]) == (4, [4, 2])
+    working.fails_at = 0
+    working.setup(other)
+    assert (working.target, working.t) == (other, 0)
+    with pytest.raises(KeyError, match="already exists"):
+        working.add_hook(optimizer_hooks.WeightDecay(0))
+
+
 def test_before_setup():
     optimizer = optimizers.SGD()
     with pytest.raises(RuntimeError, match="call setup"):

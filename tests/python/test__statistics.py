@@ -88,6 +88,31 @@ def test_nonfinite_elements_are_counted(name, hooks):
     assert dict(link.w.update_rule.statistics) == expected
 
 
+@pytest.mark.parametrize("policy", ["skip_param", "skip_step"])
+@pytest.mark.parametrize("name", ["SGD", "Prodigy", "Muon"])
+def test_an_update_that_is_left_out_has_none(name, policy):
+    """Statistics stay those of the last update, with its number; before the first, none."""
+    optimizer = getattr(optimizers, name)()
+    link = make((3, 2), np.float32, optimizer)
+    rule, good = link.w.update_rule, link.w.grad.copy()
+    optimizer.observe()
+    rule.on_nonfinite = policy
+    link.w.grad[0, 0] = np.inf
+    optimizer.update()
+    assert (dict(rule.statistics), rule.statistics.t) == ({}, 0)
+    link.w.grad[...] = good
+    optimizer.update()
+    before = dict(rule.statistics)
+    assert before["grad_norm"] == pytest.approx(np.linalg.norm(good))
+    link.w.grad[0, 0] = np.nan
+    optimizer.update()
+    assert (dict(rule.statistics), rule.statistics.t, rule.skipped) == (before, 1, 2)
+    link.w.grad[...] = 2 * good
+    optimizer.update()
+    assert rule.statistics["grad_norm"] == pytest.approx(2 * before["grad_norm"])
+    assert rule.statistics.t == rule.t == 2
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", _core.update_rules())
 def test_observing_changes_no_bit(name, dtype):

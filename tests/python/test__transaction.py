@@ -177,3 +177,70 @@ def test_a_layer_that_lost_its_array_again_finds_its_size_anew():
     optimizer.update(lambda: chainrule.functions.sum(net.l1(x)))
     assert net.l1.W.shape == (2, 4)
     assert net.l1.in_size == 4
+
+
+def averaging(steps=3):
+    link = make_link(w=3)
+    link.w.array[...] = 1
+    optimizer = optimizers.ScheduleFreeSGD(lr=0.5).setup(link)
+    for seed in range(steps):
+        step(link, optimizer, seed)
+    return link, optimizer
+
+
+def test_averages_are_not_mixed_with_values():
+    link, optimizer = averaging()
+    before = contents(link, optimizer)
+    with optimizer.transaction() as transaction:
+        step(link, optimizer, 9)
+        after = contents(link, optimizer)
+        with optimizer.averaged():
+            held = contents(link, optimizer)
+            with pytest.raises(RuntimeError, match=r"leave the block of averaged\(\) first"):
+                transaction.rollback()
+            assert contents(link, optimizer) == held
+        assert contents(link, optimizer) == after
+        transaction.rollback()
+    assert contents(link, optimizer) == before
+
+
+def test_blocks_that_overlap_are_refused():
+    link, optimizer = averaging()
+    before = contents(link, optimizer)
+    averages, transaction = optimizer.averaged(), optimizer.transaction()
+    averages.__enter__()
+    transaction.__enter__()
+    averages.__exit__(None, None, None)
+    step(link, optimizer, 9)
+    after = contents(link, optimizer)
+    assert after != before
+    for again in (False, True):
+        with pytest.raises(RuntimeError, match=r"began in a block of averaged\(\) that has been"):
+            transaction.rollback()
+        assert contents(link, optimizer) == after
+        if not again:  # another block is another thing
+            averages = optimizer.averaged()
+            averages.__enter__()
+            after = contents(link, optimizer)
+    averages.__exit__(None, None, None)
+    transaction.__exit__(None, None, None)
+    # The other way round the transaction can be taken back once the averages are gone.
+    transaction = optimizer.transaction().__enter__()
+    before = contents(link, optimizer)
+    step(link, optimizer, 10)
+    with optimizer.averaged(), pytest.raises(RuntimeError, match="leave the block"):
+        transaction.__exit__(KeyError, KeyError(), None)
+    transaction.rollback()
+    assert contents(link, optimizer) == before
+
+
+def test_a_transaction_may_lie_in_a_block_of_averages():
+    link, optimizer = averaging()
+    before = contents(link, optimizer)
+    with optimizer.averaged():
+        held = contents(link, optimizer)
+        with optimizer.transaction() as transaction, optimizer.averaged():
+            link.w.array[...] = 0
+            transaction.rollback()
+            assert contents(link, optimizer) == held
+    assert contents(link, optimizer) == before

@@ -201,6 +201,39 @@ def test_after_a_post_hook_the_update_has_taken_place(each):
     assert optimizer.t == 1
 
 
+@pytest.mark.parametrize("place", ["hook", "rule"])
+@pytest.mark.parametrize("also", ["nothing", "gradients", "everything"])
+def test_the_note_says_what_was_not_put_back(place, also):
+    """Code on one rule is not expected to change others, which are not copied for it alone."""
+    link, optimizer = make()
+    if also == "gradients":
+        optimizer.add_hook(optimizer_hooks.GradientNoise(1))
+    elif also == "everything":
+        optimizer.add_hook(lambda optimizer: None, "nothing")
+
+    def spoil(rule, param):
+        spoil_all(optimizer, None)
+        raise Stop
+
+    if place == "hook":
+        link.d.update_rule.add_hook(spoil, "spoil")
+    else:
+        link.e.update_rule.update_core_cpu = lambda param: spoil(None, param)
+    before = facts(link)
+    with pytest.raises(Stop) as caught:
+        optimizer.update()
+    names = ("/d", "/e") if place == "hook" else ("/e",)
+    after = facts(link)
+    put_back = before if also == "everything" else {name: before[name] for name in names}
+    assert {name: after[name] for name in put_back} == put_back
+    note = f"but for what Python code on the rules of {', '.join(names)} wrote to other parameters"
+    assert (note in caught.value.__notes__[-1]) == (after != before) == (also != "everything")
+    # By itself a rule speaks for its own parameter.
+    with pytest.raises(Stop) as caught:
+        getattr(link, names[0][1:]).update()
+    assert "parameter, gradient, state and count are as they were" in caught.value.__notes__[-1]
+
+
 def test_a_keyboard_interrupt_is_no_exception():
     link, optimizer = make()
     before = facts(link)
@@ -246,6 +279,34 @@ def test_hooks_before_rules_in_python_and_the_norm_of_all_gradients():
         results.append([param.array for param in link.params()])
     for ours, expected in zip(*results, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["optimizer", "rule pre", "rule post", "own rule"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_update_in_an_update_is_called_what_it_is(place, plain):
+    link, optimizer = make()
+
+    def again(owner, param=None):
+        with pytest.raises(RuntimeError, match=r"got a call of averaged\(\) from one of its own"):
+            optimizer.averaged().__enter__()
+        if plain:  # the update in it would need no Python
+            optimizer.rules.use(optimizers.SGD())
+        optimizer.update()
+
+    if place == "optimizer":
+        optimizer.add_hook(again, "again")
+    elif place == "own rule":
+        link.e.update_rule.update_core_cpu = lambda param: again(None)
+    else:
+        link.d.update_rule.add_hook(again, "again", timing=place.removeprefix("rule "))
+    before = facts(link)
+    expected = (
+        r"\[update\] .* updating: got a call of update\(\) from one of its own hooks or rules"
+    )
+    with pytest.raises(RuntimeError, match=expected) as caught:
+        optimizer.update()
+    assert "the update did not take place" in caught.value.__notes__[-1]
+    assert plain or facts(link) == before
 
 
 def test_undo_twice():

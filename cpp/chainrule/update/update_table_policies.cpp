@@ -100,12 +100,14 @@ std::vector<std::string> UpdateTable::held() const {
   return paths;
 }
 
-// Takes the rows out of the sweep, and the states back that were made for them.
+// Takes the rows out of the sweep, and the states back that were made for them. Their statistics
+// stay those of the last update.
 void UpdateTable::hold_back() {
   if (!holds_) return;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].held) continue;
     rows_[i].skip = true;
+    rows_[i].observed = false;
     entries_[i].counts = false;
     for (const Fresh& fresh : fresh_) {
       if (fresh.rule.get() == entries_[i].rule.get()) fresh.take_back();

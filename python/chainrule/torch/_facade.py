@@ -136,6 +136,8 @@ class Optimizer(torch.optim.Optimizer):
         tensors, native = self._tensors, self.native
         known = native._plain and native._version == _core.structure_version()
         somebody = not known or config.chainer_semantics
+        if native._updating:
+            raise native._busy("step")
         tensors.begin(somebody)
         try:
             if gpus and somebody:  # hooks in Python may have a part in it

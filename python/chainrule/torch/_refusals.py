@@ -52,6 +52,11 @@ def check(path: str, tensor: torch.Tensor) -> None:
             f"{where} is on a device that chainrule cannot use: got {tensor.device}{problem}; call "
             "model.cpu() before attach, or set requires_grad=False to leave it out"
         )
+    if tensor.is_neg():
+        raise ValueError(
+            f"{where}: its memory holds the negatives of its elements (a view such as x.conj().imag"
+            "): use tensor.resolve_neg()"
+        )
     if tensor.dim() > 8:
         raise ValueError(f"{where}: got {tensor.dim()} dimensions, expected at most 8")
     if any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride(), strict=True)):

@@ -17,7 +17,7 @@ from chainrule.schedules import Scalar
 from chainrule.serializer import AbstractSerializer, Deserializer
 from chainrule.traced.signature import Signature, read_signature
 from chainrule.traced.symbol import Symbol
-from chainrule.traced.trace import Node, Trace, TraceError
+from chainrule.traced.trace import Node, Trace, TraceError, refused_elsewhere
 from chainrule.update_rule import UpdateRule
 
 __all__ = ["ElementwiseMethod", "ElementwiseRule", "elementwise_rule"]
@@ -143,7 +143,13 @@ def _trace(
         values["t"] = Symbol(trace, trace.add("t"))
     inputs = [trace.add("state", place=k) for k in range(len(signature.states))]
     p, g = (Symbol(trace, trace.add(op)) for op in ("param", "grad"))
-    results = function(p, g, *[Symbol(trace, node) for node in inputs], **values)
+    try:
+        results = function(p, g, *[Symbol(trace, node) for node in inputs], **values)
+    except (TypeError, ValueError) as error:
+        # Somebody who knows no symbols says so with the name of the class.
+        if isinstance(error, TraceError) or Symbol.__name__ not in str(error):
+            raise
+        raise refused_elsewhere(name, error) from error
 
     results = results if isinstance(results, tuple | list) else (results,)
     expected = ["the new p", *(f"the new {state}" for state in signature.states)]

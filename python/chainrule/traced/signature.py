@@ -45,6 +45,10 @@ def read_signature(function: Callable[..., Any], name: str) -> Signature:
     def number(parameter: inspect.Parameter, what: str) -> float:
         if not isinstance(parameter.default, int | float):
             refuse(f"{what} '{parameter.name}' is no number: got {parameter.default!r}")
+        try:
+            float(parameter.default)
+        except OverflowError:
+            refuse(f"{what} '{parameter.name}' is too large for a float")
         return parameter.default
 
     positional: list[inspect.Parameter] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -76,14 +77,27 @@ class Symbol:
         if isinstance(value, bool | np.bool_):
             return Symbol(self._trace, self._trace.constant(float(value)), True)
         if isinstance(value, numbers.Real):
-            return Symbol(self._trace, self._trace.constant(float(value)))
+            return self._number(value)
         self._refuse(f"an operand that is no number: got {type(value).__name__}")
 
     def _make(self, op: str, *arguments: Symbol, logical: bool = False) -> Symbol:
         return Symbol(self._trace, self._trace.add(op, *[x._node for x in arguments]), logical)
 
-    def _number(self, value: float) -> Symbol:
-        return Symbol(self._trace, self._trace.constant(value))
+    def _arithmetic(self, op: str, other: Symbol) -> Symbol:
+        """Record arithmetic, except with a constant that leaves no finite result."""
+        left, right = (self._trace.constant_value(x._node) for x in (self, other))
+        for value in (left, right):
+            if value is not None and not math.isfinite(value):
+                self._refuse(f"'{op}' with the constant {value}", "what it gives is not finite")
+        if op == "divide" and right == 0:
+            self._refuse("a division by the constant 0", "what it gives is not finite")
+        return self._make(op, self, other)
+
+    def _number(self, value: Any) -> Symbol:
+        try:
+            return Symbol(self._trace, self._trace.constant(float(value)))
+        except OverflowError:
+            self._refuse("an operand that is too large for a float", "the largest is 1.8e308")
 
     def _power(self, exponent: Symbol) -> Symbol:
         return Symbol(self._trace, self._trace.power(self._node, exponent._node))
@@ -151,6 +165,11 @@ class Symbol:
     __int__ = __index__ = __complex__ = __float__
     __round__ = __trunc__ = __float__
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._refuse(f"the format '{spec}'", "a rule's values are known only when it runs")
+        return repr(self)
+
     def __getitem__(self, index: Any) -> Any:
         self._refuse("indexing", "a rule sees one element at a time")
 
@@ -191,6 +210,10 @@ def _unary(op: str) -> Callable[[Symbol], Symbol]:
 
 def _binary(op: str, logical: bool = False) -> Callable[[Symbol, Symbol], Symbol]:
     return lambda x, y: x._make(op, x, y, logical=logical)
+
+
+def _arithmetic(op: str) -> Callable[[Symbol, Symbol], Symbol]:
+    return lambda x, y: x._arithmetic(op, y)
 
 
 def _swapped(op: str) -> Callable[[Symbol, Symbol], Symbol]:
@@ -235,10 +258,10 @@ _LN10 = float(np.log(10.0))
 #: NumPy's ufuncs by name.
 _FUNCTIONS: dict[str, Callable[..., Symbol]] = {
     "absolute": _unary("absolute"),
-    "add": _binary("add"),
+    "add": _arithmetic("add"),
     "ceil": _scaled("floor", -1, -1),
     "copysign": _copysign,
-    "divide": _binary("divide"),
+    "divide": _arithmetic("divide"),
     "equal": _binary("equal", True),
     "exp": _unary("exp"),
     "exp2": _scaled("exp", _LN2),
@@ -269,7 +292,7 @@ _FUNCTIONS: dict[str, Callable[..., Symbol]] = {
     "logical_xor": lambda x, y: x._xor(y),
     "maximum": _binary("maximum"),
     "minimum": _binary("minimum"),
-    "multiply": _binary("multiply"),
+    "multiply": _arithmetic("multiply"),
     "negative": _unary("negative"),
     "not_equal": _binary("not_equal", True),
     "positive": lambda x: x,
@@ -278,7 +301,7 @@ _FUNCTIONS: dict[str, Callable[..., Symbol]] = {
     "sign": _unary("sign"),
     "sqrt": _unary("sqrt"),
     "square": _unary("square"),
-    "subtract": _binary("subtract"),
+    "subtract": _arithmetic("subtract"),
     "tanh": _unary("tanh"),
 }
 
@@ -287,6 +310,8 @@ def _operator(name: str, reflected: bool = False) -> Callable[..., Symbol]:
     function = _FUNCTIONS[name]
 
     def operator(self: Symbol, *others: Any) -> Symbol:
+        if len(others) > 1:
+            self._refuse("pow() with a modulus", "known is pow(a, b), which is a ** b")
         operands = (self, *[self._symbol(x) for x in others])
         return function(*(operands[::-1] if reflected else operands))
 

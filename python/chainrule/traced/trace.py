@@ -7,14 +7,15 @@ import math
 import os
 import struct
 import sys
+import traceback
 import types
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-__all__ = ["Node", "Trace", "TraceError", "refuse"]
+__all__ = ["Node", "Trace", "TraceError", "refuse", "refused_elsewhere"]
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPYS = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
@@ -29,14 +30,21 @@ class _MissingAttribute(TraceError, AttributeError):
     """So that ``hasattr`` gives False."""
 
 
+def _is_users(frame: types.FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith((_OURS, _NUMPYS))
+
+
 def _where() -> str:
     """Say which line is running, looked for from here outwards, past chainrule and NumPy."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith((_OURS, _NUMPYS)):
+    while frame is not None and not _is_users(frame):
         frame = frame.f_back
-    if frame is None:
-        return "somewhere"
-    file, line = frame.f_code.co_filename, frame.f_lineno
+    return "somewhere" if frame is None else _line_of(frame, frame.f_lineno)
+
+
+def _line_of(frame: types.FrameType, line: int) -> str:
+    file = frame.f_code.co_filename
+    linecache.checkcache(file)  # it may have been edited and run again
     text = linecache.getline(file, line, frame.f_globals).strip()
     place = f"{file}:{line}, in {frame.f_code.co_name}"
     return f"{place}: {text}" if text else place
@@ -52,8 +60,31 @@ def refuse(rule: str, what: str, instead: str = "", attribute: bool = False) -> 
         attribute: Whether ``hasattr`` is to take it for an attribute that is not there.
     """
     error = _MissingAttribute if attribute else TraceError
+    raise error(_message(rule, what, instead, _where()))
+
+
+def refused_elsewhere(rule: str, error: Exception) -> TraceError:
+    """Give the TraceError for what a function of somebody else said when it was given a symbol.
+
+    Args:
+        rule: Name of the rule.
+        error: What was raised.
+
+    Returns:
+        The error that names the line of the user's function.
+    """
+    calls = list(traceback.walk_tb(error.__traceback__))
+    last = max((i for i, (frame, _) in enumerate(calls) if _is_users(frame)), default=0)
+    inner = calls[last + 1 :]
+    called = f"{inner[0][0].f_code.co_name}()" if inner else "a function or operator"
+    what = f"{called}, which takes no symbols ({error})"
+    advice = "use arithmetic and NumPy's functions, such as numpy.exp()"
+    return TraceError(_message(rule, what, advice, _line_of(*calls[last])))
+
+
+def _message(rule: str, what: str, instead: str, where: str) -> str:
     advice = f"; {instead}" if instead else ""
-    raise error(f"[elementwise_rule] {rule}: cannot trace {what}{advice}\n  {_where()}")
+    return f"[elementwise_rule] {rule}: cannot trace {what}{advice}\n  {where}"
 
 
 class Node(NamedTuple):
@@ -135,8 +166,22 @@ class Trace:
         whole, half = divmod(abs(value), 1)
         if half and whole:
             return self.add("power", base, exponent)
+        if half and value < 0:
+            base = self._without_minus_zero(base)
         out = self.add("sqrt", base) if half else self._whole_power(base, int(whole))
         return self.add("divide", self.constant(1), out) if value < 0 else out
+
+    def _without_minus_zero(self, node: int) -> int:
+        """Give a value with 0 for -0: a power of -0 is infinity, the inverse of its root -infinity.
+
+        A sum with a number that is the same for all, such as epsilon, has no -0.
+        """
+        found = self.nodes[node]
+        ops = {self.nodes[argument].op for argument in found.arguments}
+        with_number = found.op == "add" and ops & {"constant", "field"}
+        if with_number or found.op in ("square", "absolute"):
+            return node
+        return self.add("add", node, self.constant(0))
 
     def _whole_power(self, base: int, exponent: int) -> int:
         if exponent == 0:

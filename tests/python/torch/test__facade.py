@@ -345,6 +345,24 @@ def test_transactions_take_steps_back():
     assert model.head.weight._version > version
 
 
+def test_a_transaction_is_not_taken_back_among_averages():
+    model = make_net()
+    optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
+    backward(model, 0)
+    optimizer.step()
+    before = values(model)
+    with optimizer.transaction() as transaction:
+        optimizer.step()
+        with optimizer.averaged():
+            held = values(model)
+            with pytest.raises(RuntimeError, match=r"leave the block of averaged\(\) first"):
+                transaction.rollback()
+            assert all(torch.equal(p, held[name]) for name, p in model.named_parameters())
+        transaction.rollback()
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert optimizer.t == model.head.weight.update_rule.t == 1
+
+
 def test_averages():
     model = make_net()
     optimizer = attach(model, optimizers.ScheduleFreeSGD(lr=0.5))
@@ -439,6 +457,19 @@ def test_one_thread_steps_at_a_time():
     assert all("updating in another thread" in error for error in errors)
     assert optimizer.t == 60 - len(errors)
     assert (p == -float(optimizer.t)).all()
+
+
+def test_a_step_in_a_step_is_called_what_it_is():
+    model, other = make_net(), make_net()
+    optimizer = attach(model, optimizers.SGD(lr=1.0))
+    backward(model, 0)
+    optimizer.add_hook(lambda native: optimizer.step(), "again")
+    with pytest.raises(RuntimeError, match=r"got a call of step\(\) from one of its own hooks"):
+        optimizer.step()
+    assert_same(model, other)
+    optimizer.remove_hook("again")
+    optimizer.step()
+    assert optimizer.t == 1
 
 
 def test_importing_chainrule_does_not_import_pytorch():

@@ -456,3 +456,39 @@ def test_pytorch_without_the_c_interface():
     assert not optimizer._tensors.has_torch_functions
     optimizer.step()
     assert p.tolist() == [[1.0, 0.0], [-1.0, -2.0], [-3.0, -4.0]]
+
+
+def test_a_gradient_of_negated_memory():
+    """Of one element, autograd leaves what it got; of more, only a user gives such a view."""
+    q = torch.nn.Parameter(torch.tensor([2.0]))
+    p = torch.nn.Parameter(torch.ones(3))
+    (torch.complex(torch.ones(1), q).conj() * torch.tensor([1 + 3j])).real.sum().backward()
+    p.grad = torch.conj(torch.tensor([1 + 1j, 2 + 2j, 3 + 3j])).imag
+    assert q.grad.is_neg()
+    assert p.grad.is_neg()
+    assert p.grad.tolist() == [-1, -2, -3]
+    expected = [2 - q.grad.item() / 2, *(1 - p.grad / 2).tolist()]
+    attach({"q": q, "p": p}, optimizers.SGD(lr=0.5)).step()
+    assert [*q.tolist(), *p.tolist()] == expected
+
+
+def test_a_parameter_of_negated_memory_is_refused():
+    p = torch.nn.Parameter(torch.conj(torch.tensor([1 + 1j])).imag)
+    with pytest.raises(ValueError, match=r"weight: its memory holds the negatives .*resolve_neg"):
+        attach({"weight": p}, optimizers.SGD())
+
+
+def test_memory_that_is_gone_is_refused():
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = attach({"weight": p}, optimizers.Adam())
+    p.grad = torch.ones(3)
+    p.grad.untyped_storage().resize_(0)
+    with pytest.raises((TypeError, RuntimeError), match="weight"):
+        optimizer.step()
+    p.grad = torch.ones(3)
+    p.data.untyped_storage().resize_(0)
+    with pytest.raises((TypeError, RuntimeError), match="weight"):
+        optimizer.step()
+    p.data = torch.ones(3)
+    optimizer.step()
+    assert p.update_rule.t == 1

@@ -17,6 +17,7 @@ REFUSED = {
     "'lr' has no default": [lambda p, g, *, lr: p],
     "the default of 'lr' is no number: got 'x'": [lambda p, g, *, lr="x": p],
     "the first value of 'm' is no number: got None": [lambda p, g, m=None: (p, m)],
+    "the default of 'lr' is too large for a float": [lambda p, g, *, lr=10**400: p],
     "cannot be called 'setup'": [lambda p, g, *, setup=1: p],
     "cannot be called 't'": [lambda p, g, t: (p, t)],
     "cannot be called 'parent'": [lambda p, g, *, parent=1: p],

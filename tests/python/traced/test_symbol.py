@@ -211,6 +211,15 @@ REFUSED = {
     "this operator": lambda p, g: p @ g,
     "known are + - * / **": lambda p, g: p // g,
     "comparisons and & | ^ ~": lambda p, g: 5 % p,
+    "exp(), which takes no symbols ([argument]": lambda p, g: p - chainrule.functions.exp(g),
+    "such as numpy.exp()": lambda p, g: chainrule.functions.exp(g),
+    "a function or operator, which takes no symbols": lambda p, g: pow(2, p, 3),
+    "pow() with a modulus": lambda p, g: pow(g, 3, 2),
+    "the format '.3f'": lambda p, g: p - len(f"{g:.3f}"),
+    "too large for a float": lambda p, g: p - g * 10**400,
+    "'multiply' with the constant nan": lambda p, g: p - g * math.nan,
+    "'add' with the constant inf": lambda p, g: np.inf + p,
+    "a division by the constant 0": lambda p, g: p - g / 0,
 }
 
 
@@ -243,6 +252,35 @@ def test_refusal_of_an_assignment_names_its_line():
         chainrule.elementwise_rule(rule)
     line = rule.__code__.co_firstlineno + 2
     assert str(caught.value).endswith(f"{__file__}:{line}, in rule: q[0] = 1")
+
+
+def test_infinity_may_be_compared_and_chosen():
+    def rule(p, g):
+        return np.where(g == np.inf, np.minimum(p, np.inf), np.copysign(p, -0.0))
+
+    np.testing.assert_array_equal(run(rule, [2.0, 3.0], [np.inf, 1], np.float32), [2, -3])
+
+
+def test_refusal_quotes_the_file_as_it_is_now(tmp_path):
+    path = tmp_path / "rule.py"
+    for operation in ("g.mean()", "g.sum() + 1"):
+        path.write_text(f"def rule(p, g):\n    return p - {operation}\n")
+        space = {}
+        exec(compile(path.read_text(), path, "exec"), space)
+        with pytest.raises(TraceError) as caught:
+            chainrule.elementwise_rule(space["rule"])
+        assert str(caught.value).endswith(f"in rule: return p - {operation}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-3, -2, -1.5, -1, -0.5, 0.5, 1.5, 2, 3])
+def test_powers_of_zeros_are_numpys(exponent, dtype):
+    bases = np.array([-0.0, 0.0, 4.0, -4.0, np.inf, np.nan], dtype)
+    with np.errstate(all="ignore"):
+        expected = bases**exponent
+    found = run(lambda p, g: g**exponent, np.zeros(bases.shape), bases, dtype)
+    expect_close(found, expected, dtype)
+    np.testing.assert_array_equal(np.signbit(found[:2]), np.signbit(expected[:2]))
 
 
 def test_a_symbol_of_another_trace_is_refused():

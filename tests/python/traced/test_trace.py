@@ -25,7 +25,7 @@ def test_equal_nodes_are_one():
         (3, ["square", "multiply"]),
         (4, ["square", "square"]),
         (0.5, ["sqrt"]),
-        (-0.5, ["sqrt", "divide"]),
+        (-0.5, ["add", "sqrt", "divide"]),
         (-1, ["divide"]),
         (0.3, ["power"]),
         (1.5, ["power"]),
@@ -38,3 +38,13 @@ def test_powers(exponent, ops):
     p = trace.add("param")
     trace.power(p, trace.constant(exponent))
     assert [n.op for n in trace.nodes if n.op not in ("param", "constant")] == ops
+
+
+def test_a_root_of_what_has_no_minus_zero_needs_no_sum():
+    trace = Trace("rule")
+    squares = trace.add("square", trace.add("grad"))
+    state = trace.add("add", trace.add("state"), trace.add("field"))
+    before = len(trace.nodes)
+    for base in (squares, state):
+        trace.power(base, trace.constant(-0.5))
+    assert "add" not in [node.op for node in trace.nodes[before:]]
