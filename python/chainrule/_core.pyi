@@ -837,6 +837,10 @@ class UpdateRule:
         """
     def _begin_update(self) -> None:
         ...
+    def _check_states(self, param: typing.Any) -> None:
+        """
+        Raises where the states that are there do not fit a parameter.
+        """
     def _clear_states(self) -> None:
         ...
     def _decoded_state(self, arg0: str) -> typing.Any:
@@ -873,6 +877,8 @@ class UpdateRule:
         """
         The same for the scales of an 8-bit state.
         """
+    def _set_coded_state(self, name: str, codes: typing.Any, scales: typing.Any) -> None:
+        ...
     def _set_scalar(self, arg0: str, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
     def _set_scale(self, arg0: str, arg1: typing.Any) -> None:
