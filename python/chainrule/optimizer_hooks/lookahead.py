@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule import _core
 from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 
 __all__ = ["Lookahead"]
@@ -80,10 +79,7 @@ class Lookahead(WeightHook):
         self._k = int(k)
 
     def _before(self, pairs: Pairs, name: str) -> None:
-        self._hooked(pairs, name)
+        self._hooked(pairs, name).check()
 
     def _after(self, pairs: Pairs, name: str) -> None:
-        hooked = self._hooked(pairs, name)
-        due = [entry for entry in hooked if entry[1].t % self._k == 0 < entry[1].t]
-        if due:
-            _core.look_ahead(due, self._alpha)
+        self._hooked(pairs, name).look_ahead(self._alpha, self._k)
