@@ -1,5 +1,6 @@
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/backend/transfer.h"
@@ -80,10 +81,6 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
   Array array = given(value);
   if (!state.defined()) {
     array = to_device(array, {});  // the next update brings it to its parameter
-    if (self.policies().state_dtype == Policies::StateDtype::int8 && array.dtype() == Dtype::int8) {
-      const std::int64_t groups = (array.size() + update::kStateBlock - 1) / update::kStateBlock;
-      return self.set_state(place, copied(array), filled({groups}, Dtype::float32, {}, 0));
-    }
     if (!is_floating(array.dtype())) {
       throw TypeError(cat("[state] '", name, "' must be floating: got ", array.dtype()));
     }
@@ -99,12 +96,50 @@ void set_state(UpdateRule& self, const std::string& name, py::handle value) {
   copy_into(state, to_device(array, state.device()));
 }
 
+// Codes and scales that were stored together; what the rule is to store its states as from its next
+// update on may be something else already.
+void set_coded_state(UpdateRule& self,
+                     const std::string& name,
+                     py::handle codes,
+                     py::handle scales) {
+  const int place = place_of_state(self, name);
+  const StoredState coded{to_device(given(codes), {}), to_device(given(scales), {})};
+  const Shape groups{(coded.values.size() + update::kStateBlock - 1) / update::kStateBlock};
+  if (coded.values.dtype() != Dtype::int8 || coded.scales.dtype() != Dtype::float32) {
+    throw TypeError(cat("[state] '", name, "' of the wrong dtype: got codes of ",
+                        coded.values.dtype(), " and scales of ", coded.scales.dtype(),
+                        ", expected int8 and float32"));
+  }
+  if (coded.scales.shape() != groups) {
+    throw ValueError(cat("[state] '", name, "_scale' of the wrong shape: got ",
+                         coded.scales.shape(), ", expected ", groups));
+  }
+  self.set_state(place, copied(coded.values), copied(coded.scales));
+}
+
 void init_states(UpdateRule& self, py::handle param) {
   if (!self.algorithm()) return;
   const Ref<VariableImpl> impl = parameter_from(param);
   if (!impl->data().defined()) return;
   const auto& resolved = self.resolve(label_of(*impl));
   self.prepare_states(*resolved.variant, impl->data(), impl->data().dtype(), label_of(*impl));
+}
+
+// Tells whether the states fit a parameter. What the next update stores otherwise stays as it is.
+void check_states(UpdateRule& self, py::handle param) {
+  std::vector<StoredState> before;
+  const std::size_t count = self.algorithm() ? self.algorithm()->states.size() : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    before.push_back(self.stored_state(static_cast<int>(i)));
+  }
+  init_states(self, param);
+  for (std::size_t i = 0; i < count; ++i) {
+    const int place = static_cast<int>(i);
+    const Array& values = before[i].values;
+    if (values.defined() && values.dtype() != self.state(place).dtype()) {
+      self.set_state(place, values, before[i].scales);
+    }
+  }
 }
 
 // Variables on the very memory of a state or of its scales, where NumPy cannot look: None where
@@ -140,6 +175,8 @@ void bind_rule_states(Class<UpdateRule, Ref<UpdateRule>>& rule) {
       .def("_set_state", &set_state)
       .def("_get_scale", &get_scale)
       .def("_set_scale", &set_scale)
+      .def("_set_coded_state", &set_coded_state, py::arg("name"), py::arg("codes"),
+           py::arg("scales"))
       .def("_decoded_state", &decoded)
       .def(
           "_state_variable",
@@ -159,6 +196,8 @@ void bind_rule_states(Class<UpdateRule, Ref<UpdateRule>>& rule) {
       .def("_move_states", &move_states, py::arg("device"),
            "Brings states and master copy to a device, which is named as DLPack does.")
       .def("_init_states", &init_states)
+      .def("_check_states", &check_states, py::arg("param"),
+           "Raises where the states that are there do not fit a parameter.")
       .def(
           "_master",
           [](UpdateRule& self, py::handle param) {

@@ -2,6 +2,10 @@
 
 #include <pybind11/stl.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
 #include "errors.h"
@@ -23,35 +27,49 @@ Ref<VariableImpl> parameter_of(const char* op, py::handle object) {
   return Ref<VariableImpl>(impl);
 }
 
-using Hooked = std::vector<std::tuple<py::object, Ref<UpdateRule>, py::object>>;
+// What a hook keeps for parameters, looked up once for many updates.
+class HookedWeights {
+ public:
+  explicit HookedWeights(std::string op) : op_(std::move(op)) {}
 
-std::vector<HookedWeight> weights_from(const char* op, const Hooked& hooked) {
-  std::vector<HookedWeight> out;
-  out.reserve(hooked.size());
-  for (const auto& [param, rule, own] : hooked) {
+  void add(py::handle param, const Ref<UpdateRule>& rule, py::handle own) {
     const VariableImpl* variable = variable_or_null(own);
-    out.push_back(
-        {parameter_of(op, param), rule, variable ? variable->data() : from_numpy(own, op)});
-    if (!out.back().own.writeable()) {
-      throw ValueError(cat("[", op, "] ", out.back().param->name(), ": the array is read-only"));
+    HookedWeight weight{parameter_of(op_.c_str(), param), rule,
+                        variable ? variable->data() : from_numpy(own, op_.c_str())};
+    if (!weight.own.writeable()) {
+      throw ValueError(cat("[", op_, "] ", weight.param->name(), ": the array is read-only"));
     }
+    weights_.push_back(std::move(weight));
   }
-  return out;
-}
+
+  void check() const { check_weights(op_, weights_); }
+  void average(double rate) const { average_weights(weights_, rate); }
+
+  void look_ahead(double alpha, std::int64_t k) const {
+    std::vector<HookedWeight> due;
+    for (const HookedWeight& weight : weights_) {
+      if (weight.rule->t > 0 && weight.rule->t % k == 0) due.push_back(weight);
+    }
+    chainrule::look_ahead(due, alpha);
+  }
+
+ private:
+  std::string op_;
+  std::vector<HookedWeight> weights_;
+};
 
 }  // namespace
 
 void bind_weights(py::module_& m) {
-  m.def(
-      "average_weights",
-      [](const Hooked& hooked, double rate) { average_weights(weights_from("EMA", hooked), rate); },
-      py::arg("hooked"), py::arg("rate"), "own += rate * (p - own), for (p, rule, own) in a list.");
-  m.def(
-      "look_ahead",
-      [](const Hooked& hooked, double alpha) {
-        look_ahead(weights_from("Lookahead", hooked), alpha);
-      },
-      py::arg("hooked"), py::arg("alpha"), "own += alpha * (p - own), then p = own.");
+  py::class_<HookedWeights>(m, "HookedWeights",
+                            "Parameters, their rules and the arrays that a hook keeps for them.")
+      .def(py::init<std::string>(), py::arg("op"))
+      .def("add", &HookedWeights::add, py::arg("param"), py::arg("rule"), py::arg("own"))
+      .def("check", &HookedWeights::check, "Raises where an array does not fit its parameter.")
+      .def("average", &HookedWeights::average, py::arg("rate"),
+           "own += rate * (p - own), for parameters that were updated.")
+      .def("look_ahead", &HookedWeights::look_ahead, py::arg("alpha"), py::arg("k"),
+           "own += alpha * (p - own), then p = own, at each k-th update of a rule.");
   m.def(
       "wide_copy",
       [](py::handle param, const Ref<UpdateRule>& rule) {

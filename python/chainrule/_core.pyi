@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'average_weights', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_products', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_set_reclaimer', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'empty_bytes', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'look_ahead', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where', 'wide_copy', 'xla_call_target']
+__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'HookedWeights', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_products', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_set_reclaimer', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'empty_bytes', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where', 'wide_copy', 'xla_call_target']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -855,6 +855,10 @@ class UpdateRule:
         """
     def _begin_update(self) -> None:
         ...
+    def _check_states(self, param: typing.Any) -> None:
+        """
+        Raises where the states that are there do not fit a parameter.
+        """
     def _clear_states(self) -> None:
         ...
     def _decoded_state(self, arg0: str) -> typing.Any:
@@ -891,6 +895,8 @@ class UpdateRule:
         """
         The same for the scales of an 8-bit state.
         """
+    def _set_coded_state(self, name: str, codes: typing.Any, scales: typing.Any) -> None:
+        ...
     def _set_scalar(self, arg0: str, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
     def _set_scale(self, arg0: str, arg1: typing.Any) -> None:
@@ -1107,6 +1113,26 @@ class UpdateTable:
         """
         Whether another thread is in the middle of a step.
         """
+class HookedWeights:
+    """
+    Parameters, their rules and the arrays that a hook keeps for them.
+    """
+    def __init__(self, op: str) -> None:
+        ...
+    def add(self, param: typing.Any, rule: UpdateRule, own: typing.Any) -> None:
+        ...
+    def average(self, rate: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        own += rate * (p - own), for parameters that were updated.
+        """
+    def check(self) -> None:
+        """
+        Raises where an array does not fit its parameter.
+        """
+    def look_ahead(self, alpha: typing.SupportsFloat | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        own += alpha * (p - own), then p = own, at each k-th update of a rule.
+        """
 class Perturbation:
     def __init__(self, params: collections.abc.Sequence[typing.Any], rho: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
@@ -1214,10 +1240,6 @@ def as_variable(x: Variable | numpy.ndarray | numpy.generic | float | None) -> V
     ...
 def average(x: Variable | numpy.ndarray | numpy.generic | float | None, weights: Variable | numpy.ndarray | numpy.generic | float | None, axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False) -> Variable:
     ...
-def average_weights(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], rate: typing.SupportsFloat | typing.SupportsIndex) -> None:
-    """
-    own += rate * (p - own), for (p, rule, own) in a list.
-    """
 def backprop_enabled() -> bool:
     """
     Whether this thread records operations.
@@ -1342,10 +1364,6 @@ def log_softmax(x: Variable | numpy.ndarray | numpy.generic | float | None, axis
     ...
 def logsumexp(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:
     ...
-def look_ahead(hooked: collections.abc.Sequence[tuple[typing.Any, UpdateRule, typing.Any]], alpha: typing.SupportsFloat | typing.SupportsIndex) -> None:
-    """
-    own += alpha * (p - own), then p = own.
-    """
 def matmul(a: Variable | numpy.ndarray | numpy.generic | float | None, b: Variable | numpy.ndarray | numpy.generic | float | None, transa: bool = False, transb: bool = False) -> Variable:
     ...
 def max(x: Variable | numpy.ndarray | numpy.generic | float | None, axis: typing.Any = None, keepdims: bool = False) -> Variable:

@@ -167,6 +167,11 @@ class Optimizer(RuleControl):
             raise RuntimeError("Optimizer is not set up. Call `setup` method.")
         return self._hookable
 
+    def _link(self) -> Link:
+        if self.target is None:
+            raise RuntimeError("Optimizer is not set up. Call `setup` method.")
+        return self.target
+
     def _begin_averaging(self, averages: object) -> None:
         """Keep updates out while parameters hold their averages."""
         self._averaging = averages
@@ -229,9 +234,8 @@ class Optimizer(RuleControl):
             hook(self)
             return
         every = config.chainer_semantics
-        assert self.target is not None
         # Chainer calls it for a tied parameter as often as it is tied.
-        walk = self.target.namedparams() if every else each_param(self.target)
+        walk = self._link().namedparams() if every else each_param(self._link())
         for path, param in walk:
             rule = param.update_rule
             if path in self._held:
@@ -264,10 +268,9 @@ class Optimizer(RuleControl):
             on_failure(lambda: setattr(self, "t", before))
         self.t = int(serializer("t", self.t))
         self.epoch = int(serializer("epoch", self.epoch))
-        if self.target is None:
-            raise RuntimeError("Optimizer is not set up. Call `setup` method.")
+        link = self._link()
         snapshot.serialize(self, serializer)
-        for path, param in self.target.namedparams():
+        for path, param in link.namedparams():
             rule = getattr(param, "update_rule", None)
             if rule is not None:
                 rule.serialize(serializer[path])
@@ -316,7 +319,11 @@ class Optimizer(RuleControl):
         self.loss_scaling(scale=loss_scale)
 
     def check_nan_in_grads(self) -> None:
-        """Look for gradients that are not finite, where the loss scale is found by itself."""
+        """Look for gradients that are not finite, where the loss scale is found by itself.
+
+        Raises:
+            RuntimeError: If :meth:`setup` was not called.
+        """
         self._loss_scaling_isnan = False
         if not self._loss_scaling_is_dynamic:
             return
@@ -330,8 +337,7 @@ class Optimizer(RuleControl):
 
     def _nonfinite_gradients(self) -> list[str]:
         table = _core.UpdateTable()
-        assert self.target is not None
-        for path, param in self.target.namedparams(False):
+        for path, param in self._link().namedparams(False):
             if param.update_rule is not None:
                 table.add(param, param.update_rule, path, True)
         return table.nonfinite_gradients(config.chainer_semantics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._device_array import is_elsewhere, taken
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from chainrule._core import Variable
     from chainrule.update_rule import UpdateRule
 
-__all__ = ["State", "held"]
+__all__ = ["SCALE", "State", "held"]
 
 # What the scales of an 8-bit state are called.
-_SCALE = "_scale"
+SCALE = "_scale"
 
 
 def held(state: Any, name: str) -> Any:
@@ -50,12 +50,12 @@ class State(MutableMapping[str, Any]):
             if self._rule._has_state(name):
                 found.append(name)
                 if self._rule._get_scale(name) is not None:
-                    found.append(name + _SCALE)
+                    found.append(name + SCALE)
         return found
 
     def _scaled(self, name: str) -> str | None:
         """Give the state whose scales a name stands for."""
-        state = name.removesuffix(_SCALE)
+        state = name.removesuffix(SCALE)
         return state if state != name and state in self._rule._all_state_names else None
 
     def __getitem__(self, name: str) -> Any:
@@ -91,6 +91,19 @@ class State(MutableMapping[str, Any]):
             self._rule._set_scale(scaled, taken(value))
         else:
             self._others[name] = value
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Take states as they were stored, however the rule stores its states from now on.
+
+        Args:
+            values: All states by name, with the scales of 8-bit ones.
+        """
+        for name, value in values.items():
+            scales = values.get(name + SCALE)
+            if scales is not None and name in self._rule._all_state_names:
+                self._rule._set_coded_state(name, taken(value), taken(scales))
+            elif self._scaled(name) is None:
+                self[name] = value
 
     def __delitem__(self, name: str) -> None:
         if name in self._others:

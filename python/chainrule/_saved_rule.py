@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from chainrule._core import Variable
 from chainrule._device_array import as_numpy, like
 from chainrule._policies import Policies
 from chainrule._rule_files import serialize_master, serialize_scalars
-from chainrule._rule_state import State
+from chainrule._rule_state import SCALE, State
 from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.serializer import AbstractSerializer, Deserializer
 from chainrule.serializers.npz import NpzDeserializer
@@ -59,18 +59,31 @@ class SavedRule(Policies):
 
     def _serialize_state(self: Any, serializer: AbstractSerializer, begin: bool) -> None:
         state = self.state
-        if state is None:
-            if isinstance(serializer, Deserializer):
-                self._load_state(serializer, begin)
+        if isinstance(serializer, Deserializer) and (state is None or not self._holds(serializer)):
+            self._load_state(serializer, begin)
             return
         try:
-            for name in list(state):
+            for name in () if state is None else list(state):
                 held = state[name]
                 loaded = self._serialize_one(serializer, name, held)
                 if loaded is not held:
                     state[name] = loaded
         except KeyError:
             self._start_anew(serializer, begin)
+
+    def _holds(self: Any, serializer: Deserializer) -> bool:
+        """Tell whether the present states are those that are in a file, of its dtypes too."""
+        native = self._native_names()
+        there = [name for name in self._all_state_names if self._has_state(name)]
+        if sorted(there) != sorted(native):
+            return False
+        dtype_of = getattr(serializer, "dtype_of", lambda name: None)
+        saved = {name: dtype_of(name) for name in native}
+        # NumPy takes None for float64 where dtypes are compared.
+        return all(
+            dtype is None or dtype == self._state_variable(name).dtype
+            for name, dtype in saved.items()
+        )
 
     def _serialize_one(self: Any, serializer: AbstractSerializer, name: str, held: Any) -> Any:
         state = self.state
@@ -119,54 +132,70 @@ class SavedRule(Policies):
                 self._clear_states()
                 self._state = None
             elif any(self._state is None or self._state.get(k) is not v for k, v in state.items()):
-                self._state = {} if self._algorithm is None else State(self)
-                self._state.update(state)
+                self._restore(state)
 
         return restore
 
-    def _load_state(self: Any, serializer: Deserializer, begin: bool) -> None:
-        made: dict[str, Any] = {}
-        if self._states_by_python:
-            # Which names there are is known when the state is made.
-            param = next(self._arrays(), None)
-            self._state = {} if self._algorithm is None else State(self)
-            zeros = np.zeros(1, np.float32)
-            self.init_state(Variable(zeros, grad=zeros) if param is None else param._stand_in())
-            made = dict(self._state)
-            names = list(made)
-            shapes = {} if param is None else {n: np.shape(v) for n, v in made.items()}
+    def _restore(self: Any, state: Mapping[str, Any]) -> None:
+        """Have states as they were stored, which the next update may store otherwise."""
+        self._clear_states()
+        if self._algorithm is None:
+            self._state = dict(state)
         else:
-            alive = [p.shape for p in self._arrays()]
-            names = self._state_names_of(alive[0]) if alive else self._state_names
-            shapes = {}
-            if self.state_dtype == "int8":
-                names = [n for name in names for n in (name, name + "_scale")]
+            self._state = State(self)
+            self._state.restore(state)
+
+    def _native_names(self: Any) -> list[str]:
+        """List the states that the algorithm needs now."""
+        alive = next(self._arrays(), None)
+        return self._state_names if alive is None else self._state_names_of(alive.shape)
+
+    def _load_state(self: Any, serializer: Deserializer, begin: bool) -> None:
+        """Replace the states by those of a file, which come as they were stored."""
+        made: dict[str, Any] = {}
+        native = self._native_names()
+        if self._states_by_python:
+            made = self._made_by_python()
+            native = [name for name in made if name in self._all_state_names]
+        # Names of scales hang on what the file holds, not on the policy, which may be newer.
+        scales = [name + SCALE for name in native]
+        others = [name for name in made if name not in native and name not in scales]
         values: dict[str, Any] = {}
-        for name in names:
-            try:
-                value = serializer(name, None)
-            except KeyError:
-                value = None
-            if value is None:
-                break
-            if np.shape(value) != shapes.get(name, np.shape(value)):
-                self._refuse(serializer, name, f"got {np.shape(value)}, expected {shapes[name]}")
-            values[name] = like(made.get(name), value)
-        if len(values) < len(names):
+        for name in [*native, *others]:
+            value = _entry(serializer, name)
+            if value is not None and name in native and value.dtype == np.int8:
+                values[name + SCALE] = _entry(serializer, name + SCALE)
+            values[name] = value
+        if any(value is None for value in values.values()):
             self._start_anew(serializer, begin)
             return
+        for name in others if next(self._arrays(), None) is not None else ():
+            got, expected = np.shape(values[name]), np.shape(made[name])
+            if got != expected:
+                self._refuse(serializer, name, f"got {got}, expected {expected}")
         self._clear_states()
         self._state = None
-        if names:
-            self._state = {} if self._algorithm is None else State(self)
-            self._state.update(values)
-        for param in self._arrays() if self.state is not None else ():
+        if not values:
+            return
+        try:
+            self._restore({name: like(made.get(name), value) for name, value in values.items()})
+        except (TypeError, ValueError) as error:
+            self._refuse_named(serializer, error)
+            raise
+        for param in self._arrays():
             try:
-                self._init_states(param)  # looks at those that are there
+                self._check_states(param)
             except (TypeError, ValueError) as error:
-                state = re.search(r"state '(\w+)' (.*)", str(error))
-                if state is not None:
-                    self._refuse(serializer, state[1], state[2])
+                self._refuse_named(serializer, error)
+
+    def _made_by_python(self: Any) -> dict[str, Any]:
+        """Give new states of a rule that alone knows which ones there are."""
+        param = next(self._arrays(), None)
+        self._clear_states()
+        self._state = {} if self._algorithm is None else State(self)
+        zeros = np.zeros(1, np.float32)
+        self.init_state(Variable(zeros, grad=zeros) if param is None else param._stand_in())
+        return dict(self._state)
 
     def _arrays(self: Any) -> Iterator[Parameter]:
         """Walk over the parameters of this rule that have an array."""
@@ -174,6 +203,12 @@ class SavedRule(Policies):
             param = reference()
             if param is not None and param._update_rule is self and param.is_initialized:
                 yield param
+
+    def _refuse_named(self: Any, serializer: Deserializer, error: Exception) -> None:
+        """Refuse the state that an error of the core is about, if it is about one."""
+        state = re.search(r"state\]? '(\w+)' (.*)", str(error))
+        if state is not None:
+            self._refuse(serializer, state[1], state[2])
 
     def _refuse(self: Any, serializer: Deserializer, name: str, reason: str) -> None:
         self._clear_states()
@@ -210,12 +245,19 @@ class SavedRule(Policies):
             self._set_scalar(name, value)
         self._master_copy = saved.get("master")
         if saved["state"] is not None:
-            self._state = {} if self._algorithm is None else State(self)
-            self._state.update(saved["state"])
+            self._restore(saved["state"])
         self._sort_hooks()
 
     def __reduce__(self: Any) -> tuple[Any, ...]:
         return _new, (type(self),), self.__getstate__()
+
+
+def _entry(serializer: Deserializer, name: str) -> Any:
+    """Read an array; None where there is none of its name."""
+    try:
+        return serializer(name, None)
+    except KeyError:
+        return None
 
 
 def _new(cls: type[SavedRule]) -> SavedRule:

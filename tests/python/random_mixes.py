@@ -446,21 +446,6 @@ class Mix:
         else:
             self.optimizer.update()
 
-    def pending(self) -> set[str]:
-        """Names of parameters whose states the next update stores as another dtype.
-
-        The policy was changed after the last one. Loading stores them so at once.
-        """
-        found = set()
-        for param in self.params():
-            rule = param.update_rule
-            if rule._algorithm is None:
-                continue
-            names = {s.dtype.name for n, s in (rule.state or {}).items() if n[-6:] != "_scale"}
-            if "int8" in names if rule.state_dtype is None else names - {rule.state_dtype}:
-                found.add(param.name)
-        return found
-
     def facts(self) -> dict[str, Any]:
         """Everything that an update changes, as bytes and numbers."""
         found: dict[str, Any] = {"t": self.optimizer.t, "scale": self.optimizer._loss_scale}

@@ -110,6 +110,12 @@ def test_before_setup():
         optimizer.update(lambda: None)
     with pytest.raises(RuntimeError, match="not set up"):
         optimizer.add_hook(optimizer_hooks.WeightDecay(1))
+    scaled = optimizers.SGD()
+    scaled.loss_scaling()
+    with pytest.raises(RuntimeError, match="not set up"):
+        scaled.check_nan_in_grads()
+    with pytest.raises(RuntimeError, match="not set up"):
+        scaled.call_hook(optimizer_hooks.WeightDecay(1))
     with pytest.raises(TypeError, match="must be a link"):
         optimizer.setup([])
     with pytest.raises(TypeError, match="learning_rate"):

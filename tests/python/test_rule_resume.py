@@ -1,7 +1,11 @@
-"""Every rule: k updates, a file, and n updates more are k + n updates, bit for bit."""
+"""Every rule: k updates, a file, and n updates more are k + n updates, bit for bit.
+
+Whatever the optimizer that is loaded into was before, and however it stores states.
+"""
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 
@@ -14,9 +18,11 @@ from hypothesis import strategies as st
 import chainrule
 import rule_table
 from chainrule import optimizers, serializers
+from chainrule.optimizers.adam import AdamRule
 
 # Muon is for matrices alone; test_golden_tensor_rules.py has the like for it.
 CLASSES = sorted(n for row in rule_table.ROWS for n in row.classes if n != "Muon")
+STORED = (None, "float32", "bfloat16", "int8")
 DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
 
 
@@ -84,6 +90,138 @@ def test_going_on_from_a_file(cls, dtype, fp32, before, after, used):
     ours, theirs = bits(link), bits(other)
     assert set(ours) == set(theirs)
     assert [key for key in ours if ours[key] != theirs[key]] == []
+
+
+@hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
+@hypothesis.given(
+    cls=st.sampled_from(("Adam", "AMSGrad", "AdEMAMix", "Lion", "MomentumSGD", "RMSprop")),
+    dtype=st.sampled_from(DTYPES),
+    fp32=st.booleans(),
+    stored=st.sampled_from(STORED),
+    changed=st.none() | st.tuples(st.sampled_from(STORED)),
+    present=st.sampled_from(STORED),
+    used=st.booleans(),
+)
+def test_states_come_back_as_they_were_stored(cls, dtype, fp32, stored, changed, present, used):
+    link, optimizer = make(cls, dtype, fp32)
+    optimizer.rules.state_dtype = stored
+    train(link, optimizer, range(3))
+    if changed is not None:  # the next update is to store them otherwise
+        optimizer.rules.state_dtype = changed[0]
+    other, resumed = make(cls, dtype, not fp32)
+    resumed.rules.state_dtype = present
+    if used:
+        train(other, resumed, range(100, 103))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file.npz"
+        serializers.save_npz(file, optimizer)
+        report = serializers.load_npz(file, resumed)
+    assert (report.fresh, report.unused) == ([], [])
+    other.copyparams(link)
+    copied = copy.deepcopy(optimizer)
+    every = [(link, optimizer), (other, resumed), (copied.target, copied)]
+    assert bits(link) == bits(other) == bits(copied.target)
+    for each, its in every:
+        train(each, its, range(3, 6))
+    assert bits(link) == bits(other) == bits(copied.target)
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize(("cls", "present"), [("AMSGrad", "Adam"), ("Adam", "AMSGrad")])
+def test_states_that_the_saved_values_need(cls, present, used, tmp_path):
+    link, optimizer = make(cls, np.float32, False)
+    train(link, optimizer, range(3))
+    serializers.save_npz(tmp_path / "file.npz", optimizer)
+    other, resumed = make(present, np.float32, False)
+    if used:
+        train(other, resumed, range(100, 103))
+    report = serializers.load_npz(tmp_path / "file.npz", resumed)
+    assert (report.fresh, report.unused) == ([], [])
+    other.copyparams(link)
+    train(link, optimizer, range(3, 6))
+    train(other, resumed, range(3, 6))
+    assert bits(link) == bits(other)
+
+
+class Scored(AdamRule):
+    """Adam that keeps a state of its own beside the others."""
+
+    def init_state(self, param):
+        super().init_state(param)
+        self.state["score"] = np.zeros(param.shape, np.float32)
+
+    def update_core(self, param):
+        self.state["score"] += param.grad
+        super().update_core(param)
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("stored", STORED)
+def test_states_of_a_rule_that_makes_its_own(stored, used, tmp_path):
+    def begin():
+        link = chainrule.Link(a=3, b=4, c=2)
+        optimizer = optimizers.Adam().setup(link)
+        for param in link.params():
+            param.array[...] = 1
+            param.update_rule = Scored(optimizer.hyperparam)
+        return link, optimizer
+
+    link, optimizer = begin()
+    optimizer.rules.state_dtype = stored
+    train(link, optimizer, range(3))
+    optimizer.rules.state_dtype = "bfloat16"
+    serializers.save_npz(tmp_path / "file.npz", optimizer)
+    other, resumed = begin()
+    if used:
+        train(other, resumed, range(100, 103))
+    report = serializers.load_npz(tmp_path / "file.npz", resumed)
+    assert (report.fresh, report.unused) == ([], [])
+    other.copyparams(link)
+    assert bits(link) == bits(other)
+    train(link, optimizer, range(3, 6))
+    train(other, resumed, range(3, 6))
+    assert bits(link) == bits(other)
+
+
+SCALES = {
+    "of the wrong shape: got \\(2,\\), expected \\(1,\\)": np.ones(2, np.float32),
+    "of the wrong dtype: got codes of int8 and scales of float64": np.ones(1),
+}
+
+
+@pytest.mark.parametrize("words", SCALES)
+def test_codes_need_their_scales(words, tmp_path):
+    link, optimizer = make("Adam", np.float32, False)
+    optimizer.rules.state_dtype = "int8"
+    train(link, optimizer, range(3))
+    serializers.save_npz(tmp_path / "good.npz", optimizer)
+    with np.load(tmp_path / "good.npz") as file:
+        entries = dict(file)
+    np.savez(tmp_path / "bad.npz", **entries | {"a/v_scale": SCALES[words]})
+    optimizer.rules.state_dtype = None
+    train(link, optimizer, range(3))
+    before = bits(link)
+    with pytest.raises(ValueError, match=rf"entry 'a/v(_scale)?' does not fit: {words}"):
+        serializers.load_npz(tmp_path / "bad.npz", optimizer)
+    assert bits(link) == before
+    del entries["a/v_scale"]
+    np.savez(tmp_path / "bad.npz", **entries)
+    assert serializers.load_npz(tmp_path / "bad.npz", optimizer).fresh == ["a"]
+
+
+def test_present_states_stay_where_the_file_has_none(tmp_path):
+    link, optimizer = make("Adam", np.float32, False)
+    train(link, optimizer, range(3))
+    optimizer.rules.state_dtype = "int8"
+    serializers.save_npz(tmp_path / "whole.npz", optimizer)
+    with np.load(tmp_path / "whole.npz") as file:
+        np.savez(tmp_path / "part.npz", **{k: v for k, v in file.items() if k != "a/m"})
+    before = bits(link)
+    report = serializers.load_npz(tmp_path / "part.npz", optimizer, strict=False)
+    assert report.missing == ["a/m"]
+    report = serializers.load_npz(tmp_path / "whole.npz", optimizer, ignore_names="a/m")
+    assert report.ignored == ["a/m"]
+    assert bits(link) == before
 
 
 @pytest.mark.parametrize("dropped", [False, True])

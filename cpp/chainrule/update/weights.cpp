@@ -13,10 +13,11 @@ namespace {
 using update::place_of;
 using update::Row;
 
-void check(const char* op, const HookedWeight& weight) {
+void check(const std::string& op, const HookedWeight& weight) {
   const Array& data = weight.param->data();
-  const Dtype dtype = data.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const std::string& name = weight.param->name();
+  if (!data.defined()) throw TypeError(cat("[", op, "] ", name, ": the parameter has no array"));
+  const Dtype dtype = data.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   if (weight.own.shape() != data.shape()) {
     throw ValueError(cat("[", op, "] ", name, ": array of the wrong shape: got ",
                          weight.own.shape(), ", expected ", data.shape()));
@@ -58,8 +59,12 @@ void sweep_all(const std::vector<HookedWeight>& weights, const F& f) {
 
 }  // namespace
 
+void check_weights(const std::string& op, const std::vector<HookedWeight>& weights) {
+  for (const HookedWeight& weight : weights) check(op, weight);
+}
+
 void average_weights(const std::vector<HookedWeight>& weights, double rate) {
-  for (const HookedWeight& weight : weights) check("EMA", weight);
+  check_weights("EMA", weights);
   std::vector<Array> copies;
   sweep_all(weights, [&](Sweep& sweep, const HookedWeight& weight) {
     const Array& data = weight.param->data();
@@ -69,8 +74,8 @@ void average_weights(const std::vector<HookedWeight>& weights, double rate) {
 }
 
 void look_ahead(const std::vector<HookedWeight>& weights, double alpha) {
+  check_weights("Lookahead", weights);
   for (const HookedWeight& weight : weights) {
-    check("Lookahead", weight);
     if (weight.param->data().writeable()) continue;
     throw ValueError(
         cat("[Lookahead] ", weight.param->name(), ": the parameter's array is read-only"));

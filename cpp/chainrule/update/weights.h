@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct HookedWeight {
   Ref<UpdateRule> rule;
   Array own;
 };
+
+// Raises where an array does not fit its parameter; the two below do so, too, before anything else.
+CHAINRULE_API void check_weights(const std::string& op, const std::vector<HookedWeight>& weights);
 
 // Both pass over parameters that the last update left alone.
 // own += rate (p - own)

@@ -34,7 +34,7 @@ class WeightHook:
     #: Name of the array, in the rule's file too.
     _state_name: ClassVar[str]
     # What the last pass worked on, for which structure, and what has no array of ours yet.
-    _known: tuple[int, Pairs, list[Any], Pairs] | None = None
+    _known: tuple[int, Pairs, _core.HookedWeights, Pairs] | None = None
     # The name by which it last ran on an optimizer.
     _key: str | None = None
 
@@ -49,7 +49,8 @@ class WeightHook:
         self._after(pairs, self._name_on(owner))
 
     def _before(self, pairs: Pairs, name: str) -> None:
-        """Look at parameters before they are updated."""
+        """Look at parameters before they are updated: what is kept for them has to fit."""
+        self._kept(pairs, name)[0].check()
 
     def _after(self, pairs: Pairs, name: str) -> None:
         raise NotImplementedError
@@ -66,34 +67,49 @@ class WeightHook:
         """Give what is kept: a NumPy array; on a GPU a Variable."""
         return rule._hook_states.get(name, {}).get(self._state_name)
 
-    def _hooked(self, pairs: Pairs, name: str, updated: bool = False) -> list[Any]:
-        """List parameters, rules and arrays; arrays begin as copies of the parameters.
+    def _kept(self, pairs: Pairs, name: str) -> tuple[_core.HookedWeights, Pairs]:
+        """List parameters with the arrays that are there, and those without one.
+
+        Args:
+            pairs: The rules and parameters that the hook stands on.
+            name: The name by which it stands there.
+        """
+        self._key = name
+        version = _core.structure_version()
+        known = self._known
+        if known is None or known[0] != version or known[1] is not pairs:
+            known = version, pairs, _core.HookedWeights(type(self).__name__), pairs
+        hooked, missing = known[2], []
+        for rule, param in known[3]:
+            kept = self._array(rule, name)
+            if kept is None or not param._has_array:
+                missing.append((rule, param))
+                continue
+            array = beside(kept, param)
+            if array is not kept:
+                rule._hook_states[name][self._state_name] = array
+            hooked.add(param, rule, array)
+        self._known = version, pairs, hooked, missing
+        return hooked, missing
+
+    def _hooked(self, pairs: Pairs, name: str, updated: bool = False) -> _core.HookedWeights:
+        """List parameters with their arrays, which begin as copies of the parameters.
 
         Args:
             pairs: The rules and parameters that the hook stands on.
             name: The name by which it stands there.
             updated: Whether arrays begin with the first update and not before it.
         """
-        self._key = name
-        version = _core.structure_version()
-        known = self._known
-        if known is None or known[0] != version or known[1] is not pairs:
-            known = version, pairs, [], pairs
-        hooked, missing = known[2], []
-        for rule, param in known[3]:
-            array = self._array(rule, name)
-            if not param._has_array or (array is None and updated and not rule._updated):
-                missing.append((rule, param))
-                continue
-            kept = array
-            if array is None:
-                array = _core.wide_copy(param, rule)
-            array = beside(array, param)
-            if array is not kept:
-                rule._hook_states.setdefault(name, {})[self._state_name] = array
-            hooked.append((param, rule, array))
-        self._known = version, pairs, hooked, missing
-        return hooked
+        hooked, missing = self._kept(pairs, name)
+        begun = [
+            (rule, param)
+            for rule, param in missing
+            if param._has_array and (rule._updated or not updated)
+        ]
+        for rule, param in begun:
+            array = beside(_core.wide_copy(param, rule), param)
+            rule._hook_states.setdefault(name, {})[self._state_name] = array
+        return self._kept(pairs, name)[0] if begun else hooked
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_known", "_key")}
@@ -155,7 +171,21 @@ def serialize_hooks(
             loaded = None
         rule._hook_states.pop(name, None)
         if loaded is not None:
+            _refuse_unfit(
+                rule, loaded, f"{getattr(serializer[name], 'path', '')}{hook._state_name}"
+            )
             wide = np.float64 if loaded.dtype == np.float64 else np.float32
             array = np.array(loaded, dtype=wide, order="C")
             rule._hook_states[name] = {hook._state_name: array}
         _core.structure_changed()
+
+
+def _refuse_unfit(rule: UpdateRule, array: np.ndarray, entry: str) -> None:
+    """Refuse an array of a file that is none for the rule's parameters."""
+    for param in rule._arrays():
+        wide = np.dtype(np.float64 if param.dtype == np.float64 else np.float32)
+        if array.shape != param.shape or array.dtype != wide:
+            raise ValueError(
+                f"[serialize] entry '{entry}' does not fit: got {array.dtype} of shape "
+                f"{array.shape}, expected {wide} of shape {param.shape}"
+            )

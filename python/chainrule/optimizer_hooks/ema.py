@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule import _core
 from chainrule._numbers import Number
 from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 
@@ -95,4 +94,4 @@ class EMA(WeightHook):
         return average
 
     def _after(self, pairs: Pairs, name: str) -> None:
-        _core.average_weights(self._hooked(pairs, name, updated=True), 1 - self.decay)
+        self._hooked(pairs, name, updated=True).average(1 - self.decay)

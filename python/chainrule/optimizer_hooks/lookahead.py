@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule import _core
 from chainrule._numbers import Number, whole_number
 from chainrule.optimizer_hooks._weights import Pairs, WeightHook
 
@@ -74,10 +73,7 @@ class Lookahead(WeightHook):
         self._k = whole_number(f"[{type(self).__name__}] k", k, 1)
 
     def _before(self, pairs: Pairs, name: str) -> None:
-        self._hooked(pairs, name)
+        self._hooked(pairs, name).check()
 
     def _after(self, pairs: Pairs, name: str) -> None:
-        hooked = self._hooked(pairs, name)
-        due = [entry for entry in hooked if entry[1].t % self._k == 0 < entry[1].t]
-        if due:
-            _core.look_ahead(due, self.alpha)
+        self._hooked(pairs, name).look_ahead(self.alpha, self._k)

@@ -161,6 +161,12 @@ class SharedValues:
         self._application = application
         self._optimizer = data["optimizer"]
         self._parents: list[Any] = data["parents"]
+        for number, saved in enumerate(self._parents):
+            if not isinstance(saved, Mapping) or "algorithm" not in saved:
+                raise ValueError(
+                    f"{application.prefix} parents[{number}]: got {saved!r}, expected a dict with "
+                    "an 'algorithm'"
+                )
         self._made: dict[str | int, Hyperparameter] = {}
         self._present: dict[str | int, Hyperparameter] = {}
 
@@ -193,12 +199,11 @@ class SharedValues:
             return {"algorithm": strict, "values": self._optimizer.get("values", {})}
         parents = self._parents
         if type(reference) is int and 0 <= reference < len(parents):
-            saved = parents[reference]
-            if isinstance(saved, Mapping) and "algorithm" in saved:
-                above = saved.get("parent")
-                # What is above was written before: a plan cannot go round in circles.
-                if type(above) is not int or above < reference:
-                    return saved
+            saved: Mapping[str, Any] = parents[reference]
+            above = saved.get("parent")
+            # What is above was written before: a plan cannot go round in circles.
+            if type(above) is not int or above < reference:
+                return saved
         raise ValueError(
             f"{self._application.prefix} {where}: where its values come from: got {reference!r}, "
             f"expected 'optimizer', None or one of {len(parents)} parents"

@@ -7,6 +7,7 @@ plan as JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +28,27 @@ __all__ = ["KEY", "serialize"]
 
 #: Name of the entry.
 KEY = "rules.json"
-_LOSS_SCALING = (
-    "_loss_scale",
-    "_loss_scaling_is_dynamic",
-    "_loss_scaling_isnan_ever",
-    "_loss_scaling_multiplier",
-)
+
+
+def _is_positive(value: Any) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return bool(number and value > 0)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+# What an optimizer knows of its loss scale: what it may be, and how to tell.
+_LOSS_SCALING: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "_loss_scale": (
+        "a positive number or None",
+        lambda value: value is None or _is_positive(value),
+    ),
+    "_loss_scaling_is_dynamic": ("True or False", _is_flag),
+    "_loss_scaling_isnan_ever": ("True or False", _is_flag),
+    "_loss_scaling_multiplier": ("a positive number", _is_positive),
+}
 
 
 def serialize(optimizer: Optimizer, serializer: AbstractSerializer) -> None:
@@ -106,13 +122,32 @@ def _load(optimizer: Optimizer, serializer: Deserializer, text: str) -> None:
             skipped = data["rules"].get(entry.path, {}).get("skipped", 0)
             if entry.rule is not None and type(skipped) is int:
                 journal.set_plain(entry.rule, "skipped", skipped)
-        scaling = data.get("loss_scaling", {})
-        for name in _LOSS_SCALING:
-            if isinstance(scaling, dict) and name.lstrip("_") in scaling:
-                fits, value = application.decode(name, scaling[name.lstrip("_")])
-                if fits and value != getattr(optimizer, name):
-                    journal.set_plain(optimizer, name, value)
-                    optimizer._changed()
+        _load_loss_scaling(optimizer, application, data.get("loss_scaling", {}))
     if isinstance(serializer, NpzDeserializer):
         serializer.report.replaced += report.replaced
         serializer.report.unfit += report.problems
+
+
+def _load_loss_scaling(optimizer: Optimizer, application: Application, data: Any) -> None:
+    if not isinstance(data, dict):
+        application.problem(ValueError, f"'loss_scaling': got {data!r}, expected a dict")
+        return
+    loaded = {name: getattr(optimizer, name) for name in _LOSS_SCALING}
+    for name, (expected, is_one) in _LOSS_SCALING.items():
+        if name.lstrip("_") not in data:
+            continue
+        where = f"'loss_scaling': {name.lstrip('_')}"
+        fits, value = application.decode(where, data[name.lstrip("_")])
+        if fits and is_one(value):
+            loaded[name] = value
+        elif fits:
+            application.problem(ValueError, f"{where}: got {value!r}, expected {expected}")
+    if loaded["_loss_scaling_is_dynamic"] and loaded["_loss_scale"] is None:
+        application.problem(
+            ValueError, "'loss_scaling': loss_scale: got None, expected a number to go on from"
+        )
+        return
+    for name, value in loaded.items():
+        if value != getattr(optimizer, name):
+            application.journal.set_plain(optimizer, name, value)
+            optimizer._changed()

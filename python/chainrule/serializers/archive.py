@@ -13,12 +13,14 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 __all__ = ["NpzArchive", "write_npz"]
+
+_T = TypeVar("_T")
 
 # What numpy.save makes of numpy.array(None). Versions before 2 write the first, which every later
 # one reads too; the others are those of NumPy 2.0 and of later versions.
@@ -118,13 +120,31 @@ class NpzArchive(Mapping[str, Any]):
             KeyError: If there is no such entry.
             ValueError: If it is damaged, holds pickled objects or has another shape.
         """
+        return self._opened(key, lambda member, size: self._read(member, size, shape))
+
+    def dtype_of(self, key: str) -> np.dtype:
+        """Tell the dtype of one entry, without reading its data.
+
+        Args:
+            key: Its name.
+
+        Returns:
+            The dtype.
+
+        Raises:
+            KeyError: If there is no such entry.
+            ValueError: If it is damaged.
+        """
+        return self._opened(key, lambda member, _: _header(member)[2])
+
+    def _opened(self, key: str, read: Callable[[IO[bytes], int], _T]) -> _T:
         info = self._entries[key]
         try:
             # No compression of this format gets further: a size that is not true.
             if info.file_size > 1100 * info.compress_size + 1100:
                 raise ValueError(f"{info.file_size} bytes cannot come out of {info.compress_size}")
             with self._zip.open(info) as member:
-                return self._read(member, info.file_size, shape)
+                return read(member, info.file_size)
         except MemoryError:
             raise
         except _DAMAGE as error:
@@ -134,13 +154,7 @@ class NpzArchive(Mapping[str, Any]):
 
     @staticmethod
     def _read(member: IO[bytes], size: int, expected: tuple[int, ...] | None) -> np.ndarray | None:
-        version = np.lib.format.read_magic(member)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(member)
-        else:
-            raise ValueError(f"npy version: got {version}, expected (1, 0) or (2, 0)")
+        shape, fortran, dtype = _header(member)
         rest = size - member.tell()
         if dtype.hasobject:
             if shape == () and rest < 256 and member.read() in _KNOWN_NONES:
@@ -169,6 +183,15 @@ class NpzArchive(Mapping[str, Any]):
                 into = into[got:]
         member.read(1)  # reaching the end is what checks the sum
         return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(member)
+    raise ValueError(f"npy version: got {version}, expected (1, 0) or (2, 0)")
 
 
 def write_npz(file: Any, arrays: Mapping[str, np.ndarray], compression: bool) -> None:

@@ -149,7 +149,7 @@ class NpzDeserializer(Deserializer):
         key = self.path + key.lstrip("/")
         if isinstance(value, Variable):
             value = value.array
-        if any(name == key if isinstance(name, str) else name(key) for name in self._ignored):
+        if self._is_ignored(key):
             self.report.ignored.append(key)
             return value
         if key not in self.npz:
@@ -176,6 +176,9 @@ class NpzDeserializer(Deserializer):
         if self.report.loaded[-1:] != [key]:  # a lazy parameter asks twice
             self.report.loaded.append(key)
         return loaded
+
+    def _is_ignored(self, key: str) -> bool:
+        return any(name == key if isinstance(name, str) else name(key) for name in self._ignored)
 
     def _convert(self, key: str, stored: np.ndarray, value: Any) -> Any:
         if value is None:
@@ -216,6 +219,24 @@ class NpzDeserializer(Deserializer):
             Whether there is.
         """
         return self.path + key.lstrip("/") in self.npz
+
+    def dtype_of(self, key: str) -> np.dtype | None:
+        """Tell the dtype of an entry that would be loaded.
+
+        Args:
+            key: Its name.
+
+        Returns:
+            The dtype; None where there is no such entry, it holds None or it is to be ignored.
+        """
+        key = self.path + key.lstrip("/")
+        if key not in self.npz or self._is_ignored(key):
+            return None
+        if isinstance(self.npz, NpzArchive):
+            dtype = self.npz.dtype_of(key)
+        else:
+            dtype = np.asarray(self.npz[key]).dtype
+        return None if dtype.hasobject else _with_name(np.empty(0, dtype)).dtype
 
     def on_failure(self, undo: Callable[[], None]) -> None:
         """Say how to put something back that a ``serialize`` method is about to change.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -181,13 +180,7 @@ class _Loading:
             for name, value in each.values.items():
                 journal.set_value(rule.hyperparam, name, value, "load_state_dict")
             _set_decay(journal, rule, each.decay)
-            kept = rule.state_dtype
-            if kept == "int8":  # full states are coded at the next update
-                rule.state_dtype = None
-                serializer.on_failure(functools.partial(setattr, rule, "state_dtype", kept))
             rule.serialize(serializer[each.param.name or ""])
-            if kept == "int8":
-                rule.state_dtype = kept
         native.t = max((each.t for each in self.work), default=native.t)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from chainrule._core import Hyperparameter
+from chainrule._rule_state import SCALE
 from chainrule.optimizer import GradientMethod
 
 __all__ = ["Signature", "read_signature"]
 
 # Names under which rules save something of their own.
-_TAKEN_STATES = ("t", "expression")
+_TAKEN_STATES = ("t", "expression", "fp32_param")
 
 
 class Signature(NamedTuple):
@@ -73,7 +74,13 @@ def read_signature(function: Callable[..., Any], name: str) -> Signature:
     states = {}
     for parameter in positional[2:]:
         if parameter.name in _TAKEN_STATES:
-            refuse(f"a state cannot be called '{parameter.name}'")
+            refuse(f"a state cannot be called '{parameter.name}': rules save their own under it")
         missing = parameter.default is parameter.empty
         states[parameter.name] = 0.0 if missing else number(parameter, "the first value of")
+    for state in states:
+        if state + SCALE in states:
+            refuse(
+                f"a state cannot be called '{state}{SCALE}' beside '{state}': the scales of that "
+                "one are saved under it where states have 8 bits"
+            )
     return Signature(states, fields, takes_t)

@@ -118,6 +118,57 @@ def test_resumed_from_a_file_bit_for_bit(name, place, tmp_path):
     assert everything(other) == everything(link)
 
 
+def misfit(name, shape, dtype):
+    """A link with an array of one hook that is none for its parameter, and its optimizer."""
+    link = chainrule.Link(w=shape)
+    link.w.array = np.ones(shape, dtype)
+    optimizer = optimizers.SGD().setup(link)
+    optimizer.add_hook(KEPT[name][0]())
+    return link, optimizer
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((3, 2), np.float32), ((2, 2), np.float64)])
+@pytest.mark.parametrize("name", KEPT)
+def test_arrays_that_do_not_fit_are_refused_by_the_load(name, shape, dtype, tmp_path):
+    link, optimizer = misfit(name, shape, dtype)
+    link.w.grad = np.ones(shape, dtype)
+    optimizer.update()
+    serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+    other, resumed = misfit(name, (2, 2), np.float32)
+    other.w.grad = np.ones((2, 2), np.float32)
+    resumed.update()
+    before = everything(other)
+    words = rf"'w/{name}/{KEPT[name][1]}' does not fit: got float.*, expected float32 of .*\(2, 2\)"
+    with pytest.raises(ValueError, match=words):
+        serializers.load_npz(tmp_path / "optimizer.npz", resumed)
+    assert everything(other) == before
+    resumed.update()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("place", ["optimizer", "rule"])
+@pytest.mark.parametrize("name", KEPT)
+def test_a_parameter_that_its_array_does_not_fit_is_not_updated(name, place, lazy, tmp_path):
+    link = chainrule.Link(w=2)
+    optimizer = optimizers.MomentumSGD().setup(link)
+    owner = optimizer if place == "optimizer" else link.w.update_rule
+    owner.add_hook(KEPT[name][0]())
+    link.w.array[:] = 1
+    link.w.grad = np.ones(2, np.float32)
+    optimizer.update()
+    if lazy:
+        serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
+        link = chainrule.Link(w=None)
+        optimizer = optimizers.MomentumSGD().setup(link)
+        serializers.load_npz(tmp_path / "optimizer.npz", optimizer)
+    link.w.array = np.ones(2, np.float64)
+    link.w.grad = np.ones(2, np.float64)
+    before = everything(link)
+    with pytest.raises(TypeError, match=rf"\[{name}\] w: got an array of float32, expected .*64"):
+        optimizer.update()
+    assert everything(link) == before
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_a_file_without_the_hook_starts_anew(name, tmp_path):
     link = make_link()

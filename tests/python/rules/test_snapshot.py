@@ -279,6 +279,10 @@ def _changed(file, change):
     return spoilt(file, KEY=json.dumps(data))
 
 
+def _scaling(file, **values):
+    return _changed(file, lambda data: data["loss_scaling"].update(values))
+
+
 FAILURES = {
     "no JSON": (lambda file: spoilt(file, KEY="{"), ValueError,
                 f"npz file: entry '{KEY}': damaged"),
@@ -288,6 +292,16 @@ FAILURES = {
                "/x: no algorithm"),
     "a hook": (lambda file: _changed(file, lambda d: d["hooks"].__setitem__(0, {"kind": "h"})),
                KeyError, f"entry '{KEY}': /l1/W: hook 'WeightDecay' \\(h\\) is not built in"),
+    "parents": (lambda file: _changed(file, lambda d: d["parents"].append({})), ValueError,
+                r"parents\[0\]: got \{\}, expected a dict with an 'algorithm'"),
+    "loss scaling": (lambda file: _changed(file, lambda d: d.update(loss_scaling="x")), ValueError,
+                     "'loss_scaling': got 'x', expected a dict"),
+    "a loss scale": (lambda file: _scaling(file, loss_scale=-1), ValueError,
+                     "loss_scale: got -1, expected a positive number or None"),
+    "no loss scale": (lambda file: _scaling(file, loss_scaling_is_dynamic=True, loss_scale=None),
+                      ValueError, "loss_scale: got None, expected a number to go on from"),
+    "a flag": (lambda file: _scaling(file, loss_scaling_is_dynamic="x"), ValueError,
+               "loss_scaling_is_dynamic: got 'x', expected True or False"),
     # After the configuration has been applied.
     "a count": (lambda file: spoilt(file, l2__b__t=None), KeyError, "no entry 'l2/b/t'"),
     "a state": (lambda file: spoilt(file, l2__b__m=np.zeros((1, 2), np.float32)), ValueError,

@@ -20,6 +20,8 @@ REFUSED = {
     "the default of 'lr' is too large for a float": [lambda p, g, *, lr=10**400: p],
     "cannot be called 'setup'": [lambda p, g, *, setup=1: p],
     "cannot be called 't'": [lambda p, g, t: (p, t)],
+    "cannot be called 'fp32_param': rules save": [lambda p, g, fp32_param: (p, g)],
+    "cannot be called 'm_scale' beside 'm'": [lambda p, g, m_scale, m: (p, g, g)],
     "cannot be called 'parent'": [lambda p, g, *, parent=1: p],
     "got 1, expected 2: the new p, the new m": [lambda p, g, m: p],
     "got 3, expected 2: the new p, the new m": [lambda p, g, m: (p, m, m)],
