@@ -127,6 +127,7 @@ def read(
             f"[load_state_dict] no state dict of an optimizer: got {', '.join(map(str, saved))}, "
             "expected state and param_groups"
         )
+    _check_groups(saved["param_groups"])
     if "chainrule" not in saved:
         from chainrule.torch._foreign import load
 
@@ -161,6 +162,25 @@ def read(
         replaced=found.replaced,
         notes=found.unfit,
     )
+
+
+def _check_groups(groups: Any) -> None:
+    fitting = isinstance(groups, (list, tuple)) and all(
+        isinstance(group, Mapping)
+        and isinstance(group.get("params"), (list, tuple))
+        and isinstance(group.get("param_names", []), (list, tuple))
+        for group in groups
+    )
+    if not fitting:
+        raise ValueError(
+            f"[load_state_dict] param_groups: got {_in_short(groups)}, expected a list of dicts, "
+            "each with a list of params"
+        )
+
+
+def _in_short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:60]} ..."
 
 
 def _by_name(

@@ -83,6 +83,17 @@ def test_a_state_dict_of_another_model_is_refused():
     train(model, optimizer, range(2, 3))
 
 
+@pytest.mark.parametrize("groups", [None, [{}], [3], [{"params": 1}], {"params": []}])
+def test_groups_that_are_none_are_refused_before_anything_is_loaded(groups):
+    model = make_net()
+    optimizer = configured(model)
+    state = saved(configured(make_net()))
+    train(model, optimizer, range(2))
+    with pytest.raises(ValueError, match=r"param_groups: got .* expected a list of dicts"):
+        optimizer.load_state_dict({**state, "param_groups": groups})
+    assert (optimizer.t, model.head.weight.update_rule.t) == (2, 2)
+
+
 NAMES = ["enc/w", "enc", "enc/w/EMA", "/a", "a"]
 
 
