@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -133,34 +133,44 @@ def bind(
     if not params:
         raise ValueError("[chainrule.torch] attach: there are no parameters to update")
     known = weakref.WeakValueDictionary(params)
-    tensors = _core.BorrowedTensors(
+    tensors = _lender(functools.partial(_refuse, known))
+    places = {} if module is None else _watch(tensors, module)
+    path_of = {id(param): path for path, param in reversed(params.items())}
+    for param in made.values():
+        first, *tied = places.get(id(param.tensor), [_NOWHERE])
+        tensors.add(param, param.tensor, path_of[id(param)], first[1], first[2])
+        for other, place, name in tied:
+            tensors.watch(param.tensor, other, place, name)
+    return TensorLink(params, module), tensors
+
+
+def _lender(refusing: Callable[..., Any]) -> _core.BorrowedTensors:
+    return _core.BorrowedTensors(
         torch.Tensor,
         (torch.Tensor, torch.nn.Parameter),
         describe,
-        functools.partial(_refuse, known),
+        refusing,
         _alias,
         torch._C._increment_version,
         _streams.current_stream,
     )
-    places = {} if module is None else _places(module)
-    for param in made.values():
-        place, name = places.get(id(param.tensor), (None, ""))
-        path = param.name
-        assert path is not None
-        tensors.add(param, param.tensor, path, place, name)
-    for path, part in () if module is None else module.named_modules():
-        above, _, name = path.rpartition(".")
-        if path:
-            assert module is not None
-            tensors.watch(part, path, module.get_submodule(above)._modules, name)
-    return TensorLink(params, module), tensors
 
 
-def _places(module: torch.nn.Module) -> dict[int, tuple[dict[str, Any], str]]:
-    """Where each parameter stands: the dict of its module, and its name there."""
-    out: dict[int, tuple[dict[str, Any], str]] = {}
-    for part in module.modules():
+#: A path in the model, the dict of the module above, and the name there.
+_Place = tuple[str, dict[str, Any] | None, str]
+_NOWHERE: _Place = "", None, ""
+
+
+def _watch(tensors: _core.BorrowedTensors, module: torch.nn.Module) -> dict[int, list[_Place]]:
+    """Have every place of a module below this one watched; list those of parameters by their id."""
+    out: dict[int, list[_Place]] = {}
+    for above, part in module.named_modules():
+        prefix = f"{above}." if above else ""
+        for name, child in part._modules.items():
+            if child is not None:
+                tensors.watch(child, prefix + name, part._modules, name)
         for name, tensor in part._parameters.items():
             if tensor is not None:
-                out.setdefault(id(tensor), (part._parameters, name))
+                place = prefix + name, part._parameters, name
+                out.setdefault(id(tensor), []).append(place)
     return out
