@@ -20,9 +20,9 @@ from chainrule.rules.selection import Selection
 from chainrule.torch import _files
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
-from chainrule.torch._moves import follow, known_as
 from chainrule.torch._names import native_values, torch_values
-from chainrule.torch._parameter import TensorParameter, attached, layout_of, reach_tensors
+from chainrule.torch._parameter import TensorParameter, attached, reach_tensors
+from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
 from chainrule.torch._streams import on_our_streams, refuse_capture
@@ -278,7 +278,7 @@ class Optimizer(torch.optim.Optimizer):
                     f"[chainrule.torch] {type(self.native).__name__} has no value {name!r}"
                 )
             values.update(changed)
-        self._rebind(self._more | dict(pairs))
+        rebind(self, self._more | dict(pairs))
         for _, tensor in pairs:
             for name, value in values.items():
                 tensor.update_rule.hyperparam._set(name, value, "add_param_group")
@@ -298,41 +298,12 @@ class Optimizer(torch.optim.Optimizer):
 
         A parameter under a name that is known keeps the rule, and the state where shape and dtype
         are the same; states follow to another device. A new one gets a new rule; one that is gone
-        is forgotten.
+        is forgotten. Where there was no rule, none is made.
 
         Raises:
             TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
         """
-        self._rebind(self._more)
-
-    def _rebind(self, more: dict[str, torch.nn.Parameter]) -> None:
-        before = {param.name: param for param in self._params}
-        model: Any = self._link.model
-        if model is None:
-            model = {name: param.tensor for name, param in self._link.named.items()}
-        link, tensors = bind(model, {id(p.tensor): p for p in self._params}, more)
-        self._more = more
-        now = list(dict.fromkeys(link.named.values()))
-        follow(now, before)
-        for param in self._params:
-            param._unregister()
-        for param in now:
-            kept = known_as(param, before)
-            rule = kept.update_rule or self.native._new_rule()
-            layout = layout_of(param.tensor)
-            if kept._layout | {"device": None} != layout | {"device": None}:
-                rule._clear_states()
-                rule._state = None
-            param._layout = layout
-            if kept is not param:
-                kept.update_rule = None
-            if param.update_rule is None:
-                param._begin(rule)
-        self._take(link, tensors)
-        for param in self._params:
-            param._register()
-        self.native.target = link
-        _core.structure_changed()
+        rebind(self, self._more)
 
     def detach(self) -> None:
         """Let go of the model: its parameters have no rules any more, and can be attached anew."""
