@@ -18,10 +18,11 @@ from chainrule.rules.journal import Journal
 from chainrule.rules.plan import Plan
 from chainrule.rules.selection import Selection
 from chainrule.torch import _files
+from chainrule.torch._added_groups import add_group
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
 from chainrule.torch._names import native_values, torch_values
-from chainrule.torch._parameter import TensorParameter, attached, reach_tensors
+from chainrule.torch._parameter import TensorParameter, reach_tensors
 from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
@@ -247,51 +248,20 @@ class Optimizer(torch.optim.Optimizer):
         """Take further parameters, with values of their own.
 
         Args:
-            param_group: ``params``: parameters, or pairs of name and parameter, that no optimizer
-                is attached to; and values by name.
+            param_group: ``params``: parameters, or pairs of name and parameter, that have no rule
+                yet; and values by name.
 
         Raises:
-            ValueError: If a parameter is attached already, or has no name.
+            ValueError: If a parameter has a rule already, or no name, or was computed.
+            TypeError: If it is no parameter, or a value is no number.
             KeyError: If the algorithm has no such value.
-        """
-        params = param_group["params"]
-        params = [params] if isinstance(params, torch.Tensor) else list(params)
-        pairs = [
-            each if isinstance(each, tuple) else (self._name_of(each), each) for each in params
-        ]
-        for name, tensor in pairs:
-            if attached(tensor) is not None:
-                raise ValueError(
-                    f"[chainrule.torch] {name} has a rule already: set "
-                    f"optimizer.rules[{name!r}].hyperparam, or .enabled = True to unfreeze it"
-                )
-            if name in self._link.named:
-                raise ValueError(f"[chainrule.torch] the name {name!r} is taken")
-        rule = self.native.create_update_rule()
-        values: dict[str, Any] = {}
-        for name, value in param_group.items():
-            if name in ("params", "param_names"):
-                continue
-            changed = native_values(name, value, rule.hyperparam.get_dict())
-            if changed is None:
-                raise KeyError(
-                    f"[chainrule.torch] {type(self.native).__name__} has no value {name!r}"
-                )
-            values.update(changed)
-        rebind(self, self._more | dict(pairs))
-        for _, tensor in pairs:
-            for name, value in values.items():
-                tensor.update_rule.hyperparam._set(name, value, "add_param_group")
+            RuntimeError: If a parameter is attached to another optimizer.
 
-    def _name_of(self, tensor: torch.Tensor) -> str:
-        model = self._link.model
-        for name, param in () if model is None else model.named_parameters():
-            if param is tensor:
-                return name
-        raise ValueError(
-            "[chainrule.torch] add_param_group: got a parameter that the model does not have; give "
-            "pairs of name and parameter"
-        )
+        Whatever is raised, nothing is changed then. What schedulers keep in groups, such as
+        ``initial_lr``, is kept, and so are PyTorch's choices of implementation, such as ``fused``,
+        which change nothing here.
+        """
+        add_group(self, param_group)
 
     def reattach(self) -> None:
         """Look at the model again: parameters that were replaced, added or taken away.

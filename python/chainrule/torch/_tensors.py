@@ -15,7 +15,7 @@ from chainrule.torch._link import TensorLink, unwrapped
 from chainrule.torch._parameter import TensorParameter, attached
 from chainrule.torch._refusals import check, describe, refuse
 
-__all__ = ["bind", "named_tensors"]
+__all__ = ["bind", "named_pairs", "named_tensors"]
 
 
 def named_tensors(
@@ -43,21 +43,45 @@ def named_tensors(
             f"[chainrule.torch] attach: got {type(model).__name__}, expected a torch.nn.Module or "
             "pairs of names and parameters"
         )
-    given = list(model.items() if isinstance(model, Mapping) else model)
-    named = [each if isinstance(each, tuple) else (f"{i}", each) for i, each in enumerate(given)]
-    for name, tensor in named:
-        if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
+    return named_pairs(model, "attach", lambda place, _: f"{place}"), None
+
+
+def named_pairs(
+    given: Any, what: str, name_of: Callable[[int, torch.Tensor], str]
+) -> list[tuple[str, torch.nn.Parameter]]:
+    """List parameters that are given with or without names.
+
+    Args:
+        given: A mapping from names to parameters, or an iterable of pairs or of parameters.
+        what: Who asks.
+        name_of: Names one that has no name, by its place and itself.
+
+    Returns:
+        Pairs of name and parameter.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If a name stands there twice, or a parameter was computed.
+    """
+    expected = "expected pairs of a name and a torch.nn.Parameter"
+    if not isinstance(given, Iterable):
+        raise TypeError(f"[chainrule.torch] {what}: got {type(given).__name__}, {expected}")
+    named: dict[str, torch.nn.Parameter] = {}
+    for place, each in enumerate(given.items() if isinstance(given, Mapping) else given):
+        pair = isinstance(each, tuple) and len(each) == 2
+        name, tensor = each if pair else (f"{place}", each)
+        if not (isinstance(tensor, torch.Tensor) and isinstance(name, str) and name):
             raise TypeError(
-                f"[chainrule.torch] attach: got {type(tensor).__name__} for {name!r}, expected "
-                "pairs of a name and a torch.nn.Parameter"
+                f"[chainrule.torch] {what}: got {type(tensor).__name__} for {name!r}, {expected}"
             )
+        if not pair:
+            name = name_of(place, tensor)
         if not tensor.is_leaf:
             raise ValueError(f"[chainrule.torch] {name} is no leaf: it was computed")
-    names = [name for name, _ in named]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"[chainrule.torch] attach: the name {twice!r} stands there twice")
-    return named, None
+        if name in named:
+            raise ValueError(f"[chainrule.torch] {what}: the name {name!r} stands there twice")
+        named[name] = tensor
+    return list(named.items())
 
 
 def _refuse_taken(path: str, tensor: torch.Tensor) -> None:
