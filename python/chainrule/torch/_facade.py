@@ -27,7 +27,7 @@ from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
 from chainrule.torch._streams import on_our_streams, refuse_capture
-from chainrule.torch._tensors import bind
+from chainrule.torch._tensors import bind, nothing
 from chainrule.torch._transaction import TensorTransaction
 from chainrule.update_rule import UpdateRule
 
@@ -52,6 +52,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     native: GradientMethod
+    _detached = False
 
     def __init__(self, model: Any, native: Any, disabled_state: str = "keep") -> None:
         if not isinstance(native, GradientMethod):
@@ -113,12 +114,15 @@ class Optimizer(torch.optim.Optimizer):
             What the closure returned; None without one.
 
         Raises:
-            RuntimeError: If a parameter or module was replaced after :func:`attach`.
+            RuntimeError: If a parameter or module was replaced after :func:`attach`, or after
+                :meth:`detach`.
             TypeError: If a parameter was moved to another device or dtype, or its gradient is
                 sparse or does not fit.
             ValueError: If a hyperparameter is not finite.
 
-        Whatever is raised, also by the closure, parameters and states stay as they were.
+        Whatever is raised, also by the closure, parameters and states stay as they were; unless a
+        hook raises that runs after the update, which has taken place then, as a note on the
+        exception says.
         """
         if self._version != _core.structure_version():
             self._follow_rules()
@@ -152,6 +156,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _follow_rules(self) -> None:
         """Look at the rules anew: some are others than at the last step."""
+        self._refuse_detached("step")
         version = _core.structure_version()
         rules = [
             p.update_rule if isinstance(p.update_rule, UpdateRule) else None for p in self._params
@@ -234,6 +239,7 @@ class Optimizer(torch.optim.Optimizer):
             KeyError: If parameters are missing, or not known.
             ValueError: If shapes do not fit, or the states are those of another algorithm.
         """
+        self._refuse_detached("load_state_dict")
         state_dict = dict(state_dict)
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             result = pre_hook(self, state_dict)
@@ -255,12 +261,14 @@ class Optimizer(torch.optim.Optimizer):
             ValueError: If a parameter has a rule already, or no name, or was computed.
             TypeError: If it is no parameter, or a value is no number.
             KeyError: If the algorithm has no such value.
-            RuntimeError: If a parameter is attached to another optimizer.
+            RuntimeError: If a parameter is attached to another optimizer, or after
+                :meth:`detach`.
 
         Whatever is raised, nothing is changed then. What schedulers keep in groups, such as
         ``initial_lr``, is kept, and so are PyTorch's choices of implementation, such as ``fused``,
         which change nothing here.
         """
+        self._refuse_detached("add_param_group")
         add_group(self, param_group)
 
     def reattach(self) -> None:
@@ -272,13 +280,29 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises:
             TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
+            RuntimeError: After :meth:`detach`.
         """
+        self._refuse_detached("reattach")
         rebind(self, self._more)
 
     def detach(self) -> None:
-        """Let go of the model: its parameters have no rules any more, and can be attached anew."""
+        """Let go of the model: its parameters have no rules any more, and can be attached anew.
+
+        Those whose rule was off take gradients as they did before. The optimizer cannot be used
+        afterwards.
+        """
         for param in self._params:
-            param._unregister()
+            param._release()
+        self._take(*nothing())
+        self.native.target = self._link
+        self._detached = True
+
+    def _refuse_detached(self, what: str) -> None:
+        if self._detached:
+            raise RuntimeError(
+                f"[chainrule.torch] {what}: this optimizer was detached from its model: use the "
+                "one that chainrule.torch.attach(model, ...) gives"
+            )
 
     # What optimizers of chainrule have
 
@@ -372,6 +396,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _look(self, what: str) -> None:
         """See that what is done next, outside a step, finds everything in its place."""
+        self._refuse_detached(what)
         if self._gpus:
             refuse_capture(what)
         self._tensors.look()

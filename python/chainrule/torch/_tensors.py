@@ -15,7 +15,7 @@ from chainrule.torch._link import TensorLink, unwrapped
 from chainrule.torch._parameter import TensorParameter, attached
 from chainrule.torch._refusals import check, describe, refuse
 
-__all__ = ["bind", "named_pairs", "named_tensors"]
+__all__ = ["bind", "named_pairs", "named_tensors", "nothing"]
 
 
 def named_tensors(
@@ -166,6 +166,11 @@ def bind(
         for other, place, name in tied:
             tensors.watch(param.tensor, other, place, name)
     return TensorLink(params, module), tensors
+
+
+def nothing() -> tuple[TensorLink, _core.BorrowedTensors]:
+    """Give what an optimizer has that has no parameters."""
+    return TensorLink({}), _lender(refuse)
 
 
 def _lender(refusing: Callable[..., Any]) -> _core.BorrowedTensors:
