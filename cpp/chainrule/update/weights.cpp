@@ -100,6 +100,15 @@ void look_ahead(const std::vector<HookedWeight>& weights, double alpha) {
   for (const auto& [original, copy] : detours) copy_into(original, copy);
 }
 
+namespace {
+
+bool fits(const Array& array, const Array& values) {
+  return array.shape() == values.shape() && array.dtype() == values.dtype() &&
+         array.device() == values.device() && array.writeable();
+}
+
+}  // namespace
+
 Perturbation::Perturbation(const std::vector<Ref<VariableImpl>>& params, double rho) {
   std::vector<HookedWeight> weights;
   for (const Ref<VariableImpl>& param : params) {
@@ -124,7 +133,8 @@ Perturbation::Perturbation(const std::vector<Ref<VariableImpl>>& params, double 
   if (!(norm > 0) || !std::isfinite(norm)) return;
   // All copies are made before anything moves.
   for (const HookedWeight& weight : weights) {
-    saved_.emplace_back(weight.param->data(), copied(weight.param->data()));
+    const Array& data = weight.param->data();
+    saved_.push_back({weight.param, data, copied(data)});
   }
   std::vector<std::pair<Array, Array>> moved;
   std::vector<Array> grads;
@@ -146,7 +156,14 @@ Perturbation::Perturbation(const std::vector<Ref<VariableImpl>>& params, double 
 }
 
 void Perturbation::restore() {
-  for (const auto& [where, what] : saved_) copy_into(where, what);
+  for (const Saved& saved : saved_) {
+    copy_into(saved.memory, saved.values);
+    // Whoever computed the second gradient may have moved the parameter to other memory.
+    const Array& now = saved.param->data();
+    if (now.defined() && now.raw() != saved.memory.raw() && fits(now, saved.values)) {
+      copy_into(now, saved.values);
+    }
+  }
   saved_.clear();
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "chainrule/autograd/variable.h"
@@ -33,11 +32,16 @@ CHAINRULE_API void look_ahead(const std::vector<HookedWeight>& weights, double a
 class CHAINRULE_API Perturbation {
  public:
   Perturbation(const std::vector<Ref<VariableImpl>>& params, double rho);
-  // The very same bits as before, in the same arrays.
+  // The very same bits as before, in the same memory, and where the parameter is now.
   void restore();
 
  private:
-  std::vector<std::pair<Array, Array>> saved_;  // where, and what was there
+  struct Saved {
+    Ref<VariableImpl> param;
+    Array memory;
+    Array values;  // that were there
+  };
+  std::vector<Saved> saved_;
 };
 
 }  // namespace chainrule

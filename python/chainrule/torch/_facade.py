@@ -18,15 +18,16 @@ from chainrule.rules.journal import Journal
 from chainrule.rules.plan import Plan
 from chainrule.rules.selection import Selection
 from chainrule.torch import _files
+from chainrule.torch._added_groups import add_group
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
-from chainrule.torch._moves import follow, known_as
 from chainrule.torch._names import native_values, torch_values
-from chainrule.torch._parameter import TensorParameter, attached, layout_of, reach_tensors
+from chainrule.torch._parameter import TensorParameter, reach_tensors
+from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
 from chainrule.torch._streams import on_our_streams, refuse_capture
-from chainrule.torch._tensors import bind
+from chainrule.torch._tensors import bind, nothing
 from chainrule.torch._transaction import TensorTransaction
 from chainrule.update_rule import UpdateRule
 
@@ -51,6 +52,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     native: GradientMethod
+    _detached = False
 
     def __init__(self, model: Any, native: Any, disabled_state: str = "keep") -> None:
         if not isinstance(native, GradientMethod):
@@ -112,12 +114,15 @@ class Optimizer(torch.optim.Optimizer):
             What the closure returned; None without one.
 
         Raises:
-            RuntimeError: If a parameter or module was replaced after :func:`attach`.
+            RuntimeError: If a parameter or module was replaced after :func:`attach`, or after
+                :meth:`detach`.
             TypeError: If a parameter was moved to another device or dtype, or its gradient is
                 sparse or does not fit.
             ValueError: If a hyperparameter is not finite.
 
-        Whatever is raised, also by the closure, parameters and states stay as they were.
+        Whatever is raised, also by the closure, parameters and states stay as they were; unless a
+        hook raises that runs after the update, which has taken place then, as a note on the
+        exception says.
         """
         if self._version != _core.structure_version():
             self._follow_rules()
@@ -153,6 +158,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _follow_rules(self) -> None:
         """Look at the rules anew: some are others than at the last step."""
+        self._refuse_detached("step")
         version = _core.structure_version()
         rules = [
             p.update_rule if isinstance(p.update_rule, UpdateRule) else None for p in self._params
@@ -235,6 +241,7 @@ class Optimizer(torch.optim.Optimizer):
             KeyError: If parameters are missing, or not known.
             ValueError: If shapes do not fit, or the states are those of another algorithm.
         """
+        self._refuse_detached("load_state_dict")
         state_dict = dict(state_dict)
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             result = pre_hook(self, state_dict)
@@ -249,97 +256,55 @@ class Optimizer(torch.optim.Optimizer):
         """Take further parameters, with values of their own.
 
         Args:
-            param_group: ``params``: parameters, or pairs of name and parameter, that no optimizer
-                is attached to; and values by name.
+            param_group: ``params``: parameters, or pairs of name and parameter, that have no rule
+                yet; and values by name.
 
         Raises:
-            ValueError: If a parameter is attached already, or has no name.
+            ValueError: If a parameter has a rule already, or no name, or was computed.
+            TypeError: If it is no parameter, or a value is no number.
             KeyError: If the algorithm has no such value.
-        """
-        params = param_group["params"]
-        params = [params] if isinstance(params, torch.Tensor) else list(params)
-        pairs = [
-            each if isinstance(each, tuple) else (self._name_of(each), each) for each in params
-        ]
-        for name, tensor in pairs:
-            if attached(tensor) is not None:
-                raise ValueError(
-                    f"[chainrule.torch] {name} has a rule already: set "
-                    f"optimizer.rules[{name!r}].hyperparam, or .enabled = True to unfreeze it"
-                )
-            if name in self._link.named:
-                raise ValueError(f"[chainrule.torch] the name {name!r} is taken")
-        rule = self.native.create_update_rule()
-        values: dict[str, Any] = {}
-        for name, value in param_group.items():
-            if name in ("params", "param_names"):
-                continue
-            changed = native_values(name, value, rule.hyperparam.get_dict())
-            if changed is None:
-                raise KeyError(
-                    f"[chainrule.torch] {type(self.native).__name__} has no value {name!r}"
-                )
-            values.update(changed)
-        self._rebind(self._more | dict(pairs))
-        for _, tensor in pairs:
-            for name, value in values.items():
-                tensor.update_rule.hyperparam._set(name, value, "add_param_group")
+            RuntimeError: If a parameter is attached to another optimizer, or after
+                :meth:`detach`.
 
-    def _name_of(self, tensor: torch.Tensor) -> str:
-        model = self._link.model
-        for name, param in () if model is None else model.named_parameters():
-            if param is tensor:
-                return name
-        raise ValueError(
-            "[chainrule.torch] add_param_group: got a parameter that the model does not have; give "
-            "pairs of name and parameter"
-        )
+        Whatever is raised, nothing is changed then. What schedulers keep in groups, such as
+        ``initial_lr``, is kept, and so are PyTorch's choices of implementation, such as ``fused``,
+        which change nothing here.
+        """
+        self._refuse_detached("add_param_group")
+        add_group(self, param_group)
 
     def reattach(self) -> None:
         """Look at the model again: parameters that were replaced, added or taken away.
 
         A parameter under a name that is known keeps the rule, and the state where shape and dtype
         are the same; states follow to another device. A new one gets a new rule; one that is gone
-        is forgotten.
+        is forgotten. Where there was no rule, none is made.
 
         Raises:
             TypeError: Or ValueError, as :func:`attach`; nothing is changed then.
+            RuntimeError: After :meth:`detach`.
         """
-        self._rebind(self._more)
-
-    def _rebind(self, more: dict[str, torch.nn.Parameter]) -> None:
-        before = {param.name: param for param in self._params}
-        model: Any = self._link.model
-        if model is None:
-            model = {name: param.tensor for name, param in self._link.named.items()}
-        link, tensors = bind(model, {id(p.tensor): p for p in self._params}, more)
-        self._more = more
-        now = list(dict.fromkeys(link.named.values()))
-        follow(now, before)
-        for param in self._params:
-            param._unregister()
-        for param in now:
-            kept = known_as(param, before)
-            rule = kept.update_rule or self.native._new_rule()
-            layout = layout_of(param.tensor)
-            if kept._layout | {"device": None} != layout | {"device": None}:
-                rule._clear_states()
-                rule._state = None
-            param._layout = layout
-            if kept is not param:
-                kept.update_rule = None
-            if param.update_rule is None:
-                param._begin(rule)
-        self._take(link, tensors)
-        for param in self._params:
-            param._register()
-        self.native.target = link
-        _core.structure_changed()
+        self._refuse_detached("reattach")
+        rebind(self, self._more)
 
     def detach(self) -> None:
-        """Let go of the model: its parameters have no rules any more, and can be attached anew."""
+        """Let go of the model: its parameters have no rules any more, and can be attached anew.
+
+        Those whose rule was off take gradients as they did before. The optimizer cannot be used
+        afterwards.
+        """
         for param in self._params:
-            param._unregister()
+            param._release()
+        self._take(*nothing())
+        self.native.target = self._link
+        self._detached = True
+
+    def _refuse_detached(self, what: str) -> None:
+        if self._detached:
+            raise RuntimeError(
+                f"[chainrule.torch] {what}: this optimizer was detached from its model: use the "
+                "one that chainrule.torch.attach(model, ...) gives"
+            )
 
     # What optimizers of chainrule have
 
@@ -433,6 +398,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _look(self, what: str) -> None:
         """See that what is done next, outside a step, finds everything in its place."""
+        self._refuse_detached(what)
         if self._gpus:
             refuse_capture(what)
         self._tensors.look()

@@ -20,6 +20,49 @@ __all__ = ["read", "write"]
 _FORMAT = 1
 
 
+class _Writer(DictionarySerializer):
+    """Keeps what lies below each name apart: names, and what lies there, may contain slashes.
+
+    Attributes:
+        below: What was stored below each name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.below: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, key: str) -> DictionarySerializer:
+        return DictionarySerializer(self.below.setdefault(key, {}), f"{key}/")
+
+
+class _Reader(NpzDeserializer):
+    """Finds below each name what a state dict has there.
+
+    Args:
+        rest: What lies below no name.
+        below: What lies below each name.
+        strict: Whether all that is asked for must be there.
+    """
+
+    def __init__(
+        self, rest: Mapping[str, Any], below: Mapping[str, Mapping[str, Any]], strict: bool
+    ) -> None:
+        arrays = {
+            name: {f"{name}/{entry}": _array(value) for entry, value in entries.items()}
+            for name, entries in below.items()
+        }
+        every = {key: array for part in arrays.values() for key, array in part.items()}
+        super().__init__({**rest, **every}, strict=strict)
+        self.report.file = "state dict"
+        self._below = arrays
+
+    def __getitem__(self, key: str) -> NpzDeserializer:
+        child = super().__getitem__(key)
+        if not self.path:
+            child.path, child.npz = f"{key}/", self._below.get(key, {})
+        return child
+
+
 def write(optimizer: Optimizer) -> dict[str, Any]:
     """Make a state dict.
 
@@ -29,18 +72,14 @@ def write(optimizer: Optimizer) -> dict[str, Any]:
     Returns:
         Plain data and tensors.
     """
-    serializer = DictionarySerializer()
+    serializer = _Writer()
     optimizer._look("state_dict")
     optimizer.native.serialize(serializer)
-    state: dict[str, dict[str, Any]] = {}
-    rest: dict[str, Any] = {"format": _FORMAT}
-    for key, array in serializer.target.items():
-        name, slash, entry = key.partition("/")
-        value = _plain(array)
-        if slash:
-            state.setdefault(name, {})[entry] = value
-        else:
-            rest[key] = value
+    rest = {"format": _FORMAT, **{key: _plain(array) for key, array in serializer.target.items()}}
+    state = {
+        name: {key.removeprefix(f"{name}/"): _plain(array) for key, array in arrays.items()}
+        for name, arrays in serializer.below.items()
+    }
     groups = []
     numbers = {id(param.tensor): place for place, param in enumerate(optimizer._params)}
     for group in optimizer.param_groups:
@@ -88,6 +127,7 @@ def read(
             f"[load_state_dict] no state dict of an optimizer: got {', '.join(map(str, saved))}, "
             "expected state and param_groups"
         )
+    _check_groups(saved["param_groups"])
     if "chainrule" not in saved:
         from chainrule.torch._foreign import load
 
@@ -95,18 +135,17 @@ def read(
     version = saved["chainrule"].get("format")
     if version != _FORMAT:
         raise ValueError(f"[load_state_dict] format of a later version: got {version!r}")
-    flat = {k: _array(v) for k, v in saved["chainrule"].items() if k != "format"}
-    for name, entries in saved["state"].items():
-        flat.update({f"{name}/{entry}": _array(value) for entry, value in entries.items()})
-    known, theirs = set(optimizer._link.named), set(saved["state"])
+    rest = {k: _array(v) for k, v in saved["chainrule"].items() if k != "format"}
+    known = set(optimizer._link.named)
+    below = _by_name(saved["state"], known)
+    theirs = set(below)
     if not known & theirs and theirs:
         raise KeyError(
             "[load_state_dict] the state dict is of another model: it has "
             f"{', '.join(sorted(theirs)[:3])} ..., this model {', '.join(sorted(known)[:3])} ..."
         )
     optimizer._look("load_state_dict")
-    deserializer = NpzDeserializer(flat, strict=strict)
-    deserializer.report.file = "state dict"
+    deserializer = _Reader(rest, below, strict)
     deserializer.load(optimizer.native)
     found = deserializer.report
     for param in optimizer._params:
@@ -123,6 +162,42 @@ def read(
         replaced=found.replaced,
         notes=found.unfit,
     )
+
+
+def _check_groups(groups: Any) -> None:
+    fitting = isinstance(groups, (list, tuple)) and all(
+        isinstance(group, Mapping)
+        and isinstance(group.get("params"), (list, tuple))
+        and isinstance(group.get("param_names", []), (list, tuple))
+        for group in groups
+    )
+    if not fitting:
+        raise ValueError(
+            f"[load_state_dict] param_groups: got {_in_short(groups)}, expected a list of dicts, "
+            "each with a list of params"
+        )
+
+
+def _in_short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:60]} ..."
+
+
+def _by_name(
+    state: Mapping[str, Mapping[str, Any]], known: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Give entries by parameter; in older state dicts names end at their first slash."""
+    found = {name: dict(entries) for name, entries in state.items()}
+    for name in sorted(known, key=len, reverse=True):
+        first, _, rest = name.partition("/")
+        if not rest or name in found or first not in found:
+            continue
+        mine = [entry for entry in found[first] if entry.startswith(f"{rest}/")]
+        if mine:
+            found[name] = {e.removeprefix(f"{rest}/"): found[first].pop(e) for e in mine}
+        if not found[first]:
+            del found[first]
+    return found
 
 
 def _restore_extras(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:

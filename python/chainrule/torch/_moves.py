@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,38 +13,48 @@ from chainrule._device_array import as_numpy, beside, shown
 from chainrule.torch._parameter import TensorParameter
 from chainrule.update_rule import UpdateRule
 
-__all__ = ["follow", "known_as"]
+__all__ = ["follow", "predecessors"]
 
-#: Parameters by the names that they had.
-_Known = Mapping[str | None, TensorParameter]
+#: Parameters, and those whose rules and states they go on with.
+_Predecessors = Mapping[TensorParameter, TensorParameter]
 
 
-def known_as(param: TensorParameter, before: _Known) -> TensorParameter:
-    """Find the parameter whose rule is kept.
+def predecessors(
+    now: Mapping[str, TensorParameter], before: Mapping[str, TensorParameter]
+) -> dict[TensorParameter, TensorParameter]:
+    """Find whose rule each parameter goes on with.
 
     Args:
-        param: A parameter.
-        before: Those that had rules, by name.
+        now: Parameters by name, tied ones under each of their names.
+        before: Those that had rules, in the same way.
 
     Returns:
-        Itself if it has a rule, otherwise the one that had its name, if there is one.
+        For one that was there, itself; for another the one that had its name and is gone. New ones
+        are left out.
     """
-    old = before.get(param.name)
-    return param if param.update_rule is not None or old is None else old
+    known = set(before.values())
+    gone = known - set(now.values())
+    found: dict[TensorParameter, TensorParameter] = {}
+    for name, param in now.items():
+        old = before.get(name)
+        if param in known:
+            found[param] = param
+        elif param not in found and old is not None and old in gone:
+            gone.remove(old)
+            found[param] = old
+    return found
 
 
-def follow(params: Iterable[TensorParameter], before: _Known) -> None:
+def follow(kept: _Predecessors) -> None:
     """Bring the states of rules to where their parameters are now: all, or none.
 
     Args:
-        params: The parameters as they are now.
-        before: Those that had rules, by name.
+        kept: The parameters as they are now, and whose rules they go on with.
     """
     done: list[tuple[UpdateRule, torch.device]] = []
     try:
-        for param in params:
-            kept = known_as(param, before)
-            rule, came_from = kept.update_rule, kept._layout["device"]
+        for param, old in kept.items():
+            rule, came_from = old.update_rule, old._layout["device"]
             if isinstance(rule, UpdateRule) and came_from != param.tensor.device:
                 done.append((rule, came_from))
                 _move(rule, param.tensor.device)

@@ -69,6 +69,7 @@ class TensorParameter(Parameter):
         super().__init__(name=path)
         self.tensor = tensor
         self._required = True  # what `requires_grad` is when the rule is on
+        self._found = tensor.requires_grad  # what it was before the rule was off
         self._was_frozen = False
         self._layout = layout_of(tensor)
 
@@ -78,6 +79,14 @@ class TensorParameter(Parameter):
     def _unregister(self) -> None:
         if _attached.get(id(self.tensor)) is self:
             del _attached[id(self.tensor)]
+
+    def _release(self) -> None:
+        """Let go of the tensor, and of the rule: it takes gradients as before the rule was off."""
+        self._unregister()
+        self.update_rule = None
+        if self._was_frozen:
+            self._was_frozen = False
+            self.tensor.requires_grad_(self._found)
 
     def _shown(self) -> Any:
         return self.tensor
@@ -168,7 +177,7 @@ class TensorParameter(Parameter):
             return
         self._was_frozen = frozen
         if frozen:
-            self._required = tensor.requires_grad
+            self._required = self._found = tensor.requires_grad
             tensor.requires_grad_(False)
             if self._on_freeze is not None:
                 self._on_freeze(self)
@@ -176,14 +185,16 @@ class TensorParameter(Parameter):
             tensor.requires_grad_(True)
 
     def _begin(self, rule: Any) -> None:
-        """Have a rule from now on; it is off where the tensor takes no gradient."""
-        if not self.tensor.requires_grad:
-            self._was_frozen = True
+        """Have a rule, or none, from now on; it is off where the tensor takes no gradient."""
+        if rule is not None and not self.tensor.requires_grad:
+            self._was_frozen, self._found = True, False
             _frozen.__set__(self, True)
-        if self.update_rule is not rule:
+            if rule.enabled:  # before it is the tensor's, which would take gradients then
+                rule.enabled = False
+        if rule is None or self.update_rule is not rule:
+            # What was said to a rule before this one does not count.
+            self._update_enabled = rule is None or bool(rule.enabled)
             self.update_rule = rule
-        if not self.tensor.requires_grad:
-            rule.enabled = False
 
 
 def reach_tensors(params: Iterable[Any]) -> None:

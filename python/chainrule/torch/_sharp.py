@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from chainrule._undo import add_note
+from chainrule.torch._parameter import reach_tensors
 from chainrule.torch._streams import on_our_streams
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def sharp_step(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
 
     Raises:
         RuntimeError: If there is no closure.
+
+    Whatever is raised, parameters have their values, wherever the closure has moved them.
     """
     if closure is None:
         raise RuntimeError(
@@ -35,7 +39,8 @@ def sharp_step(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
         )
     tensors, native = optimizer._tensors, optimizer.native
     streams = contextlib.ExitStack()  # the closure runs on the caller's own
-    losses = []
+    losses: list[Any] = []
+    passes = 0
 
     def lend() -> None:
         tensors.begin(True)
@@ -46,6 +51,8 @@ def sharp_step(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
         tensors.end()
 
     def backward(lossfun: Any, args: Any, kwds: Any) -> None:
+        nonlocal passes
+        passes += 1
         give_back()
         try:
             with torch.enable_grad():
@@ -57,9 +64,22 @@ def sharp_step(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
     lend()
     vars(native)["_backward"] = backward
     try:
-        native.update(closure)
-    finally:
-        del vars(native)["_backward"]
-        give_back()
-        tensors.done()
+        try:
+            native.update(closure)
+        finally:
+            del vars(native)["_backward"]
+            give_back()
+            tensors.done()
+    except BaseException as error:
+        if passes == 2:
+            _reach_tensors(optimizer, error)
+        raise
     return losses[0]
+
+
+def _reach_tensors(optimizer: Optimizer, error: BaseException) -> None:
+    """Put parameters back where the second pass has moved them to."""
+    try:
+        reach_tensors(optimizer._params)
+    except ValueError as lost:
+        add_note(error, str(lost))

@@ -73,15 +73,36 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
         rule = self._rule(tensor)
         if rule is None:
             raise KeyError("[chainrule.torch] this parameter has no rule")
+        kept, t = rule.state or {}, rule.t
+        writes = {}
         for name, value in state.items():
             if name == "step":
-                rule.t = int(value)
-            elif rule.state is not None and name in rule.state:
-                own = _shared(rule.state, name)
-                if own.data_ptr() != value.data_ptr():
-                    own.copy_(value)
+                t = int(value)
+            elif name in kept:
+                writes[name] = self._fitting(tensor, kept, name, value)
             else:
                 raise KeyError(f"[chainrule.torch] the rule has no state {name!r}")
+        rule.t = t
+        for name, value in writes.items():
+            own = _shared(kept, name)
+            if isinstance(own, torch.Tensor):
+                own.copy_(value)
+            else:
+                kept[name] = value
+
+    def _fitting(self, tensor: torch.Tensor, state: Any, name: str, value: Any) -> Any:
+        """Give a value that can be written to a state."""
+        own = _shared(state, name)
+        if not isinstance(own, torch.Tensor):
+            return value
+        value = torch.as_tensor(value)
+        if value.shape != own.shape:
+            path = next(p.name for p in self._optimizer._params if p.tensor is tensor)
+            raise ValueError(
+                f"[chainrule.torch] state {name!r} of {path}: got shape {tuple(value.shape)}, "
+                f"expected {tuple(own.shape)}"
+            )
+        return torch.empty_like(own).copy_(value)
 
     def __delitem__(self, tensor: torch.Tensor) -> None:
         rule = self._rule(tensor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from chainrule.torch._link import TensorLink, unwrapped
 from chainrule.torch._parameter import TensorParameter, attached
 from chainrule.torch._refusals import check, describe, refuse
 
-__all__ = ["bind", "named_tensors"]
+__all__ = ["bind", "named_pairs", "named_tensors", "nothing"]
 
 
 def named_tensors(
@@ -43,21 +43,45 @@ def named_tensors(
             f"[chainrule.torch] attach: got {type(model).__name__}, expected a torch.nn.Module or "
             "pairs of names and parameters"
         )
-    given = list(model.items() if isinstance(model, Mapping) else model)
-    named = [each if isinstance(each, tuple) else (f"{i}", each) for i, each in enumerate(given)]
-    for name, tensor in named:
-        if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
+    return named_pairs(model, "attach", lambda place, _: f"{place}"), None
+
+
+def named_pairs(
+    given: Any, what: str, name_of: Callable[[int, torch.Tensor], str]
+) -> list[tuple[str, torch.nn.Parameter]]:
+    """List parameters that are given with or without names.
+
+    Args:
+        given: A mapping from names to parameters, or an iterable of pairs or of parameters.
+        what: Who asks.
+        name_of: Names one that has no name, by its place and itself.
+
+    Returns:
+        Pairs of name and parameter.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If a name stands there twice, or a parameter was computed.
+    """
+    expected = "expected pairs of a name and a torch.nn.Parameter"
+    if not isinstance(given, Iterable):
+        raise TypeError(f"[chainrule.torch] {what}: got {type(given).__name__}, {expected}")
+    named: dict[str, torch.nn.Parameter] = {}
+    for place, each in enumerate(given.items() if isinstance(given, Mapping) else given):
+        pair = isinstance(each, tuple) and len(each) == 2
+        name, tensor = each if pair else (f"{place}", each)
+        if not (isinstance(tensor, torch.Tensor) and isinstance(name, str) and name):
             raise TypeError(
-                f"[chainrule.torch] attach: got {type(tensor).__name__} for {name!r}, expected "
-                "pairs of a name and a torch.nn.Parameter"
+                f"[chainrule.torch] {what}: got {type(tensor).__name__} for {name!r}, {expected}"
             )
+        if not pair:
+            name = name_of(place, tensor)
         if not tensor.is_leaf:
             raise ValueError(f"[chainrule.torch] {name} is no leaf: it was computed")
-    names = [name for name, _ in named]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"[chainrule.torch] attach: the name {twice!r} stands there twice")
-    return named, None
+        if name in named:
+            raise ValueError(f"[chainrule.torch] {what}: the name {name!r} stands there twice")
+        named[name] = tensor
+    return list(named.items())
 
 
 def _refuse_taken(path: str, tensor: torch.Tensor) -> None:
@@ -133,34 +157,49 @@ def bind(
     if not params:
         raise ValueError("[chainrule.torch] attach: there are no parameters to update")
     known = weakref.WeakValueDictionary(params)
-    tensors = _core.BorrowedTensors(
+    tensors = _lender(functools.partial(_refuse, known))
+    places = {} if module is None else _watch(tensors, module)
+    path_of = {id(param): path for path, param in reversed(params.items())}
+    for param in made.values():
+        first, *tied = places.get(id(param.tensor), [_NOWHERE])
+        tensors.add(param, param.tensor, path_of[id(param)], first[1], first[2])
+        for other, place, name in tied:
+            tensors.watch(param.tensor, other, place, name)
+    return TensorLink(params, module), tensors
+
+
+def nothing() -> tuple[TensorLink, _core.BorrowedTensors]:
+    """Give what an optimizer has that has no parameters."""
+    return TensorLink({}), _lender(refuse)
+
+
+def _lender(refusing: Callable[..., Any]) -> _core.BorrowedTensors:
+    return _core.BorrowedTensors(
         torch.Tensor,
         (torch.Tensor, torch.nn.Parameter),
         describe,
-        functools.partial(_refuse, known),
+        refusing,
         _alias,
         torch._C._increment_version,
         _streams.current_stream,
     )
-    places = {} if module is None else _places(module)
-    for param in made.values():
-        place, name = places.get(id(param.tensor), (None, ""))
-        path = param.name
-        assert path is not None
-        tensors.add(param, param.tensor, path, place, name)
-    for path, part in () if module is None else module.named_modules():
-        above, _, name = path.rpartition(".")
-        if path:
-            assert module is not None
-            tensors.watch(part, path, module.get_submodule(above)._modules, name)
-    return TensorLink(params, module), tensors
 
 
-def _places(module: torch.nn.Module) -> dict[int, tuple[dict[str, Any], str]]:
-    """Where each parameter stands: the dict of its module, and its name there."""
-    out: dict[int, tuple[dict[str, Any], str]] = {}
-    for part in module.modules():
+#: A path in the model, the dict of the module above, and the name there.
+_Place = tuple[str, dict[str, Any] | None, str]
+_NOWHERE: _Place = "", None, ""
+
+
+def _watch(tensors: _core.BorrowedTensors, module: torch.nn.Module) -> dict[int, list[_Place]]:
+    """Have every place of a module below this one watched; list those of parameters by their id."""
+    out: dict[int, list[_Place]] = {}
+    for above, part in module.named_modules():
+        prefix = f"{above}." if above else ""
+        for name, child in part._modules.items():
+            if child is not None:
+                tensors.watch(child, prefix + name, part._modules, name)
         for name, tensor in part._parameters.items():
             if tensor is not None:
-                out.setdefault(id(tensor), (part._parameters, name))
+                place = prefix + name, part._parameters, name
+                out.setdefault(id(tensor), []).append(place)
     return out

@@ -55,5 +55,19 @@ TEST(Perturbation, MovesAlongTheGradientAndBack) {
   EXPECT_EQ(values_of(a->data()), (std::vector<double>{1, 1}));
 }
 
+TEST(Perturbation, FollowsToOtherMemory) {
+  const auto param = parameter({1, 1}, {3, 0});
+  const Array before = param->data();
+  Perturbation moved({param}, 2);
+  param->set_data(array_of({3, 1}, Dtype::float32));
+  moved.restore();
+  EXPECT_EQ(values_of(before), (std::vector<double>{1, 1}));
+  EXPECT_EQ(values_of(param->data()), (std::vector<double>{1, 1}));
+  Perturbation gone({param}, 2);
+  param->set_data(array_of({3}, Dtype::float32));
+  gone.restore();
+  EXPECT_EQ(values_of(param->data()), (std::vector<double>{3}));
+}
+
 }  // namespace
 }  // namespace chainrule::testing

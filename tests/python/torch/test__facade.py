@@ -413,6 +413,56 @@ def test_policies_see_gradients_that_are_not_finite():
     assert model.head.weight.update_rule.skipped == 1
 
 
+def test_what_was_detached_is_as_before_and_works_no_more():
+    model = make_net()
+    model.head.bias.requires_grad_(False)
+    optimizer = attach(model, optimizers.Adam())
+    optimizer.add_hook(optimizer_hooks.EMA(0.9))
+    optimizer.rules["encoder.0.**"].enabled = False
+    rule = model.encoder[0].linear.weight.update_rule
+    state = optimizer.state_dict()
+    optimizer.detach()
+    optimizer.detach()
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["head.bias"]
+    other = attach(model, optimizers.SGD())
+    rule.enabled = True
+    rule.enabled = False  # nobody's rule any more
+    assert model.encoder[0].linear.weight.requires_grad
+    backward(model, 0)
+    before = values(model)
+    for work in (
+        optimizer.step,
+        optimizer.reattach,
+        optimizer.state_dict,
+        lambda: optimizer.load_state_dict(state),
+        lambda: optimizer.add_param_group({"params": []}),
+        lambda: optimizer.averaged().__enter__(),
+        lambda: optimizer.transaction().__enter__(),
+    ):
+        with pytest.raises(RuntimeError, match="this optimizer was detached from its model"):
+            work()
+    optimizer.zero_grad()
+    assert (optimizer.param_groups, len(optimizer.state), len(optimizer.rules)) == ([], 0, 0)
+    assert "0 parameters" in repr(optimizer)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    other.step()
+    assert not torch.equal(model.head.weight, before["head.weight"])
+
+
+def test_a_hook_that_raises_after_the_update_says_that_it_took_place():
+    def fails(optimizer):
+        raise ArithmeticError
+
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD())
+    optimizer.add_hook(fails, "fails", "post")
+    backward(model, 0)
+    with pytest.raises(ArithmeticError) as caught:
+        optimizer.step()
+    assert any("the update has taken place" in note for note in caught.value.__notes__)
+    assert optimizer.t == 1
+
+
 def test_an_optimizer_that_is_forgotten_is_gone():
     model = make_net()
     optimizer = attach(model, optimizers.Adam())

@@ -83,6 +83,72 @@ def test_a_state_dict_of_another_model_is_refused():
     train(model, optimizer, range(2, 3))
 
 
+@pytest.mark.parametrize("groups", [None, [{}], [3], [{"params": 1}], {"params": []}])
+def test_groups_that_are_none_are_refused_before_anything_is_loaded(groups):
+    model = make_net()
+    optimizer = configured(model)
+    state = saved(configured(make_net()))
+    train(model, optimizer, range(2))
+    with pytest.raises(ValueError, match=r"param_groups: got .* expected a list of dicts"):
+        optimizer.load_state_dict({**state, "param_groups": groups})
+    assert (optimizer.t, model.head.weight.update_rule.t) == (2, 2)
+
+
+NAMES = ["enc/w", "enc", "enc/w/EMA", "/a", "a"]
+
+
+def with_slashes(seed):
+    torch.manual_seed(seed)
+    params = {name: torch.nn.Parameter(torch.randn(2 + i)) for i, name in enumerate(NAMES)}
+    optimizer = attach(params, optimizers.Adam())
+    optimizer.add_hook(optimizer_hooks.EMA(0.9))
+    for p in params.values():
+        p.grad = torch.randn(p.shape)
+    optimizer.step()
+    return params, optimizer
+
+
+def test_names_and_what_lies_below_them_may_contain_slashes():
+    (_, first), (_, second) = with_slashes(0), with_slashes(1)
+    state = saved(first)
+    assert list(state["state"]) == NAMES
+    assert set(state["state"]["enc/w"]) == {"t", "m", "v", "EMA/average"}
+    report = second.load_state_dict(state)
+    assert (report.loaded, report.fresh, report.missing, report.unused) == (NAMES, [], [], [])
+    again = saved(second)
+    for name, entries in state["state"].items():
+        assert entries.keys() == again["state"][name].keys()
+        for key, value in entries.items():
+            assert not torch.is_tensor(value) or torch.equal(value, again["state"][name][key])
+    state["state"]["enc/w"]["m"] = torch.zeros(7)
+    with pytest.raises(ValueError, match="'enc/w/m' has another shape"):
+        second.load_state_dict(state)
+
+
+def test_state_dicts_that_cut_names_at_slashes_still_load():
+    def make(seed):
+        torch.manual_seed(seed)
+        params = {n: torch.nn.Parameter(torch.randn(3)) for n in ("enc/w", "enc/w/b", "enc", "a")}
+        optimizer = attach(params, optimizers.Adam())
+        for p in params.values():
+            p.grad = torch.randn(3)
+        optimizer.step()
+        return optimizer
+
+    state = saved(make(0))
+    old = {**state, "state": {}}
+    for name, entries in state["state"].items():
+        for entry, value in entries.items():
+            first, _, rest = f"{name}/{entry}".partition("/")
+            old["state"].setdefault(first, {})[rest] = value
+    second = make(1)
+    report = second.load_state_dict(old)
+    assert (len(report.loaded), report.fresh, report.unused) == (4, [], [])
+    again = saved(second)["state"]
+    for name, entries in state["state"].items():
+        assert torch.equal(entries["m"], again[name]["m"])
+
+
 def test_what_schedulers_keep_in_groups_is_kept():
     model = make_net()
     optimizer = attach(model, optimizers.SGD(lr=0.1))

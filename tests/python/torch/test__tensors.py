@@ -175,6 +175,28 @@ def test_a_replaced_parameter_is_noticed():
     assert rule.t == 2
 
 
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_a_tied_parameter_that_is_replaced_at_any_place_is_noticed(place):
+    model = torch.nn.ModuleDict({"a": torch.nn.Linear(3, 3), "b": torch.nn.Linear(3, 3)})
+    model["b"].weight = weight = model["a"].weight
+    optimizer = attach(model, optimizers.SGD())
+    model[place].weight = torch.nn.Parameter(torch.zeros(3, 3))
+    with pytest.raises(RuntimeError, match=rf"\] {place}\.weight was replaced"):
+        optimizer.step()
+    model[place].weight = weight
+    optimizer.step()
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_a_shared_module_that_is_replaced_under_any_name_is_noticed(place):
+    shared = torch.nn.Sequential(torch.nn.Linear(3, 3))
+    model = torch.nn.ModuleDict({"a": shared, "b": shared})
+    optimizer = attach(model, optimizers.SGD())
+    model[place] = torch.nn.Sequential(torch.nn.Linear(3, 3))
+    with pytest.raises(RuntimeError, match=rf"\] {place}: the module was replaced"):
+        optimizer.step()
+
+
 def test_a_replaced_parameter_of_another_shape_starts_anew():
     model = make_net()
     optimizer = attach(model, optimizers.Adam())
