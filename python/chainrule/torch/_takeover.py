@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from chainrule import optimizers
 from chainrule.optimizer import GradientMethod
+from chainrule.torch._algorithms import Correspondence, class_name, identify
 from chainrule.torch._facade import Optimizer
-from chainrule.torch._foreign import Correspondence, identify, load
+from chainrule.torch._foreign import load
 from chainrule.torch._nesterov import NesterovSGD
 from chainrule.torch._tensors import named_tensors
 
@@ -45,6 +46,7 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
     Raises:
         ValueError: If it has parameters that the model does not have, or options that no rule has.
     """
+    cls = class_name(theirs)
     names = {id(tensor): name for name, tensor in reversed(named_tensors(model)[0])}
     saved = theirs.state_dict()
     order: list[str] = []
@@ -57,7 +59,8 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
                 f"{tuple(strangers[0].shape)} that the model does not have"
             )
         order += [names[id(tensor)] for tensor in group["params"]]
-        kinds.append(identify(packed, [saved["state"].get(n, {}) for n in packed["params"]]))
+        states = [saved["state"].get(n, {}) for n in packed["params"]]
+        kinds.append(identify(packed, states, cls))
         packed.pop("param_names", None)
     made = {_maker(kind): _maker(kind)() for kind in kinds}
     optimizer = Optimizer(model, next(iter(made.values())), disabled_state)
@@ -70,7 +73,7 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
         for param in optimizer._params:
             if param.name not in order:
                 param.update_rule = None
-        optimizer.load_report = load(optimizer, saved, False, order)
+        optimizer.load_report = load(optimizer, saved, False, order, cls)
         _share_values(optimizer)
     except BaseException:
         optimizer.detach()

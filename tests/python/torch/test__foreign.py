@@ -39,14 +39,24 @@ def train(model, optimizer, steps):
         optimizer.step()
 
 
+class Sideways(torch.optim.Adam):
+    """Looks like Adam and is not."""
+
+    def step(self, closure=None):
+        pass
+
+
+@pytest.mark.parametrize("steps", [0, 5])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_is_taken_over_in_the_middle_of_training(name):
+def test_an_optimizer_is_taken_over(name, steps):
     a, b = make_net(), make_net()
     reference, theirs = OPTIMIZERS[name](a.parameters()), OPTIMIZERS[name](b.parameters())
-    train(a, reference, range(5))
-    train(b, theirs, range(5))
+    train(a, reference, range(steps))
+    train(b, theirs, range(steps))
     optimizer = attach(b, theirs)
-    assert len(optimizer.load_report.loaded) == 10
+    report = optimizer.load_report
+    assert report.source == f"torch.optim.{type(theirs).__name__}"
+    assert len(report.loaded if steps else report.loaded + report.fresh) == 10
     train(a, reference, range(5, 15))
     train(b, optimizer, range(5, 15))
     assert_same(a, b, 2e-5)
@@ -88,7 +98,9 @@ def test_what_the_other_optimizer_did_not_have_gets_no_rule():
         (lambda p: torch.optim.RMSprop(p, centered=True), "centered=True"),
         (lambda p: torch.optim.SGD(p, lr=1, momentum=0.9, dampening=0.5), "dampening=0.5"),
         (lambda p: torch.optim.Adadelta(p, lr=0.5), "lr=0.5"),
-        (lambda p: torch.optim.ASGD(p), "not the state dict of an algorithm that is known"),
+        (lambda p: torch.optim.ASGD(p), r"torch\.optim\.ASGD has no counterpart"),
+        (lambda p: torch.optim.SparseAdam(p), r"torch\.optim\.SparseAdam has no counterpart"),
+        (lambda p: Sideways(p), r"Sideways has a step of its own"),
     ],
 )
 def test_options_without_a_counterpart_are_refused(make, message):
@@ -96,6 +108,25 @@ def test_options_without_a_counterpart_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         attach(model, make(model.parameters()))
     assert model.head.weight.update_rule is None
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("name", ["Adamax", "RAdam"])
+def test_state_dicts_of_adams_relatives_are_told_apart(name, steps):
+    a, b = make_net(), make_net()
+    theirs = getattr(torch.optim, name)(a.parameters(), lr=0.01)
+    train(a, theirs, range(steps))
+    optimizer = attach(b, getattr(optimizers, name)())
+    assert optimizer.load_state_dict(theirs.state_dict()).source == f"torch.optim.{name}"
+    sparse = torch.optim.SparseAdam(a.parameters())
+    with pytest.raises(ValueError, match=r"torch\.optim\.SparseAdam has no counterpart"):
+        optimizer.load_state_dict(sparse.state_dict())
+    old = theirs.state_dict()
+    old["state"] = {}
+    for entry in ("decoupled_weight_decay", "maximize"):
+        old["param_groups"][0].pop(entry, None)
+    with pytest.raises(ValueError, match="RAdam or Adamax"):
+        optimizer.load_state_dict(old)
 
 
 def test_state_dicts_load_by_order_and_by_name():
