@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chainrule.optimizer_hooks._native import NativeHook
 
 __all__ = ["WeightDecay"]
@@ -37,6 +39,8 @@ class WeightDecay(NativeHook):
     _kind = "weight_decay"
     name = "WeightDecay"
     call_for_each_param = True
+    #: How often a rate was set, of any hook, for whoever shows rates.
+    _changes: ClassVar[int] = 0
 
     def __init__(self, rate: float) -> None:
         super().__init__(rate)
@@ -49,3 +53,4 @@ class WeightDecay(NativeHook):
     @rate.setter
     def rate(self, rate: float) -> None:
         self._a = rate
+        WeightDecay._changes += 1

@@ -205,8 +205,7 @@ def identify(group: _Group, states: Iterable[Mapping[str, Any]], name: str = "")
     name = name or _guess(group, {key for state in states for key in state})
     if name not in _KNOWN:
         raise ValueError(
-            f"[load_state_dict] torch.optim.{name} has no counterpart: expected "
-            f"{', '.join(_KNOWN)}"
+            f"[load_state_dict] torch.optim.{name} has no counterpart: expected {', '.join(_KNOWN)}"
         )
     found = _KNOWN[name](name, group)
     for option, expected in {"maximize": False, **found.needs}.items():

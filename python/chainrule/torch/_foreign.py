@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.optimizer_hooks import WeightDecay
 from chainrule.rules.entries import algorithm_name, native_name
 from chainrule.rules.journal import Journal
+from chainrule.rules.values import known_names
 from chainrule.serializers.npz import NpzDeserializer
 from chainrule.torch._algorithms import Correspondence, identify, number
+from chainrule.torch._decay import set_decay
 from chainrule.torch._report import StateReport
 from chainrule.torch._state import from_tensor
 from chainrule.update_rule import UpdateRule
@@ -40,11 +41,15 @@ class _Loading:
         serializer.on_failure(lambda: setattr(native, "t", before))
         journal = Journal()
         serializer.on_failure(journal.roll_back)
+        rates: dict[float, list[UpdateRule]] = {}
+        for each in self.work:
+            rates.setdefault(each.decay, []).append(each.param.update_rule)
+        for rate, rules in rates.items():
+            set_decay(journal, native, rules, rate)
         for each in self.work:
             rule = each.param.update_rule
             for name, value in each.values.items():
                 journal.set_value(rule.hyperparam, name, value, "load_state_dict")
-            _set_decay(journal, rule, each.decay)
             kept = rule.state_dtype
             if kept == "int8":  # full states are coded at the next update
                 rule.state_dtype = None
@@ -62,21 +67,10 @@ class _Work:
     param: TensorParameter
     values: dict[str, Any]
     decay: float
+    decoupled: bool
     t: int
     state: dict[str, np.ndarray]
     fresh: bool  # there is no state for it
-
-
-def _set_decay(journal: Journal, rule: UpdateRule, rate: float) -> None:
-    pre, post = dict(rule._hookable.pre), dict(rule._hookable.post)
-    name = WeightDecay.name
-    if rate:
-        pre[name] = WeightDecay(rate)
-    elif name in pre:
-        del pre[name]
-    else:
-        return
-    journal.set_hooks(rule, pre, post, rule._sort_hooks)
 
 
 def load(
@@ -104,6 +98,7 @@ def load(
     """
     report = StateReport("torch.optim", "name")
     work: list[_Work] = []
+    parts = []
     order = _order(optimizer, saved, names, report, strict)
     for group in saved["param_groups"]:
         params = [order.get(number) for number in group["params"]]
@@ -112,9 +107,13 @@ def load(
             continue
         found = identify(group, states, kind)
         report.source = f"torch.optim.{found.name}"
-        for param, state in zip(params, states, strict=True):
-            if param is not None:
-                work.append(_work(optimizer, param, found, group, state, report))
+        here = [
+            _work(param, found, group, state)
+            for param, state in zip(params, states, strict=True)
+            if param is not None
+        ]
+        parts.append(([each.param for each in here], _extras(group, here[0])))
+        work += here
     flat = {
         f"{each.param.name}/{name}": value for each in work for name, value in each.state.items()
     }
@@ -124,6 +123,7 @@ def load(
     deserializer.load(_Loading(optimizer, work))
     optimizer._tensors.done()
     optimizer._version = -1
+    optimizer._groups.arrange(parts)
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
     return report
@@ -173,13 +173,16 @@ def _any_name(
     return any(known.get(name) is param for name in theirs)
 
 
+def _extras(group: _Group, work: _Work) -> dict[str, Any]:
+    """What a group has that is no value of a rule, such as the ``initial_lr`` of schedulers."""
+    dropped = ("params", "param_names", "etas", "step_sizes")  # the last two have other names here
+    extras = {name: value for name, value in group.items() if name not in dropped}
+    meant = {"decoupled_weight_decay": work.decoupled} if "weight_decay" in work.values else {}
+    return extras | meant
+
+
 def _work(
-    optimizer: Optimizer,
-    param: TensorParameter,
-    found: Correspondence,
-    group: _Group,
-    state: Mapping[str, Any],
-    report: StateReport,
+    param: TensorParameter, found: Correspondence, group: _Group, state: Mapping[str, Any]
 ) -> _Work:
     rule, path = param.update_rule, param.name
     if not isinstance(rule, UpdateRule):
@@ -198,6 +201,8 @@ def _work(
     )
     if decoupled:
         values["weight_decay"], decay = decay, 0.0
+    elif "weight_decay" in known_names(rule):
+        values["weight_decay"] = 0.0
     # SGD does not count.
     t = int(number(state.get("step", rule.t if found.name == "SGD" else 0)))
     arrays: dict[str, np.ndarray] = {"t": np.asarray(t)}
@@ -216,4 +221,4 @@ def _work(
     for theirs, ours in found.scalars.items():
         if theirs in state:
             arrays[ours] = np.asarray(float(number(state[theirs])))
-    return _Work(param, values, decay, t, arrays, bool(found.states) and not state)
+    return _Work(param, values, decay, decoupled, t, arrays, bool(found.states) and not state)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from chainrule import optimizers
 from chainrule.optimizer import GradientMethod
-from chainrule.torch._algorithms import Correspondence, class_name, identify
+from chainrule.torch._algorithms import Correspondence, class_name, identify, number
 from chainrule.torch._facade import Optimizer
 from chainrule.torch._foreign import load
+from chainrule.torch._names import torch_values
 from chainrule.torch._nesterov import NesterovSGD
 from chainrule.torch._tensors import named_tensors
 
@@ -74,7 +75,9 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
             if param.name not in order:
                 param.update_rule = None
         optimizer.load_report = load(optimizer, saved, False, order, cls)
-        _share_values(optimizer)
+        optimizer.defaults |= torch_values(optimizer.native.hyperparam.get_dict())
+        if "weight_decay" in theirs.defaults:
+            optimizer.defaults["weight_decay"] = number(theirs.defaults["weight_decay"])
     except BaseException:
         optimizer.detach()
         raise
@@ -84,18 +87,3 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
 def _maker(kind: Correspondence) -> Callable[[], GradientMethod]:
     """Which rules go on where another optimizer is; by the same name, if there are such."""
     return optimizers.AdamW if kind.name == "AdamW" else _MAKERS[kind.algorithms[0]]
-
-
-def _share_values(optimizer: Optimizer) -> None:
-    """Set on the optimizer what all rules have, so that it can be changed there."""
-    groups = optimizer.param_groups
-    native = optimizer.native
-    if len(groups) != 1 or len(groups[0]["params"]) != len(optimizer._params):
-        return
-    rules = [param.update_rule for param in optimizer._params]
-    for name in native.hyperparam.get_dict():
-        if rules[0].hyperparam._own(name) is not None:
-            native.hyperparam._set(name, rules[0].hyperparam._own(name)[0], None)
-            for rule in rules:
-                if rule.hyperparam._own(name) is not None:
-                    delattr(rule.hyperparam, name)
