@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.optimizer_hooks._weights import rules_of
 from chainrule.rules.entries import algorithm_name, native_name
 from chainrule.rules.journal import Journal
 from chainrule.rules.values import known_names
@@ -20,6 +22,7 @@ from chainrule.torch._state import from_tensor
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
+    from chainrule.optimizer import GradientMethod
     from chainrule.torch._facade import Optimizer
     from chainrule.torch._parameter import TensorParameter
 
@@ -58,6 +61,26 @@ class _Loading:
             if kept == "int8":
                 rule.state_dtype = kept
         native.t = max((each.t for each in self.work), default=native.t)
+        _share(journal, native, {name for each in self.work for name in each.values})
+
+
+def _share(journal: Journal, native: GradientMethod, names: Iterable[str]) -> None:
+    """Set on the optimizer what most rules have, so that it can be changed there."""
+    heirs = [
+        rule.hyperparam
+        for rule, _ in rules_of(native)
+        if rule.hyperparam.parent is native.hyperparam
+    ]
+    for name in names if heirs else ():
+        own = [(hyperparam, hyperparam._own(name)) for hyperparam in heirs]
+        counts = collections.Counter(entry[0] for _, entry in own if entry is not None)
+        if all(entry is not None for _, entry in own):
+            value = counts.most_common(1)[0][0]
+            journal.set_value(native.hyperparam, name, value, "load_state_dict")
+        kept = native.hyperparam._own(name)
+        for hyperparam, entry in own:
+            if entry is not None and kept is not None and entry[0] == kept[0]:
+                journal.delete_value(hyperparam, name)
 
 
 @dataclasses.dataclass

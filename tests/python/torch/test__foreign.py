@@ -11,6 +11,7 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule.torch
 import torch
 from chainrule import optimizers
+from chainrule.optimizer_hooks import WeightDecay
 from torch_models import Net, assert_same, backward, make_net, values
 
 attach = chainrule.torch.attach
@@ -74,11 +75,34 @@ def test_groups_are_taken_over():
     train(a, reference, range(3))
     train(b, theirs, range(3))
     optimizer = attach(b, theirs)
-    assert [g["lr"] for g in optimizer.param_groups] == [0.02, 0.01]  # in the model's order
+    assert [g["lr"] for g in optimizer.param_groups] == [0.01, 0.02]  # in its order
     assert {row.algorithm for row in optimizer.plan().rows} == {"AdamW"}
+    # What most rules have stands on the optimizer.
+    assert (optimizer.native.beta2, optimizer.lr) == (0.999, 0.02)
     train(a, reference, range(3, 9))
     train(b, optimizer, range(3, 9))
     assert_same(a, b, 1e-5)
+    optimizer.lr = 5.0
+    assert [g["lr"] for g in optimizer.param_groups] == [0.01, 5.0]
+
+
+def test_groups_that_are_alike_stay_apart():
+    model = make_net()
+    parts = [{"params": model.encoder.parameters()}, {"params": model.head.parameters()}]
+    theirs = torch.optim.SGD(parts, lr=0.1)
+    torch.optim.lr_scheduler.LambdaLR(theirs, [lambda t: 1.0, lambda t: 0.5**t])
+    optimizer = attach(model, theirs)
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [0.1, 0.1]
+    again = torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda t: 1.0, lambda t: 0.5**t])
+    train(model, optimizer, [0])
+    again.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.05]
+    b = make_net()
+    loaded = attach(b, optimizers.SGD())
+    for state in (theirs.state_dict(), optimizer.state_dict()):
+        loaded.load_state_dict(state)
+        assert [len(group["params"]) for group in loaded.param_groups] == [8, 2]
+        torch.optim.lr_scheduler.StepLR(loaded, 3, last_epoch=3)
 
 
 def test_what_the_other_optimizer_did_not_have_gets_no_rule():
@@ -87,6 +111,9 @@ def test_what_the_other_optimizer_did_not_have_gets_no_rule():
     assert optimizer.rules.paths == ("head.weight", "head.bias")
     assert "encoder.0.norm.weight" in optimizer.rules.missing
     assert model.encoder[0].norm.weight.requires_grad
+    assert optimizer.lr == 0.1
+    optimizer.lr = 0.2
+    assert model.head.bias.update_rule.hyperparam.lr == 0.2
     with pytest.raises(ValueError, match=r"shape \(2, 2\) that the model does not have"):
         attach(make_net(), torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1))
 
@@ -162,6 +189,46 @@ def test_the_algorithm_must_be_the_same():
         optimizer.load_state_dict(theirs.state_dict())
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert optimizer.t == 1
+
+
+def test_a_decay_of_the_gradient_takes_the_place_of_others():
+    a, b = make_net(), make_net()
+    reference = torch.optim.Adam(a.parameters(), lr=0.01, weight_decay=0.1)
+    optimizer = attach(b, optimizers.AdamW(weight_decay=0.3))
+    optimizer.load_state_dict(reference.state_dict())
+    assert optimizer.lr == 0.01
+    train(a, reference, range(9))
+    train(b, optimizer, range(9))
+    assert_same(a, b, 1e-5)
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.2, 0.2), (0.1, 0.0)])
+def test_a_decay_by_a_hook_of_the_optimizer_is_not_applied_twice(rates):
+    def groups(model):
+        parts = model.encoder, model.head
+        return [
+            {"params": part.parameters(), "weight_decay": rate}
+            for part, rate in zip(parts, rates, strict=True)
+        ]
+
+    a, b = make_net(), make_net()
+    reference = torch.optim.SGD(groups(a), lr=0.05)
+    optimizer = attach(b, optimizers.SGD())
+    hook = WeightDecay(0.1)
+    optimizer.add_hook(hook)
+    optimizer.load_state_dict(reference.state_dict())
+    assert [group["weight_decay"] for group in optimizer.param_groups] == list(rates)
+    if rates[0] == rates[1]:
+        assert hook.rate == rates[0]
+    train(a, reference, range(9))
+    train(b, optimizer, range(9))
+    assert_same(a, b, 1e-5)
+    other = attach(make_net(), optimizers.SGD())
+    other.add_hook(WeightDecay(0.1))
+    damaged = torch.optim.SGD(Net(width=5).parameters(), lr=0.1, momentum=0.9).state_dict()
+    with pytest.raises(ValueError, match="expected"):
+        other.load_state_dict(damaged)
+    assert other.param_groups[0]["weight_decay"] == 0.1
 
 
 def test_state_dicts_of_another_model_are_refused_and_nothing_is_changed():
