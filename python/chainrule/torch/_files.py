@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import torch
 from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
-from chainrule.torch._report import StateReport
+from chainrule.torch._report import StateReport, notes_of_casts
 from chainrule.torch._state import from_tensor, to_tensor
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from chainrule.torch._facade import Optimizer
+    from chainrule.torch._parameter import TensorParameter
 
 __all__ = ["read", "write"]
 
@@ -122,8 +123,17 @@ def read(
         missing=[name for name in optimizer._link.named if name not in theirs],
         unused=found.unused,
         replaced=found.replaced,
-        notes=found.unfit,
+        notes=found.unfit + notes_of_casts(_dtypes(optimizer, saved["state"])),
     )
+
+
+def _dtypes(
+    optimizer: Optimizer, states: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[TensorParameter, dict[str, torch.dtype]]]:
+    """Tell of what dtype states were saved."""
+    for name, param in optimizer._link.named.items():
+        entries = states.get(name, {}).items()
+        yield param, {n: value.dtype for n, value in entries if isinstance(value, torch.Tensor)}
 
 
 def _arrange(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:

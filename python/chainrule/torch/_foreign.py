@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import torch
 from chainrule.optimizer_hooks._weights import rules_of
 from chainrule.rules.entries import algorithm_name, native_name
 from chainrule.rules.journal import Journal
@@ -17,7 +18,7 @@ from chainrule.rules.values import known_names
 from chainrule.serializers.npz import NpzDeserializer
 from chainrule.torch._algorithms import Correspondence, identify, number
 from chainrule.torch._decay import set_decay
-from chainrule.torch._report import StateReport
+from chainrule.torch._report import StateReport, notes_of_casts
 from chainrule.torch._state import from_tensor
 from chainrule.update_rule import UpdateRule
 
@@ -93,6 +94,7 @@ class _Work:
     decoupled: bool
     t: int
     state: dict[str, np.ndarray]
+    dtypes: dict[str, torch.dtype]
     fresh: bool  # there is no state for it
 
 
@@ -147,6 +149,7 @@ def load(
     optimizer._tensors.done()
     optimizer._version = -1
     optimizer._groups.arrange(parts)
+    report.notes += notes_of_casts((each.param, each.dtypes) for each in work)
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
     return report
@@ -229,6 +232,7 @@ def _work(
     # SGD does not count.
     t = int(number(state.get("step", rule.t if found.name == "SGD" else 0)))
     arrays: dict[str, np.ndarray] = {"t": np.asarray(t)}
+    dtypes: dict[str, torch.dtype] = {}
     for theirs, ours in found.states.items():
         value = state.get(theirs)
         if value is None:
@@ -239,9 +243,9 @@ def _work(
                 f"{tuple(value.shape)}, expected {tuple(param.shape)}; was the order of the "
                 "parameters another? give their names with names=[...]"
             )
-        array = from_tensor(value)
-        arrays[ours] = array * found.sign if found.sign != 1 else array
+        arrays[ours] = from_tensor(value * found.sign if found.sign != 1 else value)
+        dtypes[ours] = value.dtype
     for theirs, ours in found.scalars.items():
         if theirs in state:
             arrays[ours] = np.asarray(float(number(state[theirs])))
-    return _Work(param, values, decay, decoupled, t, arrays, bool(found.states) and not state)
+    return _Work(param, values, decay, decoupled, t, arrays, dtypes, bool(found.states) and not state)

@@ -231,6 +231,38 @@ def test_a_decay_by_a_hook_of_the_optimizer_is_not_applied_twice(rates):
     assert other.param_groups[0]["weight_decay"] == 0.1
 
 
+@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("pair", [("bfloat16", "float32"), ("bfloat16", "float16")])
+def test_states_get_the_dtype_of_the_parameter(pair, stepped):
+    before, now = (getattr(torch, name) for name in pair)
+    a, b = make_net(dtype=before), make_net(dtype=now)
+    theirs = torch.optim.SGD(a.parameters(), lr=0.01, momentum=0.9)
+    train(a, theirs, range(3))
+    ours = attach(a, theirs)  # states of bfloat16 with another sign
+    velocity = theirs.state[a.head.weight]["momentum_buffer"]
+    assert torch.equal(ours.state[a.head.weight]["v"], -velocity)
+    for state in (theirs.state_dict(), ours.state_dict()):
+        optimizer = attach(b, optimizers.CorrectedMomentumSGD())
+        if stepped:
+            train(b, optimizer, [0])
+        report = optimizer.load_state_dict(state)
+        assert report.notes == [f"{pair[0]} states of 10 parameters are {pair[1]} now"]
+        found = optimizer.state[b.head.weight]["v"]
+        assert found.dtype == now
+        assert torch.allclose(found.float(), -velocity.float(), rtol=1e-2, atol=1e-4)
+        train(b, optimizer, [1])
+        optimizer.detach()
+
+
+def test_a_dtype_of_states_that_was_chosen_is_restored():
+    a, b = make_net(), make_net()
+    first, second = attach(a, optimizers.Adam()), attach(b, optimizers.Adam())
+    first.rules.state_dtype = "bfloat16"
+    train(a, first, [0])
+    assert not second.load_state_dict(first.state_dict()).notes
+    assert second.state[b.head.weight]["m"].dtype == torch.bfloat16
+
+
 def test_state_dicts_of_another_model_are_refused_and_nothing_is_changed():
     model = make_net()
     optimizer = attach(model, optimizers.Adam(alpha=0.5))
