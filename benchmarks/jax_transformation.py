@@ -5,12 +5,12 @@ What JAX does for every array that passes to the host costs more than the update
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import optax
 
 import chainrule.jax
 import common
+import jax
 from chainrule import optimizers
 
 

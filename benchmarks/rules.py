@@ -80,8 +80,9 @@ def their_muon(shapes):
 
 def optax_on(shapes):
     """The same with optax under jit: one AdamW, scaled tensor by tensor."""
-    import jax
     import optax
+
+    import jax
 
     def scaled(updates):
         return [update * rate(i) for i, update in enumerate(updates)]

@@ -456,8 +456,10 @@ class Mix:
             rule = param.update_rule
             if rule._algorithm is None:
                 continue
-            names = {s.dtype.name for n, s in (rule.state or {}).items() if n[-6:] != "_scale"}
-            if "int8" in names if rule.state_dtype is None else names - {rule.state_dtype}:
+            state = rule.state or {}
+            names = {state[n].dtype.name for n in rule._state_names if n in state}
+            half = rule.fp32_update and param.dtype.itemsize == 2
+            if names - {rule.state_dtype or ("float32" if half else param.dtype.name)}:
                 found.add(param.name)
         return found
 

@@ -305,11 +305,6 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
     if (values.dtype() != dtype) {
       state = stored_as(state, dtype, description.square);
     }
-    if (values.dtype() != states_[variant.states[0]].values.dtype()) {
-      throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' of another dtype than the others: got ", values.dtype(), ", expected ",
-                          states_[variant.states[0]].values.dtype()));
-    }
   }
 }
 

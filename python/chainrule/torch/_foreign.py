@@ -248,4 +248,6 @@ def _work(
     for theirs, ours in found.scalars.items():
         if theirs in state:
             arrays[ours] = np.asarray(float(number(state[theirs])))
-    return _Work(param, values, decay, decoupled, t, arrays, dtypes, bool(found.states) and not state)
+    return _Work(
+        param, values, decay, decoupled, t, arrays, dtypes, bool(found.states) and not state
+    )

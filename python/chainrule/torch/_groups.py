@@ -102,9 +102,9 @@ class ParamGroup(dict[str, Any]):
         """Whether a scheduler goes by the number of groups."""
         return "initial_lr" in self
 
-    def _decays_in_gradient(self) -> bool:
+    def _decays_in_gradient(self, rule: UpdateRule | None = None) -> bool:
         return dict.get(self, "decoupled_weight_decay") is False or (
-            "weight_decay" not in known_names(self._rule)
+            "weight_decay" not in known_names(rule or self._rule)
         )
 
     def _following(self, name: str) -> list[UpdateRule]:
@@ -120,13 +120,25 @@ class ParamGroup(dict[str, Any]):
         parts = _parts(self._rule, name)
         return [rule for rule in same if _parts(rule, name) == parts]
 
-    def _values(self) -> dict[str, Any]:
-        rule = self._rule
+    def _values(self, rule: UpdateRule | None = None) -> dict[str, Any]:
+        rule = rule or self._rule
         values = rule.hyperparam.get_dict()
         shown = torch_values({n: values[n] for n in known_names(rule) if n in values})
-        if self._decays_in_gradient():
+        if self._decays_in_gradient(rule):
             shown["weight_decay"] = decay_of(self._groups._native, rule)
         return shown
+
+    def _kept(self, parts: list[list[TensorParameter]]) -> list[TensorParameter]:
+        """Choose the part that goes on as the group did: the rules that nobody has set."""
+        before = {id(param) for param in self._alike}
+
+        def likeness(part: list[TensorParameter]) -> tuple[int, ...]:
+            rule = part[0].update_rule
+            same = sum(dict.get(self, name) == v for name, v in self._values(rule).items())
+            own = len(rule.hyperparam.__getstate__()[2])
+            return any(id(param) in before for param in part), same, -own, len(part)
+
+        return max(parts, key=likeness)
 
     def _refresh(self) -> None:
         for name, value in self._values().items():
@@ -227,8 +239,11 @@ class ParamGroup(dict[str, Any]):
     popitem = clear  # type: ignore[assignment]
 
     def _extras(self) -> dict[str, Any]:
-        known = {"params", "param_names", *self._values()}
-        return {name: value for name, value in dict.items(self) if name not in known}
+        known = self._values()
+        return {name: value for name, value in self._entries().items() if name not in known}
+
+    def _entries(self) -> dict[str, Any]:
+        return {n: v for n, v in dict.items(self) if n not in ("params", "param_names")}
 
     def _forget(self) -> None:
         for name in self._extras():
@@ -239,7 +254,7 @@ class ParamGroup(dict[str, Any]):
         meaning = "decoupled_weight_decay"
         if meaning in extras:
             super().__setitem__(meaning, extras[meaning])
-        known = {"params", "param_names", *self._values()}
+        known = self._values()
         for name, value in extras.items():
             if name not in known:
                 super().__setitem__(name, value)
@@ -305,12 +320,12 @@ class Groups:
             if not members:
                 self._list.remove(group)
                 continue
-            first, *others = _by(key, members)
+            parts = _by(key, members)
             if group._seen:
-                group._take(members, max(first, *others, key=len) if others else first)
-                continue
-            group._take(first, first)
-            self._add(others, group)
+                group._take(members, group._kept(parts) if len(parts) > 1 else members)
+            else:
+                group._take(parts[0], parts[0])
+                self._add(parts[1:], group)
         self._add(_by(key, left.values()), None)
 
     def _add(self, parts: Iterable[list[TensorParameter]], like: ParamGroup | None) -> None:
@@ -326,7 +341,8 @@ class Groups:
         """Have the groups that another optimizer had; rules that were in none follow in theirs.
 
         Args:
-            parts: Parameters, each in one part, and what a group has beside the rules' values.
+            parts: Parameters, each in one part, and the entries of their group. Values among them
+                are not set, but tell which of its rules it went on with.
         """
         self.bring_up_to_date()
         asked = [(params, extras) for params, extras in parts if params]
@@ -334,7 +350,7 @@ class Groups:
         for group in self._list:
             rest = [param for param in group._members if id(param) not in taken]
             if rest:
-                asked.append((rest, group._extras()))
+                asked.append((rest, group._entries()))
         before, self._list = self._list, []
         for place, (params, extras) in enumerate(asked):
             if place < len(before):  # whoever keeps a group finds it again
@@ -345,6 +361,7 @@ class Groups:
             else:
                 group = ParamGroup(self, params)
             group._keep(extras)
+            dict.update(group, extras)
             self._list.append(group)
         self._known = ()
 

@@ -158,6 +158,28 @@ def test_rules_may_get_values_of_their_own_among_schedulers(name):
     assert a.head.weight.update_rule.hooks["WeightDecay"].rate == 0.2
 
 
+def test_a_group_goes_on_with_the_rules_that_nobody_has_set():
+    model = make_net()
+    optimizer = attach(model, optimizers.AdamW(alpha=0.1))
+    scheduler = lr_scheduler.LambdaLR(optimizer, lambda t: 0.5**t)
+    for rate in (0.7, 0.9):  # of most rules
+        optimizer.rules["encoder.**"].hyperparam.alpha = rate
+        optimizer.rules["head.bias"].use(optimizers.Lion(lr=0.3))
+        backward(model, 0)
+        optimizer.step()
+        scheduler.step()
+    (group,) = optimizer.param_groups
+    assert group["lr"] == model.head.weight.update_rule.hyperparam.alpha == 0.1 * 0.5**2
+    assert model.encoder[0].norm.bias.update_rule.hyperparam.alpha == 0.9
+    assert model.head.bias.update_rule.hyperparam.lr == 0.3
+    other = make_net()
+    again = attach(other, optimizers.AdamW())
+    again.rules["head.bias"].use(optimizers.Lion())
+    again.load_state_dict(optimizer.state_dict())
+    assert [len(group["params"]) for group in again.param_groups] == [10]
+    assert again.param_groups[0]["lr"] == group["lr"]
+
+
 DECAYING = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
