@@ -120,9 +120,12 @@ void set_coded_state(UpdateRule& self,
 void init_states(UpdateRule& self, py::handle param) {
   if (!self.algorithm()) return;
   const Ref<VariableImpl> impl = parameter_from(param);
-  if (!impl->data().defined()) return;
+  const Array& data = impl->data();
+  if (!data.defined()) return;
   const auto& resolved = self.resolve(label_of(*impl));
-  self.prepare_states(*resolved.variant, impl->data(), impl->data().dtype(), label_of(*impl));
+  const bool mastered = self.fp32_update && is_half(data.dtype());
+  self.prepare_states(*resolved.variant, data, mastered ? Dtype::float32 : data.dtype(),
+                      label_of(*impl));
 }
 
 // Tells whether the states fit a parameter. What the next update stores otherwise stays as it is.

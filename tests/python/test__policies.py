@@ -344,6 +344,22 @@ def test_states_are_converted_when_the_policy_changes():
         np.testing.assert_allclose(rule.decoded_state("m"), before, rtol=0.06, atol=1e-4)
 
 
+def test_states_have_the_dtype_of_the_parameter_by_default():
+    optimizer = optimizers.Adam()
+    link = set_up(optimizer)
+    give_gradients(link)
+    optimizer.update()
+    rule = link.a.update_rule
+    for name in ("m", "v"):
+        before = rule.state[name]
+        rule._set_state(name, None)
+        rule._set_state(name, before.astype(np.float16))
+    give_gradients(link)
+    optimizer.update()
+    assert {state.dtype for state in rule.state.values()} == {link.a.dtype}
+    assert link.a.dtype == np.float32
+
+
 @given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=600))
 def test_codes_of_any_state(values):
     state = np.array(values, np.float32)

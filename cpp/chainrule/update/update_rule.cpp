@@ -302,13 +302,8 @@ void UpdateRule::prepare_states(const Algorithm::Variant& variant,
     if (values.device() != param.device()) {
       move_from_host(state, param, description.name, label);
     }
-    if ((chosen || state.is_coded()) && values.dtype() != dtype) {
+    if (values.dtype() != dtype) {
       state = stored_as(state, dtype, description.square);
-    }
-    if (values.dtype() != states_[variant.states[0]].values.dtype()) {
-      throw TypeError(cat("[update] ", label, ": state '", description.name,
-                          "' of another dtype than the others: got ", values.dtype(), ", expected ",
-                          states_[variant.states[0]].values.dtype()));
     }
   }
 }

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chainrule._numbers import Number
 from chainrule.optimizer_hooks._native import NativeHook
 
 __all__ = ["WeightDecay"]
+
+
+class _Rate(Number):
+    def __set__(self, obj: object, value: float) -> None:
+        super().__set__(obj, value)
+        WeightDecay._changes += 1
 
 
 class WeightDecay(NativeHook):
@@ -38,8 +46,10 @@ class WeightDecay(NativeHook):
     _kind = "weight_decay"
     name = "WeightDecay"
     call_for_each_param = True
+    #: How often a rate was set, of any hook, for whoever shows rates.
+    _changes: ClassVar[int] = 0
 
-    rate = Number("Coefficient of the decay.", slot="_a")
+    rate = _Rate("Coefficient of the decay.", slot="_a")
 
     def __init__(self, rate: float) -> None:
         super().__init__()

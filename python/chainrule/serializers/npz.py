@@ -17,6 +17,8 @@ from chainrule.serializers.archive import NpzArchive, write_npz
 
 __all__ = ["DictionarySerializer", "LoadReport", "NpzDeserializer", "load_npz", "save_npz"]
 
+_NAMELESS = np.dtype("V2")  # bfloat16, for which NumPy's files have no name
+
 #: What ``ignore_names`` takes: a key, a function of a key, or several of them.
 IgnoreNames = str | Callable[[str], bool] | Iterable[str | Callable[[str], bool]] | None
 
@@ -196,8 +198,9 @@ class NpzDeserializer(Deserializer):
             raise ValueError(
                 f"{where} has another shape: got {stored.shape}, expected {value.shape}"
             )
-        if stored.dtype.kind == "V" and stored.dtype.itemsize == value.dtype.itemsize:
-            stored = stored.view(value.dtype)  # dtypes that NumPy has no name for: bfloat16
+        if stored.dtype == _NAMELESS != value.dtype:
+            known = value.dtype.name == "bfloat16"
+            stored = stored.view(value.dtype) if known else _widened(stored)
         if not np.can_cast(stored.dtype, value.dtype, "same_kind"):
             raise TypeError(
                 f"{where} has another dtype: got {stored.dtype}, expected {value.dtype}"
@@ -290,9 +293,14 @@ class NpzDeserializer(Deserializer):
         ]
 
 
+def _widened(stored: np.ndarray) -> np.ndarray:
+    """Give numbers of bfloat16 as float32, of which they are the upper half."""
+    return (stored.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
 def _with_name(stored: np.ndarray) -> np.ndarray:
     """Give an array of bfloat16, for which NumPy's files have no name, its dtype again."""
-    if stored.dtype == np.dtype("V2"):
+    if stored.dtype == _NAMELESS:
         try:
             import ml_dtypes
         except ImportError:

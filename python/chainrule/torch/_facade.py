@@ -197,7 +197,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @property
     def param_groups(self) -> list[ParamGroup]:
-        """One group for each distinct set of values; see :class:`ParamGroup`."""
+        """Groups of rules with the same values; see :class:`ParamGroup`."""
         return self._groups.current()
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import torch
 from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
-from chainrule.torch._report import StateReport
+from chainrule.torch._report import StateReport, notes_of_casts
 from chainrule.torch._state import from_tensor, to_tensor
+from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from chainrule.torch._facade import Optimizer
+    from chainrule.torch._parameter import TensorParameter
 
 __all__ = ["read", "write"]
 
@@ -152,7 +154,7 @@ def read(
         param._follow_rule()
     optimizer._tensors.done()
     optimizer._version = -1
-    _restore_extras(optimizer, saved["param_groups"])
+    _arrange(optimizer, saved["param_groups"])
     return StateReport(
         "chainrule",
         loaded=[name for name in optimizer._link.named if name in theirs],
@@ -160,7 +162,7 @@ def read(
         missing=[name for name in optimizer._link.named if name not in theirs],
         unused=found.unused,
         replaced=found.replaced,
-        notes=found.unfit,
+        notes=found.unfit + notes_of_casts(_dtypes(optimizer, saved["state"])),
     )
 
 
@@ -200,12 +202,25 @@ def _by_name(
     return found
 
 
-def _restore_extras(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
-    """Give groups what schedulers keep in them, where they are the same groups."""
-    numbers = {id(param.tensor): place for place, param in enumerate(optimizer._params)}
-    saved = {tuple(group["params"]): group for group in groups}
-    for group in optimizer.param_groups:
-        found = saved.get(tuple(numbers[id(tensor)] for tensor in group["params"]), {})
-        for name, value in found.items():
-            if name not in group:
-                group[name] = value
+def _dtypes(
+    optimizer: Optimizer, states: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[TensorParameter, dict[str, torch.dtype]]]:
+    """Tell of what dtype states were saved."""
+    for name, param in optimizer._link.named.items():
+        entries = states.get(name, {}).items()
+        yield param, {n: value.dtype for n, value in entries if isinstance(value, torch.Tensor)}
+
+
+def _arrange(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+    """Have the groups that were saved, with what schedulers keep in them."""
+    ours = {
+        name: param
+        for name, param in optimizer._link.named.items()
+        if isinstance(param.update_rule, UpdateRule)
+    }
+    parts = []
+    for group in groups:
+        extras = {n: value for n, value in group.items() if n not in ("params", "param_names")}
+        names = group.get("param_names", ())
+        parts.append(([ours[name] for name in names if name in ours], extras))
+    optimizer._groups.arrange(parts)

@@ -1,165 +1,34 @@
-"""State dicts of ``torch.optim``: which algorithm they are of, and how it is called here."""
+"""State dicts of ``torch.optim``, loaded into rules."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import torch
-from chainrule.optimizer_hooks import WeightDecay
+from chainrule.optimizer_hooks._weights import rules_of
 from chainrule.rules.entries import algorithm_name, native_name
 from chainrule.rules.journal import Journal
+from chainrule.rules.values import known_names
 from chainrule.serializers.npz import NpzDeserializer
-from chainrule.torch._report import StateReport
+from chainrule.torch._algorithms import Correspondence, identify, number
+from chainrule.torch._decay import set_decay
+from chainrule.torch._report import StateReport, notes_of_casts
 from chainrule.torch._state import from_tensor
 from chainrule.update_rule import UpdateRule
 
 if TYPE_CHECKING:
+    from chainrule.optimizer import GradientMethod
     from chainrule.torch._facade import Optimizer
     from chainrule.torch._parameter import TensorParameter
 
-__all__ = ["Correspondence", "identify", "load"]
+__all__ = ["load"]
 
 _Group = Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Correspondence:
-    """How an algorithm of ``torch.optim`` is written here.
-
-    Attributes:
-        name: PyTorch's name.
-        algorithms: Names of chainrule's algorithms that compute the same; the first is made where
-            there is a choice.
-        values: Makes values by chainrule's names of a group.
-        states: Names of states, PyTorch's to chainrule's.
-        sign: What states are multiplied by.
-        scalars: Names of numbers beside the states.
-        decoupled: Whether ``weight_decay`` is a value of the algorithm, not part of the gradient.
-        needs: Values that a group must have for the definitions to agree.
-    """
-
-    name: str
-    algorithms: tuple[str, ...]
-    values: Callable[[_Group], dict[str, Any]]
-    states: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    sign: float = 1.0
-    scalars: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    decoupled: bool = False
-    needs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def _adam_like(group: _Group) -> dict[str, Any]:
-    beta1, beta2 = map(_number, group["betas"])
-    return {"alpha": _number(group["lr"]), "beta1": beta1, "beta2": beta2, "eps": group["eps"]}
-
-
-def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, torch.Tensor) else value
-
-
-def _adam(group: _Group) -> dict[str, Any]:
-    values = _adam_like(group)
-    fixed = {"eta": 1.0, "weight_decay_rate": 0, "adabound": False, "eps_hat": False}
-    return values | fixed | {"amsgrad": bool(group.get("amsgrad", False))}
-
-
-def _etas(group: _Group) -> dict[str, Any]:
-    (minus, plus), (least, greatest) = group["etas"], group["step_sizes"]
-    lr = _number(group["lr"])
-    return {
-        "lr": lr,
-        "eta_minus": minus,
-        "eta_plus": plus,
-        "min_step": least,
-        "max_step": greatest,
-    }
-
-
-_MV = {"exp_avg": "m", "exp_avg_sq": "v"}
-
-
-def _pick(*names: str) -> Callable[[_Group], dict[str, Any]]:
-    return lambda group: {name: _number(group[name]) for name in names}
-
-
-def identify(group: _Group, states: Iterable[Mapping[str, Any]]) -> Correspondence:
-    """Tell which algorithm a group of a state dict is of.
-
-    Args:
-        group: The group.
-        states: States of its parameters.
-
-    Returns:
-        Its description.
-
-    Raises:
-        ValueError: If it is not known, or has an option that no rule has.
-    """
-    found = _identify(group, {key for state in states for key in state})
-    for name, expected in {"maximize": False, **found.needs}.items():
-        if group.get(name, expected) != expected:
-            raise ValueError(
-                f"[load_state_dict] {found.name} with {name}={group[name]!r} has no counterpart: "
-                f"expected {name}={expected!r}"
-            )
-    return found
-
-
-def _identify(group: _Group, keys: set[str]) -> Correspondence:
-    decoupled = bool(group.get("decoupled_weight_decay", False))
-    if "dampening" in group:
-        return _sgd(group)
-    if "momentum_decay" in group:
-
-        def nadam(group: _Group) -> dict[str, Any]:
-            return _adam_like(group) | {"momentum_decay": group["momentum_decay"]}
-
-        scalars = {"mu_product": "mu_product"}
-        return Correspondence("NAdam", ("NAdam",), nadam, _MV, 1.0, scalars, decoupled)
-    if "amsgrad" in group:
-        name = "AdamW" if decoupled else "Adam"
-        states = {**_MV, "max_exp_avg_sq": "vhat"}
-        return Correspondence(name, ("Adam",), _adam, states, decoupled=decoupled)
-    if "exp_inf" in keys:
-        states = {"exp_avg": "m", "exp_inf": "u"}
-        return Correspondence("Adamax", ("Adamax",), _adam_like, states)
-    if "betas" in group and keys <= {"step", *_MV}:
-        return Correspondence("RAdam", ("RAdam",), _adam_like, _MV, decoupled=decoupled)
-    if "lr_decay" in group:
-        needs = {"lr_decay": 0}
-        return Correspondence(
-            "Adagrad", ("AdaGrad",), _pick("lr", "eps"), {"sum": "h"}, needs=needs
-        )
-    if "centered" in group:
-        values, needs = _pick("lr", "alpha", "eps"), {"centered": False, "momentum": 0}
-        return Correspondence("RMSprop", ("RMSprop",), values, {"square_avg": "ms"}, needs=needs)
-    if "rho" in group:
-        states = {"square_avg": "msg", "acc_delta": "msdx"}
-        return Correspondence(
-            "Adadelta", ("AdaDelta",), _pick("rho", "eps"), states, needs={"lr": 1.0}
-        )
-    if "etas" in group:
-        states = {"prev": "g", "step_size": "delta"}
-        return Correspondence("Rprop", ("Rprop",), _etas, states)
-    raise ValueError(
-        "[load_state_dict] not the state dict of an algorithm that is known here: its groups have "
-        f"{', '.join(sorted(map(str, group)))}"
-    )
-
-
-def _sgd(group: _Group) -> Correspondence:
-    if not group["momentum"]:
-        return Correspondence("SGD", ("SGD",), _pick("lr"))
-    states, values = {"momentum_buffer": "v"}, _pick("lr", "momentum")
-    needs = {"dampening": 0}
-    if group["nesterov"]:
-        own = "chainrule.torch._nesterov.NesterovSGD.NesterovSGDRule"
-        return Correspondence("SGD", (own,), values, states, needs=needs)
-    return Correspondence("SGD", ("CorrectedMomentumSGD",), values, states, -1.0, needs=needs)
 
 
 class _Loading:
@@ -175,13 +44,37 @@ class _Loading:
         serializer.on_failure(lambda: setattr(native, "t", before))
         journal = Journal()
         serializer.on_failure(journal.roll_back)
+        rates: dict[float, list[UpdateRule]] = {}
+        for each in self.work:
+            rates.setdefault(each.decay, []).append(each.param.update_rule)
+        for rate, rules in rates.items():
+            set_decay(journal, native, rules, rate)
         for each in self.work:
             rule = each.param.update_rule
             for name, value in each.values.items():
                 journal.set_value(rule.hyperparam, name, value, "load_state_dict")
-            _set_decay(journal, rule, each.decay)
             rule.serialize(serializer[each.param.name or ""])
         native.t = max((each.t for each in self.work), default=native.t)
+        _share(journal, native, {name for each in self.work for name in each.values})
+
+
+def _share(journal: Journal, native: GradientMethod, names: Iterable[str]) -> None:
+    """Set on the optimizer what most rules have, so that it can be changed there."""
+    heirs = [
+        rule.hyperparam
+        for rule, _ in rules_of(native)
+        if rule.hyperparam.parent is native.hyperparam
+    ]
+    for name in names if heirs else ():
+        own = [(hyperparam, hyperparam._own(name)) for hyperparam in heirs]
+        counts = collections.Counter(entry[0] for _, entry in own if entry is not None)
+        if all(entry is not None for _, entry in own):
+            value = counts.most_common(1)[0][0]
+            journal.set_value(native.hyperparam, name, value, "load_state_dict")
+        kept = native.hyperparam._own(name)
+        for hyperparam, entry in own:
+            if entry is not None and kept is not None and entry[0] == kept[0]:
+                journal.delete_value(hyperparam, name)
 
 
 @dataclasses.dataclass
@@ -191,25 +84,19 @@ class _Work:
     param: TensorParameter
     values: dict[str, Any]
     decay: float
+    decoupled: bool
     t: int
     state: dict[str, np.ndarray]
+    dtypes: dict[str, torch.dtype]
     fresh: bool  # there is no state for it
 
 
-def _set_decay(journal: Journal, rule: UpdateRule, rate: float) -> None:
-    pre, post = dict(rule._hookable.pre), dict(rule._hookable.post)
-    name = WeightDecay.name
-    if rate:
-        pre[name] = WeightDecay(rate)
-    elif name in pre:
-        del pre[name]
-    else:
-        return
-    journal.set_hooks(rule, pre, post, rule._sort_hooks)
-
-
 def load(
-    optimizer: Optimizer, saved: Mapping[str, Any], strict: bool, names: Iterable[str] | None
+    optimizer: Optimizer,
+    saved: Mapping[str, Any],
+    strict: bool,
+    names: Iterable[str] | None,
+    kind: str = "",
 ) -> StateReport:
     """Load a state dict of ``torch.optim``, or leave everything as it was.
 
@@ -218,6 +105,7 @@ def load(
         saved: The state dict.
         strict: Whether all of it must fit.
         names: Names of the parameters in its order.
+        kind: Name of the class in ``torch.optim`` that it is of, if that is known.
 
     Returns:
         What was loaded.
@@ -228,17 +116,22 @@ def load(
     """
     report = StateReport("torch.optim", "name")
     work: list[_Work] = []
+    parts = []
     order = _order(optimizer, saved, names, report, strict)
     for group in saved["param_groups"]:
         params = [order.get(number) for number in group["params"]]
         states = [saved["state"].get(number, {}) for number in group["params"]]
         if all(param is None for param in params):
             continue
-        found = identify(group, states)
+        found = identify(group, states, kind)
         report.source = f"torch.optim.{found.name}"
-        for param, state in zip(params, states, strict=True):
-            if param is not None:
-                work.append(_work(optimizer, param, found, group, state, report))
+        here = [
+            _work(param, found, group, state)
+            for param, state in zip(params, states, strict=True)
+            if param is not None
+        ]
+        parts.append(([each.param for each in here], _extras(group, here[0])))
+        work += here
     flat = {
         f"{each.param.name}/{name}": value for each in work for name, value in each.state.items()
     }
@@ -248,6 +141,8 @@ def load(
     deserializer.load(_Loading(optimizer, work))
     optimizer._tensors.done()
     optimizer._version = -1
+    optimizer._groups.arrange(parts)
+    report.notes += notes_of_casts((each.param, each.dtypes) for each in work)
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
     return report
@@ -297,13 +192,16 @@ def _any_name(
     return any(known.get(name) is param for name in theirs)
 
 
+def _extras(group: _Group, work: _Work) -> dict[str, Any]:
+    """What a group has that is no value of a rule, such as the ``initial_lr`` of schedulers."""
+    dropped = ("params", "param_names", "etas", "step_sizes")  # the last two have other names here
+    extras = {name: value for name, value in group.items() if name not in dropped}
+    meant = {"decoupled_weight_decay": work.decoupled} if "weight_decay" in work.values else {}
+    return extras | meant
+
+
 def _work(
-    optimizer: Optimizer,
-    param: TensorParameter,
-    found: Correspondence,
-    group: _Group,
-    state: Mapping[str, Any],
-    report: StateReport,
+    param: TensorParameter, found: Correspondence, group: _Group, state: Mapping[str, Any]
 ) -> _Work:
     rule, path = param.update_rule, param.name
     if not isinstance(rule, UpdateRule):
@@ -315,17 +213,19 @@ def _work(
             f"such a rule first: optimizer.rules[{path!r}].use(...)"
         )
     values = found.values(group)
-    decay = float(_number(group.get("weight_decay", 0)) or 0)
-    native = optimizer.native
+    decay = float(number(group.get("weight_decay", 0)) or 0)
     # Before PyTorch 2.7 the groups of AdamW did not say that its decay stands beside the gradient.
     decoupled = found.decoupled or (
-        "decoupled_weight_decay" not in group and type(native).__name__ == "AdamW"
+        "decoupled_weight_decay" not in group and algorithm_name(rule) == "AdamW"
     )
     if decoupled:
         values["weight_decay"], decay = decay, 0.0
+    elif "weight_decay" in known_names(rule):
+        values["weight_decay"] = 0.0
     # SGD does not count.
-    t = int(_number(state.get("step", rule.t if found.name == "SGD" else 0)))
+    t = int(number(state.get("step", rule.t if found.name == "SGD" else 0)))
     arrays: dict[str, np.ndarray] = {"t": np.asarray(t)}
+    dtypes: dict[str, torch.dtype] = {}
     for theirs, ours in found.states.items():
         value = state.get(theirs)
         if value is None:
@@ -336,9 +236,11 @@ def _work(
                 f"{tuple(value.shape)}, expected {tuple(param.shape)}; was the order of the "
                 "parameters another? give their names with names=[...]"
             )
-        array = from_tensor(value)
-        arrays[ours] = array * found.sign if found.sign != 1 else array
+        arrays[ours] = from_tensor(value * found.sign if found.sign != 1 else value)
+        dtypes[ours] = value.dtype
     for theirs, ours in found.scalars.items():
         if theirs in state:
-            arrays[ours] = np.asarray(float(_number(state[theirs])))
-    return _Work(param, values, decay, t, arrays, bool(found.states) and not state)
+            arrays[ours] = np.asarray(float(number(state[theirs])))
+    return _Work(
+        param, values, decay, decoupled, t, arrays, dtypes, bool(found.states) and not state
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-__all__ = ["native_values", "torch_values"]
+__all__ = ["as_number", "native_values", "torch_values"]
 
 _BETAS = ("beta1", "beta2", "beta3")
 
@@ -67,12 +67,20 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
         names = _betas(known)
         if len(value) != len(names):
             raise ValueError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
-        return {each: _number(item) for each, item in zip(names, value, strict=True)}
+        return {each: as_number(item) for each, item in zip(names, value, strict=True)}
     if name == "lr" and _rate(known) is not None:
         name = _rate(known) or name
-    return {name: _number(value)} if name in known else None
+    return {name: as_number(value)} if name in known else None
 
 
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
+    """Read a number.
+
+    Args:
+        value: The number, or a tensor of one element; or something else, which stays what it is.
+
+    Returns:
+        The number.
+    """
     item = getattr(value, "item", None)
     return item() if item is not None and getattr(value, "ndim", 1) == 0 else value

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+import torch
 from chainrule._report import Report
+from chainrule._rule_state import State
 
-__all__ = ["StateReport"]
+if TYPE_CHECKING:
+    from chainrule.torch._parameter import TensorParameter
+
+__all__ = ["StateReport", "notes_of_casts"]
 
 
 @dataclasses.dataclass
@@ -36,3 +44,37 @@ class StateReport(Report):
 
     def _headline(self) -> str:
         return f"state of {self.source}: {len(self.loaded)} loaded by {self.matched_by}"
+
+
+def notes_of_casts(
+    saved: Iterable[tuple[TensorParameter, Mapping[str, torch.dtype]]],
+) -> list[str]:
+    """Tell which states have another dtype now than they were saved with.
+
+    Args:
+        saved: Parameters, and the dtypes of their states by chainrule's names.
+
+    Returns:
+        A line for each pair of dtypes.
+    """
+    counts: collections.Counter[tuple[torch.dtype, torch.dtype]] = collections.Counter()
+    for param, dtypes in saved:
+        now = _dtypes(param)
+        changed = {(dtypes[name], now[name]) for name in dtypes.keys() & now.keys()}
+        counts.update(pair for pair in changed if pair[0] != pair[1])
+    return [
+        f"{str(before).removeprefix('torch.')} states of {count} parameters are "
+        f"{str(now).removeprefix('torch.')} now"
+        for (before, now), count in counts.items()
+    ]
+
+
+def _dtypes(param: TensorParameter) -> dict[str, torch.dtype]:
+    state = None if param.update_rule is None else param.update_rule.state
+    if not isinstance(state, State):
+        return {}
+    return {
+        name: torch.from_dlpack(param.update_rule._state_variable(name)).dtype
+        for name in param.update_rule._all_state_names
+        if param.update_rule._has_state(name)
+    }

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from chainrule import optimizers
 from chainrule.optimizer import GradientMethod
+from chainrule.torch._algorithms import Correspondence, class_name, identify, number
 from chainrule.torch._facade import Optimizer
-from chainrule.torch._foreign import Correspondence, identify, load
+from chainrule.torch._foreign import load
+from chainrule.torch._names import torch_values
 from chainrule.torch._nesterov import NesterovSGD
 from chainrule.torch._tensors import named_tensors
 
@@ -45,6 +47,7 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
     Raises:
         ValueError: If it has parameters that the model does not have, or options that no rule has.
     """
+    cls = class_name(theirs)
     names = {id(tensor): name for name, tensor in reversed(named_tensors(model)[0])}
     saved = theirs.state_dict()
     order: list[str] = []
@@ -57,7 +60,8 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
                 f"{tuple(strangers[0].shape)} that the model does not have"
             )
         order += [names[id(tensor)] for tensor in group["params"]]
-        kinds.append(identify(packed, [saved["state"].get(n, {}) for n in packed["params"]]))
+        states = [saved["state"].get(n, {}) for n in packed["params"]]
+        kinds.append(identify(packed, states, cls))
         packed.pop("param_names", None)
     made = {_maker(kind): _maker(kind)() for kind in kinds}
     optimizer = Optimizer(model, next(iter(made.values())), disabled_state)
@@ -70,8 +74,10 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
         for param in optimizer._params:
             if param.name not in order:
                 param.update_rule = None
-        optimizer.load_report = load(optimizer, saved, False, order)
-        _share_values(optimizer)
+        optimizer.load_report = load(optimizer, saved, False, order, cls)
+        optimizer.defaults |= torch_values(optimizer.native.hyperparam.get_dict())
+        if "weight_decay" in theirs.defaults:
+            optimizer.defaults["weight_decay"] = number(theirs.defaults["weight_decay"])
     except BaseException:
         optimizer.detach()
         raise
@@ -81,18 +87,3 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
 def _maker(kind: Correspondence) -> Callable[[], GradientMethod]:
     """Which rules go on where another optimizer is; by the same name, if there are such."""
     return optimizers.AdamW if kind.name == "AdamW" else _MAKERS[kind.algorithms[0]]
-
-
-def _share_values(optimizer: Optimizer) -> None:
-    """Set on the optimizer what all rules have, so that it can be changed there."""
-    groups = optimizer.param_groups
-    native = optimizer.native
-    if len(groups) != 1 or len(groups[0]["params"]) != len(optimizer._params):
-        return
-    rules = [param.update_rule for param in optimizer._params]
-    for name in native.hyperparam.get_dict():
-        if rules[0].hyperparam._own(name) is not None:
-            native.hyperparam._set(name, rules[0].hyperparam._own(name)[0], None)
-            for rule in rules:
-                if rule.hyperparam._own(name) is not None:
-                    delattr(rule.hyperparam, name)

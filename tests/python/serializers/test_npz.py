@@ -345,3 +345,16 @@ def test_bfloat16_comes_back():
     link.w.array[...] = 0
     load_npz(file, link)
     assert link.w.array.astype(np.float32).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_bfloat16_is_loaded_as_numbers_of_another_dtype(dtype):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    first, second = chainrule.Link(), chainrule.Link()
+    for link, kind in ((first, ml_dtypes.bfloat16), (second, dtype)):
+        with link.init_scope():
+            link.w = Parameter(np.arange(4).astype(kind))
+    second.w.array[...] = 0
+    load_npz(saved(first), second)
+    assert second.w.array.dtype == dtype
+    assert second.w.array.tolist() == [0, 1, 2, 3]

@@ -11,6 +11,7 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule.torch
 import torch
 from chainrule import optimizers
+from chainrule.optimizer_hooks import WeightDecay
 from torch_models import Net, assert_same, backward, make_net, values
 
 attach = chainrule.torch.attach
@@ -39,14 +40,24 @@ def train(model, optimizer, steps):
         optimizer.step()
 
 
+class Sideways(torch.optim.Adam):
+    """Looks like Adam and is not."""
+
+    def step(self, closure=None):
+        pass
+
+
+@pytest.mark.parametrize("steps", [0, 5])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_is_taken_over_in_the_middle_of_training(name):
+def test_an_optimizer_is_taken_over(name, steps):
     a, b = make_net(), make_net()
     reference, theirs = OPTIMIZERS[name](a.parameters()), OPTIMIZERS[name](b.parameters())
-    train(a, reference, range(5))
-    train(b, theirs, range(5))
+    train(a, reference, range(steps))
+    train(b, theirs, range(steps))
     optimizer = attach(b, theirs)
-    assert len(optimizer.load_report.loaded) == 10
+    report = optimizer.load_report
+    assert report.source == f"torch.optim.{type(theirs).__name__}"
+    assert len(report.loaded if steps else report.loaded + report.fresh) == 10
     train(a, reference, range(5, 15))
     train(b, optimizer, range(5, 15))
     assert_same(a, b, 2e-5)
@@ -64,11 +75,34 @@ def test_groups_are_taken_over():
     train(a, reference, range(3))
     train(b, theirs, range(3))
     optimizer = attach(b, theirs)
-    assert [g["lr"] for g in optimizer.param_groups] == [0.02, 0.01]  # in the model's order
+    assert [g["lr"] for g in optimizer.param_groups] == [0.01, 0.02]  # in its order
     assert {row.algorithm for row in optimizer.plan().rows} == {"AdamW"}
+    # What most rules have stands on the optimizer.
+    assert (optimizer.native.beta2, optimizer.lr) == (0.999, 0.02)
     train(a, reference, range(3, 9))
     train(b, optimizer, range(3, 9))
     assert_same(a, b, 1e-5)
+    optimizer.lr = 5.0
+    assert [g["lr"] for g in optimizer.param_groups] == [0.01, 5.0]
+
+
+def test_groups_that_are_alike_stay_apart():
+    model = make_net()
+    parts = [{"params": model.encoder.parameters()}, {"params": model.head.parameters()}]
+    theirs = torch.optim.SGD(parts, lr=0.1)
+    torch.optim.lr_scheduler.LambdaLR(theirs, [lambda t: 1.0, lambda t: 0.5**t])
+    optimizer = attach(model, theirs)
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [0.1, 0.1]
+    again = torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda t: 1.0, lambda t: 0.5**t])
+    train(model, optimizer, [0])
+    again.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.05]
+    b = make_net()
+    loaded = attach(b, optimizers.SGD())
+    for state in (theirs.state_dict(), optimizer.state_dict()):
+        loaded.load_state_dict(state)
+        assert [len(group["params"]) for group in loaded.param_groups] == [8, 2]
+        torch.optim.lr_scheduler.StepLR(loaded, 3, last_epoch=3)
 
 
 def test_what_the_other_optimizer_did_not_have_gets_no_rule():
@@ -77,6 +111,9 @@ def test_what_the_other_optimizer_did_not_have_gets_no_rule():
     assert optimizer.rules.paths == ("head.weight", "head.bias")
     assert "encoder.0.norm.weight" in optimizer.rules.missing
     assert model.encoder[0].norm.weight.requires_grad
+    assert optimizer.lr == 0.1
+    optimizer.lr = 0.2
+    assert model.head.bias.update_rule.hyperparam.lr == 0.2
     with pytest.raises(ValueError, match=r"shape \(2, 2\) that the model does not have"):
         attach(make_net(), torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1))
 
@@ -88,7 +125,9 @@ def test_what_the_other_optimizer_did_not_have_gets_no_rule():
         (lambda p: torch.optim.RMSprop(p, centered=True), "centered=True"),
         (lambda p: torch.optim.SGD(p, lr=1, momentum=0.9, dampening=0.5), "dampening=0.5"),
         (lambda p: torch.optim.Adadelta(p, lr=0.5), "lr=0.5"),
-        (lambda p: torch.optim.ASGD(p), "not the state dict of an algorithm that is known"),
+        (lambda p: torch.optim.ASGD(p), r"torch\.optim\.ASGD has no counterpart"),
+        (lambda p: torch.optim.SparseAdam(p), r"torch\.optim\.SparseAdam has no counterpart"),
+        (lambda p: Sideways(p), r"Sideways has a step of its own"),
     ],
 )
 def test_options_without_a_counterpart_are_refused(make, message):
@@ -96,6 +135,25 @@ def test_options_without_a_counterpart_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         attach(model, make(model.parameters()))
     assert model.head.weight.update_rule is None
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("name", ["Adamax", "RAdam"])
+def test_state_dicts_of_adams_relatives_are_told_apart(name, steps):
+    a, b = make_net(), make_net()
+    theirs = getattr(torch.optim, name)(a.parameters(), lr=0.01)
+    train(a, theirs, range(steps))
+    optimizer = attach(b, getattr(optimizers, name)())
+    assert optimizer.load_state_dict(theirs.state_dict()).source == f"torch.optim.{name}"
+    sparse = torch.optim.SparseAdam(a.parameters())
+    with pytest.raises(ValueError, match=r"torch\.optim\.SparseAdam has no counterpart"):
+        optimizer.load_state_dict(sparse.state_dict())
+    old = theirs.state_dict()
+    old["state"] = {}
+    for entry in ("decoupled_weight_decay", "maximize"):
+        old["param_groups"][0].pop(entry, None)
+    with pytest.raises(ValueError, match="RAdam or Adamax"):
+        optimizer.load_state_dict(old)
 
 
 def test_state_dicts_load_by_order_and_by_name():
@@ -131,6 +189,78 @@ def test_the_algorithm_must_be_the_same():
         optimizer.load_state_dict(theirs.state_dict())
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert optimizer.t == 1
+
+
+def test_a_decay_of_the_gradient_takes_the_place_of_others():
+    a, b = make_net(), make_net()
+    reference = torch.optim.Adam(a.parameters(), lr=0.01, weight_decay=0.1)
+    optimizer = attach(b, optimizers.AdamW(weight_decay=0.3))
+    optimizer.load_state_dict(reference.state_dict())
+    assert optimizer.lr == 0.01
+    train(a, reference, range(9))
+    train(b, optimizer, range(9))
+    assert_same(a, b, 1e-5)
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.2, 0.2), (0.1, 0.0)])
+def test_a_decay_by_a_hook_of_the_optimizer_is_not_applied_twice(rates):
+    def groups(model):
+        parts = model.encoder, model.head
+        return [
+            {"params": part.parameters(), "weight_decay": rate}
+            for part, rate in zip(parts, rates, strict=True)
+        ]
+
+    a, b = make_net(), make_net()
+    reference = torch.optim.SGD(groups(a), lr=0.05)
+    optimizer = attach(b, optimizers.SGD())
+    hook = WeightDecay(0.1)
+    optimizer.add_hook(hook)
+    optimizer.load_state_dict(reference.state_dict())
+    assert [group["weight_decay"] for group in optimizer.param_groups] == list(rates)
+    if rates[0] == rates[1]:
+        assert hook.rate == rates[0]
+    train(a, reference, range(9))
+    train(b, optimizer, range(9))
+    assert_same(a, b, 1e-5)
+    other = attach(make_net(), optimizers.SGD())
+    other.add_hook(WeightDecay(0.1))
+    damaged = torch.optim.SGD(Net(width=5).parameters(), lr=0.1, momentum=0.9).state_dict()
+    with pytest.raises(ValueError, match="expected"):
+        other.load_state_dict(damaged)
+    assert other.param_groups[0]["weight_decay"] == 0.1
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("pair", [("bfloat16", "float32"), ("bfloat16", "float16")])
+def test_states_get_the_dtype_of_the_parameter(pair, stepped):
+    before, now = (getattr(torch, name) for name in pair)
+    a, b = make_net(dtype=before), make_net(dtype=now)
+    theirs = torch.optim.SGD(a.parameters(), lr=0.01, momentum=0.9)
+    train(a, theirs, range(3))
+    ours = attach(a, theirs)  # states of bfloat16 with another sign
+    velocity = theirs.state[a.head.weight]["momentum_buffer"]
+    assert torch.equal(ours.state[a.head.weight]["v"], -velocity)
+    for state in (theirs.state_dict(), ours.state_dict()):
+        optimizer = attach(b, optimizers.CorrectedMomentumSGD())
+        if stepped:
+            train(b, optimizer, [0])
+        report = optimizer.load_state_dict(state)
+        assert report.notes == [f"{pair[0]} states of 10 parameters are {pair[1]} now"]
+        found = optimizer.state[b.head.weight]["v"]
+        assert found.dtype == now
+        assert torch.allclose(found.float(), -velocity.float(), rtol=1e-2, atol=1e-4)
+        train(b, optimizer, [1])
+        optimizer.detach()
+
+
+def test_a_dtype_of_states_that_was_chosen_is_restored():
+    a, b = make_net(), make_net()
+    first, second = attach(a, optimizers.Adam()), attach(b, optimizers.Adam())
+    first.rules.state_dtype = "bfloat16"
+    train(a, first, [0])
+    assert not second.load_state_dict(first.state_dict()).notes
+    assert second.state[b.head.weight]["m"].dtype == torch.bfloat16
 
 
 def test_state_dicts_of_another_model_are_refused_and_nothing_is_changed():

@@ -14,6 +14,7 @@ import chainrule
 import chainrule.torch
 import torch
 from chainrule import optimizers, schedules
+from chainrule.optimizer_hooks import WeightDecay
 from torch_models import assert_same, backward, make_net
 
 attach = chainrule.torch.attach
@@ -90,10 +91,10 @@ def test_groups_stay_in_place_and_are_split():
     model = make_net()
     optimizer = attach(model, optimizers.SGD(lr=0.1))
     (first,) = optimizer.param_groups
-    first["initial_lr"] = 0.1
+    first["note"] = 0.1
     optimizer.rules["head.*"].hyperparam.lr = 0.3
     assert optimizer.param_groups[0] is first
-    assert optimizer.param_groups[1]["initial_lr"] == 0.1
+    assert optimizer.param_groups[1]["note"] == 0.1
     assert len(first["params"]) == 8
 
 
@@ -132,6 +133,137 @@ def test_schedulers_of_pytorch(name):
                 assert mine["lr"] == pytest.approx(theirs["lr"], rel=1e-12)
                 assert mine["betas"] == pytest.approx(theirs["betas"])
     assert_same(a, b, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["LambdaLR", "CyclicLR", "CosineAnnealingWarmRestarts"])
+def test_rules_may_get_values_of_their_own_among_schedulers(name):
+    a, b = make_net(), make_net()
+    ours, reference = attach(a, optimizers.SGD(lr=0.1)), attach(b, optimizers.SGD(lr=0.1))
+    mine, theirs = SCHEDULERS[name](ours), SCHEDULERS[name](reference)
+    ours.rules["head.weight"].hyperparam.lr = 0.7
+    ours.rules["head.bias"].hyperparam.lr = chainrule.inherit * 10
+    a.encoder[0].norm.bias.update_rule.add_hook(WeightDecay(0.1))
+    for _ in range(3):
+        for optimizer, scheduler in ((ours, mine), (reference, theirs)):
+            optimizer.step()
+            scheduler.step()
+    (group,), (expected,) = ours.param_groups, reference.param_groups
+    assert group["lr"] == pytest.approx(expected["lr"])
+    assert a.encoder[0].norm.bias.update_rule.hyperparam.lr == pytest.approx(expected["lr"])
+    assert a.head.weight.update_rule.hyperparam.lr == 0.7
+    assert a.head.bias.update_rule.hyperparam.lr == pytest.approx(10 * expected["lr"])
+    assert ours.param_groups[0]["weight_decay"] == 0.0
+    ours.param_groups[0]["weight_decay"] = 0.2
+    assert a.encoder[0].norm.bias.update_rule.hooks["WeightDecay"].rate == 0.1
+    assert a.head.weight.update_rule.hooks["WeightDecay"].rate == 0.2
+
+
+def test_a_group_goes_on_with_the_rules_that_nobody_has_set():
+    model = make_net()
+    optimizer = attach(model, optimizers.AdamW(alpha=0.1))
+    scheduler = lr_scheduler.LambdaLR(optimizer, lambda t: 0.5**t)
+    for rate in (0.7, 0.9):  # of most rules
+        optimizer.rules["encoder.**"].hyperparam.alpha = rate
+        optimizer.rules["head.bias"].use(optimizers.Lion(lr=0.3))
+        backward(model, 0)
+        optimizer.step()
+        scheduler.step()
+    (group,) = optimizer.param_groups
+    assert group["lr"] == model.head.weight.update_rule.hyperparam.alpha == 0.1 * 0.5**2
+    assert model.encoder[0].norm.bias.update_rule.hyperparam.alpha == 0.9
+    assert model.head.bias.update_rule.hyperparam.lr == 0.3
+    other = make_net()
+    again = attach(other, optimizers.AdamW())
+    again.rules["head.bias"].use(optimizers.Lion())
+    again.load_state_dict(optimizer.state_dict())
+    assert [len(group["params"]) for group in again.param_groups] == [10]
+    assert again.param_groups[0]["lr"] == group["lr"]
+
+
+DECAYING = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.01),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01),
+    "NAdam": lambda p: torch.optim.NAdam(p, lr=0.01),
+    "decoupled NAdam": lambda p: torch.optim.NAdam(p, lr=0.01, decoupled_weight_decay=True),
+    "RAdam": lambda p: torch.optim.RAdam(p, lr=0.01),
+    "Adamax": lambda p: torch.optim.Adamax(p, lr=0.01),
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.05),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+}
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.1, 0.1), (0.1, 0.0)])
+@pytest.mark.parametrize("name", DECAYING)
+def test_a_decay_means_what_it_means_in_pytorch(name, rates):
+    def groups(model):
+        parts = model.encoder, model.head
+        return [
+            {"params": part.parameters(), "weight_decay": rate}
+            for part, rate in zip(parts, rates, strict=True)
+        ]
+
+    a, b = make_net(), make_net()
+    reference, theirs = DECAYING[name](groups(a)), DECAYING[name](groups(b))
+    ours = attach(b, theirs)
+    assert [group["weight_decay"] for group in ours.param_groups] == list(rates)
+    for step in range(12):
+        for model, optimizer in ((a, reference), (b, ours)):
+            optimizer.zero_grad()
+            backward(model, step)
+            optimizer.step()
+            optimizer.param_groups[0]["weight_decay"] = 0.5 if step < 6 else 0.0
+            optimizer.param_groups[1]["weight_decay"] += 0.01 * (step > 3)
+        assert [g["weight_decay"] for g in ours.param_groups] == [
+            g["weight_decay"] for g in reference.param_groups
+        ]
+    assert_same(a, b, 2e-5)
+    again = make_net()
+    copy = attach(again, DECAYING[name](again.parameters()))
+    copy.load_state_dict(ours.state_dict())
+    copy.param_groups[0]["weight_decay"] = 0.3
+    decays = again.encoder[0].norm.bias.update_rule.hyperparam.get_dict().get("weight_decay", 0.0)
+    assert decays == (0.3 if reference.param_groups[0].get("decoupled_weight_decay") else 0.0)
+
+
+def test_a_hook_decays_where_the_algorithm_does_not():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD(lr=0.1))
+    hook = WeightDecay(0.1)
+    optimizer.add_hook(hook)
+    (group,) = optimizer.param_groups
+    assert group["weight_decay"] == 0.1
+    hook.rate = 0.2
+    assert group["weight_decay"] == 0.2
+    group["weight_decay"] = torch.tensor(0.5)
+    assert hook.rate == 0.5
+    assert not model.head.bias.update_rule.hooks
+    optimizer.rules["head.*"].hyperparam.lr = 1.0
+    optimizer.param_groups[1]["weight_decay"] = (
+        0.0  # of these rules only: the others have hooks now
+    )
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.5, 0.0]
+    assert not optimizer.native._hooks().pre
+    with pytest.raises(TypeError, match=r"weight_decay: got 'much', expected a number"):
+        group["weight_decay"] = "much"
+
+
+def test_entries_that_would_have_no_effect_are_refused():
+    model = make_net()
+    optimizer = attach(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    (group,) = optimizer.param_groups
+    for name, value in (("momentum", 0.9), ("nesterov", True), ("maximize", True)):
+        now = group[name]
+        with pytest.raises(ValueError, match=rf"{name}: SGD has no such value.*use"):
+            group[name] = value
+        group[name] = now
+    group["foreach"] = True  # is about speed
+    with pytest.raises(ValueError, match="lr: AdaDelta has no such value"):
+        attach(make_net(), optimizers.AdaDelta()).param_groups[0]["lr"] = 0.1
+    optimizer.rules.use(optimizers.CorrectedMomentumSGD(lr=0.1))
+    optimizer.param_groups[0]["momentum"] = 0.5
+    assert model.head.bias.update_rule.hyperparam.momentum == 0.5
 
 
 def test_plateaus_are_noticed():
