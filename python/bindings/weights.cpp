@@ -8,6 +8,7 @@
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
+#include "class.h"
 #include "errors.h"
 #include "numpy_array.h"
 #include "update.h"
@@ -61,8 +62,8 @@ class HookedWeights {
 }  // namespace
 
 void bind_weights(py::module_& m) {
-  py::class_<HookedWeights>(m, "HookedWeights",
-                            "Parameters, their rules and the arrays that a hook keeps for them.")
+  Class<HookedWeights>(m, "HookedWeights",
+                       "Parameters, their rules and the arrays that a hook keeps for them.")
       .def(py::init<std::string>(), py::arg("op"))
       .def("add", &HookedWeights::add, py::arg("param"), py::arg("rule"), py::arg("own"))
       .def("check", &HookedWeights::check, "Raises where an array does not fit its parameter.")

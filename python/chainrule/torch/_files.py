@@ -9,7 +9,7 @@ import numpy as np
 
 import torch
 from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
-from chainrule.torch._report import StateReport, notes_of_casts
+from chainrule.torch._report import StateReport, cast_states
 from chainrule.torch._state import from_tensor, to_tensor
 from chainrule.update_rule import UpdateRule
 
@@ -162,7 +162,7 @@ def read(
         missing=[name for name in optimizer._link.named if name not in theirs],
         unused=found.unused,
         replaced=found.replaced,
-        notes=found.unfit + notes_of_casts(_dtypes(optimizer, saved["state"])),
+        notes=found.unfit + cast_states(_dtypes(optimizer, saved["state"])),
     )
 
 

@@ -17,7 +17,7 @@ from chainrule.rules.values import known_names
 from chainrule.serializers.npz import NpzDeserializer
 from chainrule.torch._algorithms import Correspondence, identify, number
 from chainrule.torch._decay import set_decay
-from chainrule.torch._report import StateReport, notes_of_casts
+from chainrule.torch._report import StateReport, cast_states
 from chainrule.torch._state import from_tensor
 from chainrule.update_rule import UpdateRule
 
@@ -142,7 +142,7 @@ def load(
     optimizer._tensors.done()
     optimizer._version = -1
     optimizer._groups.arrange(parts)
-    report.notes += notes_of_casts((each.param, each.dtypes) for each in work)
+    report.notes += cast_states((each.param, each.dtypes) for each in work)
     for each in work:
         (report.fresh if each.fresh else report.loaded).append(each.param.name or "")
     return report

@@ -14,7 +14,7 @@ from chainrule._rule_state import State
 if TYPE_CHECKING:
     from chainrule.torch._parameter import TensorParameter
 
-__all__ = ["StateReport", "notes_of_casts"]
+__all__ = ["StateReport", "cast_states"]
 
 
 @dataclasses.dataclass
@@ -46,10 +46,10 @@ class StateReport(Report):
         return f"state of {self.source}: {len(self.loaded)} loaded by {self.matched_by}"
 
 
-def notes_of_casts(
+def cast_states(
     saved: Iterable[tuple[TensorParameter, Mapping[str, torch.dtype]]],
 ) -> list[str]:
-    """Tell which states have another dtype now than they were saved with.
+    """Give loaded states the dtypes that the next update would give them, and tell which changed.
 
     Args:
         saved: Parameters, and the dtypes of their states by chainrule's names.
@@ -59,6 +59,9 @@ def notes_of_casts(
     """
     counts: collections.Counter[tuple[torch.dtype, torch.dtype]] = collections.Counter()
     for param, dtypes in saved:
+        rule = param.update_rule
+        if dtypes and rule is not None and rule._algorithm is not None:
+            rule._init_states(param)
         now = _dtypes(param)
         changed = {(dtypes[name], now[name]) for name in dtypes.keys() & now.keys()}
         counts.update(pair for pair in changed if pair[0] != pair[1])
