@@ -11,6 +11,7 @@
 #include "chainrule/core/error.h"
 #include "chainrule/update/update_rule.h"
 #include "device_memory.h"
+#include "overlap.h"
 #include "tensor_exchange.h"
 #include "tensor_layout.h"
 #include "variable.h"
@@ -44,10 +45,11 @@ HostObject kept(py::handle object) { return HostObject(object.inc_ref().ptr()); 
 // An array on a tensor's memory; undefined where there is none that rules could work on.
 Array array_on(const dlpack::Tensor& tensor, py::handle owner) {
   const auto dtype = dlpack::dtype_of(tensor.dtype);
-  if (!dtype || !is_floating(*dtype) || overlaps(tensor)) return {};
+  if (!dtype || !is_floating(*dtype)) return {};
   if (!problem_with(tensor.device).empty()) return {};
   const Shape shape(tensor.shape, tensor.ndim);
   Strides strides(tensor.strides, tensor.ndim);
+  if (overlaps(shape, strides, 1)) return {};
   for (std::int64_t& stride : strides) stride *= item_size(*dtype);
   auto* data = memory_of(tensor);
   const std::int64_t bytes = element_count(shape) * item_size(*dtype);

@@ -98,9 +98,10 @@ std::optional<std::int64_t> stream_number(const py::object& stream) {
     throw py::type_error(
         cat("[dlpack] stream: got ", type_name(stream), ", expected an integer or None"));
   }
-  const auto number = stream.cast<std::int64_t>();
-  if (number == 0 || number < -1) {
-    throw py::value_error(cat("[dlpack] stream: got ", number,
+  int overflow = 0;
+  const std::int64_t number = PyLong_AsLongLongAndOverflow(stream.ptr(), &overflow);
+  if (overflow != 0 || number == 0 || number < -1) {
+    throw py::value_error(cat("[dlpack] stream: got ", py::str(stream).cast<std::string>(),
                               ", expected None or 1, the legacy default stream, 2, the thread's "
                               "own, a stream's address, or -1 where nobody is to wait"));
   }

@@ -101,6 +101,17 @@ bool is_of_jax(const py::object& x) {
   return module.rfind("jax", 0) == 0;
 }
 
+dlpack::Device device_named_by(const py::object& x) {
+  const py::object given = x.attr("__dlpack_device__")();
+  try {
+    const auto [type, id] = given.cast<std::pair<int, int>>();
+    return {type, id};
+  } catch (const py::cast_error&) {
+    throw TypeError(cat("[from_dlpack] __dlpack_device__ of ", type_name(x), ": got ",
+                        py::repr(given).cast<std::string>(), ", expected a pair of integers"));
+  }
+}
+
 py::object capsule_of(const py::object& x,
                       const std::optional<Device>& target,
                       std::optional<bool> copy) {
@@ -109,8 +120,7 @@ py::object capsule_of(const py::object& x,
     throw TypeError(cat("[from_dlpack] got ", type_name(x),
                         ", expected an object with __dlpack__ and __dlpack_device__"));
   }
-  const auto pair = x.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-  const dlpack::Device device{pair.first, pair.second};
+  const dlpack::Device device = device_named_by(x);
   py::dict arguments;
   if (copy) arguments["copy"] = *copy;
   arguments["max_version"] = py::make_tuple(1, 0);

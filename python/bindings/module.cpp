@@ -14,6 +14,7 @@
 #include "ops.h"
 #include "ops_array.h"
 #include "ops_nn.h"
+#include "overlap.h"
 #include "update.h"
 #include "variable.h"
 #include "xla_call.h"
@@ -29,6 +30,7 @@ PYBIND11_MODULE(_core, m) {
 
   bind_errors(m);
   bind_numpy(m);
+  bind_overlap(m);
   bind_node(m);
   bind_variable(m);
   bind_function_node(m);

@@ -76,7 +76,14 @@ bool same_view(const Array& array, const py::array& numpy) {
     if (numpy.shape(i) != array.shape()[i]) return false;
     if (array.shape()[i] > 1 && numpy.strides(i) != array.strides()[i]) return false;
   }
-  return dtype_of_numpy(numpy.dtype()) == array.dtype();
+  return numpy.dtype().is(dtype_to_python(array.dtype())) ||
+         dtype_of_numpy(numpy.dtype()) == array.dtype();
+}
+
+bool is_native(const py::dtype& dtype) {
+  const char order = dtype.byteorder();
+  return order == '=' || order == '|' ||
+         order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>');
 }
 
 }  // namespace
@@ -144,6 +151,11 @@ py::object to_numpy(const Array& array) {
   return numpy;
 }
 
+bool is_on(const Array& array, py::handle ndarray) {
+  const auto numpy = py::reinterpret_borrow<py::array>(ndarray);
+  return numpy.writeable() && same_view(array, numpy) && is_native(numpy.dtype());
+}
+
 Array from_numpy(py::handle object, const char* op) {
   py::array numpy;
   if (py::isinstance<py::array>(object)) {
@@ -169,10 +181,7 @@ Array from_numpy(py::handle object, const char* op) {
     throw ValueError(
         cat("[", op, "] too many dimensions: got ", numpy.ndim(), ", expected at most ", kMaxDims));
   }
-  const char order = numpy.dtype().byteorder();
-  const bool native = order == '=' || order == '|' ||
-                      order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>');
-  if (!native || !(numpy.flags() & Flags::NPY_ARRAY_ALIGNED_)) {
+  if (!is_native(numpy.dtype()) || !(numpy.flags() & Flags::NPY_ARRAY_ALIGNED_)) {
     numpy = py::module_::import("numpy").attr("array")(numpy, dtype_to_python(*dtype));
   }
   Shape shape;

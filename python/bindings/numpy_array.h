@@ -11,6 +11,9 @@ namespace chainrule::python {
 // memory otherwise; read-only where memory is, or where broadcasting repeats elements.
 pybind11::object to_numpy(const Array& array);
 
+// Whether an array is on the memory of this ndarray, which may be written to, in its native dtype.
+bool is_on(const Array& array, pybind11::handle ndarray);
+
 // Adopts the memory of an ndarray of a known dtype, in native byte order and aligned (others
 // are copied into one); NumPy scalars, Python numbers and nested lists are converted first.
 // `op` names the operation in errors.

@@ -20,13 +20,6 @@ inline bool may_be_negated(const dlpack::Tensor& tensor) {
   return expected == 1;
 }
 
-inline bool overlaps(const dlpack::Tensor& tensor) {
-  for (int i = 0; i < tensor.ndim; ++i) {
-    if (tensor.strides[i] == 0 && tensor.shape[i] > 1) return true;
-  }
-  return false;
-}
-
 // All but where the memory is; tensors that are alike share one.
 struct Layout {
   dlpack::Device device;

@@ -1,5 +1,8 @@
 #include "variable_methods.h"
 
+#include <cstddef>
+#include <optional>
+
 #include "chainrule/ops/elementwise.h"
 #include "chainrule/ops/indexing.h"
 #include "chainrule/ops/manipulation.h"
@@ -17,6 +20,16 @@ namespace {
 Dims dims_from_args(const py::args& args) {
   if (args.size() == 1) return py::object(args[0]).cast<Dims>();
   return args.cast<Dims>();
+}
+
+std::optional<std::size_t> first_elsewhere(const py::list& variables, const py::list& arrays) {
+  if (variables.size() != arrays.size()) throw ValueError("[array] one array for each variable");
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const VariableImpl* variable = variable_or_null(variables[i]);
+    if (!variable || !py::isinstance<py::array>(arrays[i])) return i;
+    if (!variable->data().defined() || !is_on(variable->data(), arrays[i])) return i;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -55,7 +68,11 @@ void bind_variable_methods(VariableClass& variable) {
           [](const Variable& self, py::handle slices) {
             return get_item(self, parse_index(slices));
           },
-          py::arg("slices"), "Elements named by integers, slices, None, Ellipsis, arrays, masks.");
+          py::arg("slices"), "Elements named by integers, slices, None, Ellipsis, arrays, masks.")
+      .def_static(
+          "_first_elsewhere", &first_elsewhere, py::arg("variables"), py::arg("arrays"),
+          "The number of the first variable that does not look as its ndarray, on the same\n"
+          "memory, or whose ndarray is read-only; None if there is none.");
 }
 
 }  // namespace chainrule::python

@@ -285,6 +285,12 @@ def test_libraries_of_the_time_before_version_1():
             BufferError,
             r"memory on device \(10, 0\), expected",
         ),
+        (
+            Producer(np.ones(2), device="gpu"),
+            TypeError,
+            "__dlpack_device__ of Producer: got 'gpu', expected a pair of integers",
+        ),
+        (Producer(np.ones(2), device=(2**40, 0)), TypeError, "got \\(1099511627776, 0\\)"),
         (Producer(np.ones(2), gives=3), ValueError, "got no capsule from __dlpack__"),
         (np.ones(2, np.complex64), TypeError, "got DLPack's code 5 of 64 bits in 1 lanes"),
         (np.ones(2, np.uint32), TypeError, "got DLPack's code 1 of 32 bits"),
@@ -310,6 +316,9 @@ def test_what_cannot_be_given():
     v = Variable(np.ones(2))
     with pytest.raises(BufferError, match="stream: the CPU has none"):
         v.__dlpack__(stream=1)
+    for stream in (2**70, -(2**70), 0):
+        with pytest.raises(ValueError, match=rf"stream: got {stream}, expected None or 1"):
+            v.__dlpack__(stream=stream)
     with pytest.raises(BufferError, match=r"dl_device: got \(2, 0\)"):
         v.__dlpack__(dl_device=(2, 0))
     with pytest.raises(BufferError, match="has no array yet"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -206,6 +209,12 @@ def refused(value: object) -> dict[str, object]:
     return {"good": np.ones(3, np.float32), "bad": value}
 
 
+def inside_itself() -> dict[str, object]:
+    tree: dict[str, object] = {"a": np.ones(3, np.float32)}
+    tree["b"] = [tree]
+    return tree
+
+
 @pytest.mark.parametrize(
     ("arrays", "error", "message"),
     [
@@ -226,6 +235,8 @@ def refused(value: object) -> dict[str, object]:
             ValueError,
             "/bad: elements share memory",
         ),
+        (refused(np.ones([1] * 9)), ValueError, "/bad: got 9 dimensions, expected at most 8"),
+        (inside_itself(), ValueError, "/b/0: a dict or list that is inside itself"),
         ({}, ValueError, "there are no arrays"),
         ({"a": {}}, ValueError, "there are no arrays"),
         (np.ones(3, np.float32), TypeError, "got ndarray, expected a dict or list"),
@@ -316,3 +327,67 @@ def test_mapped_files_are_updated(tmp_path):
     optimizer.update({"w": np.ones(4, np.float32)})
     array.flush()
     np.testing.assert_array_equal(np.fromfile(tmp_path / "w.bin", np.float32), -0.5)
+
+
+def make_read_only(array):
+    array.flags.writeable = False
+
+
+def change_dtype(array):
+    array.dtype = np.int32
+
+
+def change_byte_order(array):
+    array.dtype = array.dtype.newbyteorder()
+
+
+def change_shape(array):
+    array.shape = (2, 2)
+
+
+def change_memory(array):
+    array.__setstate__(np.ones(100_000, np.float32).__reduce__()[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (make_read_only, ValueError, r"\[update\] /w: the array is read-only"),
+        (change_dtype, TypeError, r"\[update\] /w: got int32, expected one of"),
+        (change_byte_order, TypeError, r"\[update\] /w: got byte order"),
+        (change_shape, ValueError, r"/w: the array has another shape since attach: got \(2, 2\)"),
+        (change_memory, ValueError, r"/w: the array has another shape since attach"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Setting the (shape|dtype):DeprecationWarning")
+def test_arrays_that_are_changed_after_attach_are_refused(change, error, message):
+    b, w = np.ones(2, np.float32), np.ones(4, np.float32)
+    optimizer = attach({"b": b, "w": w}, optimizers.Adam())
+    change(w)
+    before = bits({"b": b, "w": w})
+    with pytest.raises(error, match=message):
+        optimizer.update({"b": np.ones(2, np.float32), "w": np.ones(4, np.float32)})
+    assert bits({"b": b, "w": w}) == before
+    assert optimizer.t == 0
+
+
+def test_other_memory_of_the_same_look_is_refused():
+    w = np.ones(4, np.float32)
+    optimizer = attach({"w": w}, optimizers.SGD())
+    change_memory(w)
+    taken = [np.ones(4, np.float32) for _ in range(20)]  # among them the memory that was given back
+    w.__setstate__(taken[0].__reduce__()[2])
+    with pytest.raises(ValueError, match="/w: the array has other memory since attach"):
+        optimizer.update({"w": np.ones(4, np.float32)})
+
+
+@pytest.mark.parametrize(
+    "again", [lambda o: o, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))]
+)
+def test_memory_is_not_freed_below_a_rule(again):
+    optimizer = again(attach({"w": np.ones(4, np.float32)}, optimizers.SGD(lr=0.5)))
+    w = optimizer.target.arrays["/w"]
+    with pytest.raises(ValueError, match="cannot resize"):
+        w.resize(100_000, refcheck=False)
+    optimizer.update({"w": w[::-1]})  # in the arrays that are the new ones
+    np.testing.assert_array_equal(w, 0.5)

@@ -346,6 +346,8 @@ def test_single_arrays_and_other_containers():
     [
         ({"w": jnp.ones(2, jnp.int32)}, TypeError, r"\[jax\] /w: got int32, expected one of"),
         ({"w": 1.0}, TypeError, r"\[jax\] /w: got float, expected an array"),
+        ({"w": jax.random.key(0)}, TypeError, r"\[jax\] /w: got key<fry>, expected an array"),
+        ({"w": np.ones(2)}, TypeError, r"\[jax\] init: /w: got float64.* set jax_enable_x64"),
         ({}, ValueError, r"\[jax\] there are no arrays"),
         ({"a/b": jnp.ones(1), "a": {"b": jnp.ones(1)}}, ValueError, "/a/b: two parameters"),
         ({"a//b": jnp.ones(1)}, ValueError, "empty level"),
@@ -416,6 +418,41 @@ def test_arguments_that_are_refused():
         tx.update({"w": params["w"], "b": jnp.array([1.0, jnp.nan])}, state, params)
     assert bits(state) == before
     assert int(tx.update(params, state, params)[1].count) == 1
+
+
+def other_state(state, **arrays):
+    return state._replace(rules={**state.rules, **arrays})
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda s: None, TypeError, r"update: state: got NoneType, expected the Transformation"),
+        (lambda s: (), TypeError, r"update: state: got tuple"),
+        (
+            lambda s: other_state(s, **{"/w": {"m": jnp.ones(1), "v": jnp.ones(2)}}),
+            ValueError,
+            r"/w: state 'm': got shape \(1,\), expected \(2,\)",
+        ),
+        (lambda s: other_state(s, **{"/v": {}}), ValueError, "other parameters: got /v too"),
+        (
+            lambda s: s._replace(numbers=s.numbers.astype(jnp.float32)),
+            TypeError,
+            r"state\.numbers: got float32, expected uint32",
+        ),
+        (lambda s: s._replace(numbers=s.numbers[:2]), ValueError, "another algorithm's"),
+        (lambda s: s._replace(count=jnp.ones(2, int)), ValueError, r"state\.count: got shape"),
+    ],
+)
+@pytest.mark.parametrize("jit", [False, True])
+def test_states_that_are_refused(change, error, message, jit):
+    tx = transformation(optimizers.Adam())
+    params = {"w": jnp.ones(2)}
+    state = tx.init(params)
+    update = jax.jit(tx.update) if jit else tx.update
+    with pytest.raises(Exception if jit else error, match=message):
+        jax.block_until_ready(update(params, change(state), params))
+    assert int(update(params, state, params)[1].count) == 1
 
 
 def test_importing_chainrule_does_not_import_jax():

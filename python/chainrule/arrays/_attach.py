@@ -41,7 +41,8 @@ def attach(arrays: Any, optimizer: _Optimizer) -> _Optimizer:
 
     Whatever is raised names the array, and nothing is changed then. ``optimizer.update`` raises
     KeyError for a name that there is not, ValueError and TypeError for a gradient that does not
-    fit, and changes nothing either.
+    fit, or an array that has been given another shape, dtype or memory or made read-only since, and
+    changes nothing either.
 
     Example:
         >>> import numpy as np, chainrule

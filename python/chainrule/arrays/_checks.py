@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-__all__ = ["Spans", "check"]
+from chainrule import _core
+
+if TYPE_CHECKING:
+    from chainrule.variable import Parameter
+
+__all__ = ["Spans", "check", "refuse_changed"]
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 # How hard NumPy may think about whether two arrays overlap.
@@ -38,19 +44,35 @@ def check(path: str, array: object, op: str) -> None:
         raise ValueError(f"[{op}] {path}: the array is read-only; give a copy, or set its flag")
     if not array.flags.aligned:
         raise ValueError(f"[{op}] {path}: the array's memory is not aligned; give a copy")
-    if _overlaps_itself(array):
+    if array.ndim > 8:
+        raise ValueError(f"[{op}] {path}: got {array.ndim} dimensions, expected at most 8")
+    if _core.overlaps(array.shape, array.strides, array.itemsize):
         raise ValueError(f"[{op}] {path}: elements share memory with each other; give a copy")
 
 
-def _overlaps_itself(array: np.ndarray) -> bool:
-    """Tell whether an axis steps into what the finer ones cover, as no slice of an array does."""
-    reach = array.itemsize
-    for stride, extent in sorted(zip(map(abs, array.strides), array.shape, strict=True)):
-        if extent > 1 and array.size:
-            if stride < reach:
-                return True
-            reach += stride * (extent - 1)
-    return False
+def refuse_changed(path: str, array: np.ndarray, param: Parameter) -> NoReturn:
+    """Say what has become of an array since it was given a rule.
+
+    Args:
+        path: Its path.
+        array: The array as it is now.
+        param: The parameter on it as it was.
+
+    Raises:
+        TypeError: Or ValueError: always one of them.
+    """
+    check(path, array, "update")
+    for what in ("dtype", "shape"):
+        got, expected = getattr(array, what), getattr(param, what)
+        if got != expected:
+            kind = TypeError if what == "dtype" else ValueError
+            raise kind(
+                f"[update] {path}: the array has another {what} since attach: got {got}, expected "
+                f"{expected}"
+            )
+    raise ValueError(
+        f"[update] {path}: the array has other memory since attach; attach it to a new optimizer"
+    )
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:

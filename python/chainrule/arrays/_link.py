@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from chainrule import link
-from chainrule.arrays._checks import Spans, check
+from chainrule._core import Variable
+from chainrule.arrays._checks import Spans, check, refuse_changed
 from chainrule.arrays._tree import flatten
 from chainrule.rules import entries
 from chainrule.rules.patterns import nearest_paths
@@ -41,11 +43,23 @@ class ArrayLink(link.Link):
             raise ValueError(f"[{op}] there are no arrays")
         for path, array in found.items():
             check(path, array, op)
-        self._spans = Spans(found)
-        self.arrays: dict[str, np.ndarray] = found
-        self._by_path = {path: Parameter(found[path]) for path in sorted(found)}
+        self.arrays: dict[str, np.ndarray] = {path: found[path] for path in sorted(found)}
+        self._hold()
+        self._by_path = {path: Parameter(array) for path, array in self.arrays.items()}
         for path, param in self._by_path.items():
             param.name = path
+
+    def _hold(self) -> None:
+        self._spans = Spans(self.arrays)
+        # NumPy's resize() frees no memory of an array that something refers to weakly.
+        self._references = [weakref.ref(array) for array in self.arrays.values()]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_spans": None, "_references": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._hold()
 
     def params(self, include_uninit: bool = True) -> Iterator[Parameter]:
         yield from self._by_path.values()
@@ -68,6 +82,7 @@ class ArrayLink(link.Link):
     @contextlib.contextmanager
     def _given(self, gradients: Any, copy: bool) -> Iterator[None]:
         """Let the parameters have these gradients in a ``with`` block."""
+        self._look()
         found = {path: g for path, g in flatten(gradients, "update").items() if g is not None}
         ready = {path: self._gradient(path, value) for path, value in found.items()}
         try:
@@ -78,6 +93,14 @@ class ArrayLink(link.Link):
             yield
         finally:
             self.cleargrads()
+
+    def _look(self) -> None:
+        """Refuse arrays that are not what they were when they were given rules."""
+        params = list(self._by_path.values())
+        place = Variable._first_elsewhere(params, list(self.arrays.values()))
+        if place is not None:
+            path = list(self.arrays)[place]
+            refuse_changed(path, self.arrays[path], params[place])
 
     def _gradient(self, path: str, value: Any) -> np.ndarray:
         param = self._by_path.get(path)

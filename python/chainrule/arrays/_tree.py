@@ -8,7 +8,12 @@ from typing import Any
 __all__ = ["flatten"]
 
 
-def _walk(tree: Any, prefix: str, op: str) -> Iterator[tuple[str, Any]]:
+def _walk(
+    tree: Any, prefix: str, op: str, above: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Any]]:
+    if id(tree) in above:
+        raise ValueError(f"[{op}] {prefix}: a dict or list that is inside itself")
+    inside = (*above, id(tree))
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             if not isinstance(key, str):
@@ -17,10 +22,10 @@ def _walk(tree: Any, prefix: str, op: str) -> Iterator[tuple[str, Any]]:
                 )
             if not all(key.split("/")):
                 raise ValueError(f"[{op}] a name with an empty level: got {key!r}")
-            yield from _walk(value, f"{prefix}/{key}", op)
+            yield from _walk(value, f"{prefix}/{key}", op, inside)
     elif isinstance(tree, (list, tuple)):
         for index, value in enumerate(tree):
-            yield from _walk(value, f"{prefix}/{index}", op)
+            yield from _walk(value, f"{prefix}/{index}", op, inside)
     else:
         yield prefix, tree
 
@@ -37,7 +42,8 @@ def flatten(tree: Any, op: str) -> dict[str, Any]:
 
     Raises:
         TypeError: If the tree is a leaf, or a key no string.
-        ValueError: If a key has an empty level, or two leaves have the same path.
+        ValueError: If a key has an empty level, two leaves have the same path, or a dict or list
+            is inside itself.
 
     Example:
         >>> flatten({"a": {"w": 1, "b": 2}, "c": [3]}, "attach")

@@ -141,20 +141,13 @@ def write(optimizer: GradientMethod, state: TransformationState) -> dict[str, Ar
         The rules' own arrays, by path and name.
 
     Raises:
-        ValueError: If it was read from rules of other algorithms.
+        ValueError: If it was read from rules of other algorithms, or of other shapes.
+        TypeError: If its numbers are no longer the bits that they were.
     """
     rows = _rows(optimizer)
     own = {path: _arrays(rule, param) for path, rule, param in rows}
-    for path, arrays in own.items():
-        given = state.rules.get(path, {})
-        if arrays.keys() != given.keys():
-            raise ValueError(
-                f"[jax] {path}: the state is another algorithm's: got {_listed(given)}, expected "
-                f"{_listed(arrays)}; begin anew with init"
-            )
+    _check(state, own, 2 * sum(2 + len(rule._scalars) for _, rule, _ in rows))
     numbers = np.array(state.numbers).view(np.float64).tolist()
-    if len(numbers) != sum(2 + len(rule._scalars) for _, rule, _ in rows):
-        raise ValueError("[jax] the state is another algorithm's; begin anew with init")
     place = 0
     for path, rule, _ in rows:
         for name, array in own[path].items():
@@ -166,6 +159,32 @@ def write(optimizer: GradientMethod, state: TransformationState) -> dict[str, Ar
             place += 1
     optimizer.t = int(state.count)
     return own
+
+
+def _check(state: TransformationState, own: Mapping[str, Arrays], words: int) -> None:
+    """Refuse a state that is not one of rules with these arrays, and so many words of numbers."""
+    unknown = state.rules.keys() - own.keys()
+    if unknown:
+        raise ValueError(f"[jax] the state has other parameters: got {_listed(unknown)} too")
+    for path, arrays in own.items():
+        given = state.rules.get(path, {})
+        if arrays.keys() != given.keys():
+            raise ValueError(
+                f"[jax] {path}: the state is another algorithm's: got {_listed(given)}, expected "
+                f"{_listed(arrays)}; begin anew with init"
+            )
+        for name, array in arrays.items():
+            if np.shape(given[name]) != array.shape:
+                raise ValueError(
+                    f"[jax] {path}: state '{name}': got shape {np.shape(given[name])}, expected "
+                    f"{array.shape}"
+                )
+    if np.shape(state.count) != ():
+        raise ValueError(f"[jax] state.count: got shape {np.shape(state.count)}, expected ()")
+    if state.numbers.dtype != np.uint32:
+        raise TypeError(f"[jax] state.numbers: got {state.numbers.dtype}, expected uint32")
+    if np.shape(state.numbers) != (words,):
+        raise ValueError("[jax] the state is another algorithm's; begin anew with init")
 
 
 def _listed(names: Any) -> str:

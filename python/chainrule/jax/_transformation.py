@@ -150,6 +150,12 @@ class _Host:
                 "[jax] init: got parameters that are being traced: call init outside of jit; "
                 "update may be called inside"
             )
+        for path, leaf in leaves.items():
+            if leaf.dtype == np.float64 and not self._jax.config.jax_enable_x64:
+                raise TypeError(
+                    f"[jax] init: {path}: got float64, which JAX makes float32 of: give "
+                    "float32, or set jax_enable_x64"
+                )
         arrays = {path: np.array(leaf) for path, leaf in leaves.items()}
         with self._lock:
             if self._link is None:
@@ -169,6 +175,11 @@ class _Host:
             raise RuntimeError("[jax] update: call init first")
         if params is None:
             raise ValueError("[jax] update: params are needed: call update(grads, state, params)")
+        if not isinstance(state, TransformationState):
+            raise TypeError(
+                f"[jax] update: state: got {type(state).__name__}, expected the "
+                "TransformationState that init or the update before gave"
+            )
         flat, structure = self._flat(params)
         self._same("update", "parameters", flat, structure)
         gradients, structure = self._flat(grads)
@@ -282,8 +293,9 @@ class _Host:
         found: dict[str, Any] = {}
         for keys, leaf in pairs:
             path = "/" + "/".join(map(_key, keys)) if keys else "/params"
-            if not hasattr(leaf, "dtype"):
-                raise TypeError(f"[jax] {path}: got {type(leaf).__name__}, expected an array")
+            dtype = getattr(leaf, "dtype", type(leaf).__name__)
+            if not isinstance(dtype, np.dtype):  # one of JAX's own is that of random keys
+                raise TypeError(f"[jax] {path}: got {dtype}, expected an array of numbers")
             if not all(path[1:].split("/")):
                 raise ValueError(f"[jax] a key with an empty level: got {path!r}")
             if path in found:

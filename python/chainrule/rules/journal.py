@@ -77,7 +77,7 @@ class Journal:
             value: A number, an expression, or what a user's rule understands.
             origin: What the value was set through, such as ``rules['/encoder/**']``.
         """
-        before = own_entries(hyperparam).get(name)
+        before = hyperparam._own(name)
         hyperparam._set(name, value, origin)
         if before is None:
             self._undo.append(lambda: delattr(hyperparam, name))

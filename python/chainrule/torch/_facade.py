@@ -21,7 +21,7 @@ from chainrule.torch import _files
 from chainrule.torch._added_groups import add_group
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
-from chainrule.torch._names import native_values, torch_values
+from chainrule.torch._names import native_values, refuse_new, torch_values
 from chainrule.torch._parameter import TensorParameter, reach_tensors
 from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
@@ -72,7 +72,6 @@ class Optimizer(torch.optim.Optimizer):
                 "'drop'"
             )
         link, tensors = bind(model)
-        self.native = native
         self._disabled_state = disabled_state
         self._more: dict[str, torch.nn.Parameter] = {}
         self._take(link, tensors)
@@ -87,6 +86,7 @@ class Optimizer(torch.optim.Optimizer):
         torch.optim.Optimizer.__setstate__(self, {})
         self._warned_capturable_if_run_uncaptured = True
         self.load_report: StateReport | None = None
+        self.native = native  # from now on attributes are checked
 
     def _take(self, link: TensorLink, tensors: _core.BorrowedTensors) -> None:
         self._link, self._tensors, self._gpus = link, tensors, tensors.gpus
@@ -434,6 +434,8 @@ class Optimizer(torch.optim.Optimizer):
             values = torch_values(native.hyperparam.get_dict())
             if name in values:
                 return values[name]
+        if hasattr(type(self), name):  # a property has raised this: what it said is not lost
+            return object.__getattribute__(self, name)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -445,6 +447,7 @@ class Optimizer(torch.optim.Optimizer):
                     for each, number in changed.items():
                         journal.set_value(native.hyperparam, each, number)
                 return
+            refuse_new(self, native, name)
         super().__setattr__(name, value)
 
     def __getstate__(self) -> Any:

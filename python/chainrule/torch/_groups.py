@@ -60,6 +60,22 @@ def _value_key(rule: UpdateRule) -> tuple[Any, ...]:
     return native_name(rule), tuple((name, _parts(rule, name)) for name in known_names(rule))
 
 
+class _Fixed(list[Any]):
+    """A list that follows from the rules: changes of it would not reach them."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise ValueError(
+            "[param_groups] groups and their parameters follow from the rules' values: call "
+            "optimizer.add_param_group, or set values on optimizer.rules[...]"
+        )
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)
+
+
 class ParamGroup(dict[str, Any]):
     """Parameters whose rules have the same values; a group of ``optimizer.param_groups``.
 
@@ -83,8 +99,8 @@ class ParamGroup(dict[str, Any]):
     def _take(self, params: list[TensorParameter], alike: list[TensorParameter]) -> None:
         """Have other parameters, of which some are alike: the group shows their values."""
         self._members, self._alike = params, alike
-        super().__setitem__("params", [param.tensor for param in params])
-        super().__setitem__("param_names", [param.name for param in params])
+        super().__setitem__("params", _Fixed(param.tensor for param in params))
+        super().__setitem__("param_names", _Fixed(param.name for param in params))
         self._targets: dict[str, list[_core.Hyperparameter]] = {}
         self._decay: WeightDecay | None = None  # the hook of these rules and of no others
         before, self._algorithm = self._algorithm, native_name(self._rule)
@@ -167,8 +183,9 @@ class ParamGroup(dict[str, Any]):
         return super().values()
 
     def copy(self) -> dict[str, Any]:
-        """Copy into a plain dict."""
-        return dict(self.items())
+        """Copy into a plain dict, of plain lists."""
+        pairs = self.items()
+        return {name: list(v) if isinstance(v, _Fixed) else v for name, v in pairs}
 
     def __reduce__(self) -> Any:
         return dict, (self.copy(),)
@@ -179,20 +196,7 @@ class ParamGroup(dict[str, Any]):
     # Writing
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name in ("params", "param_names"):
-            raise ValueError(
-                f"[param_groups] '{name}' follows from the rules' values: set values on "
-                "optimizer.rules[...], or call optimizer.add_param_group"
-            )
-        if name == "weight_decay" and self._decays_in_gradient():
-            self._groups.write_decay(self, value)
-            return
-        changed = native_values(name, value, known_names(self._rule))
-        if changed is not None:
-            self._groups.write(self, changed)
-            return
-        self._refuse_option(name, value)
-        super().__setitem__(name, value)
+        self.update({name: value})
 
     def _refuse_option(self, name: str, value: Any) -> None:
         """Refuse to keep what PyTorch's algorithm would follow and this one does not."""
@@ -216,9 +220,32 @@ class ParamGroup(dict[str, Any]):
         return self[name]
 
     def update(self, *others: Any, **values: Any) -> None:
-        """Set several values."""
+        """Set several values, or none of them where one is refused."""
+        known = known_names(self._rule)
+        ours: dict[str, Any] = {}
+        decay: dict[str, Any] = {}
+        extras: dict[str, Any] = {}
         for name, value in dict(*others, **values).items():
-            self[name] = value
+            if name in ("params", "param_names"):
+                raise ValueError(
+                    f"[param_groups] '{name}' follows from the rules' values: set values on "
+                    "optimizer.rules[...], or call optimizer.add_param_group"
+                )
+            if name == "weight_decay" and self._decays_in_gradient():
+                decay[name] = value
+                continue
+            changed = native_values(name, value, known)
+            if changed is None:
+                self._refuse_option(name, value)
+                extras[name] = value
+            else:
+                ours |= changed
+        with Journal() as journal:
+            if ours:
+                self._groups.write(self, ours, journal)
+            for rate in decay.values():
+                self._groups.write_decay(self, rate, journal)
+        super().update(extras)
 
     def __ior__(self, other: Any) -> ParamGroup:  # type: ignore[override, misc]
         self.update(other)
@@ -275,6 +302,7 @@ class Groups:
     def __init__(self, native: GradientMethod) -> None:
         self._native = native
         self._list: list[ParamGroup] = []
+        self._shown: list[ParamGroup] = _Fixed()
         self._known: tuple[int, ...] = ()
         self._step = -1
 
@@ -284,7 +312,8 @@ class Groups:
     def current(self) -> list[ParamGroup]:
         """Give the groups as the values are now."""
         self.bring_up_to_date()
-        return self._list
+        list.__setitem__(self._shown, slice(None), self._list)
+        return self._shown
 
     def bring_up_to_date(self) -> None:
         """Split groups whose rules differ now, and note today's numbers."""
@@ -318,7 +347,7 @@ class Groups:
         for group in list(self._list):
             members = [param for param in group._members if left.pop(id(param), None) is not None]
             if not members:
-                self._list.remove(group)
+                self._list = [each for each in self._list if each is not group]
                 continue
             parts = _by(key, members)
             if group._seen:
@@ -365,12 +394,13 @@ class Groups:
             self._list.append(group)
         self._known = ()
 
-    def write(self, group: ParamGroup, values: Mapping[str, Any]) -> None:
+    def write(self, group: ParamGroup, values: Mapping[str, Any], journal: Journal) -> None:
         """Set values on the rules of a group.
 
         Args:
             group: The group.
             values: Values by chainrule's names.
+            journal: What takes them back.
         """
         self.bring_up_to_date()
         now = group._rule.hyperparam.get_dict()
@@ -381,15 +411,16 @@ class Groups:
             if name not in group._targets:
                 group._targets[name] = self._targets(group, name)
             for hyperparam in group._targets[name]:
-                hyperparam._set(name, value, f"param_groups[{place}]")
+                journal.set_value(hyperparam, name, value, f"param_groups[{place}]")
         self._written(group)
 
-    def write_decay(self, group: ParamGroup, rate: Any) -> None:
+    def write_decay(self, group: ParamGroup, rate: Any, journal: Journal) -> None:
         """Set the rate of the decay that hooks add to the gradients of a group.
 
         Args:
             group: The group.
             rate: The rate.
+            journal: What takes it back.
 
         Raises:
             TypeError: If it is no number.
@@ -401,9 +432,8 @@ class Groups:
         if group._decay is not None:
             group._decay.rate = rate
         elif rate != decay_of(self._native, group._rule):
-            with Journal() as journal:
-                rules = group._following("weight_decay")
-                group._decay = set_decay(journal, self._native, rules, rate)
+            rules = group._following("weight_decay")
+            group._decay = set_decay(journal, self._native, rules, rate)
         self._written(group)
 
     def _written(self, group: ParamGroup) -> None:

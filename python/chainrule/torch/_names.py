@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["as_number", "native_values", "torch_values"]
+from chainrule._names import refuse_misspelt
+from chainrule.configuration import config
+
+if TYPE_CHECKING:
+    from chainrule.optimizer import GradientMethod
+
+__all__ = ["as_number", "native_values", "refuse_new", "torch_values"]
 
 _BETAS = ("beta1", "beta2", "beta3")
 
@@ -57,6 +64,7 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
 
     Raises:
         ValueError: If there are too few or too many betas.
+        TypeError: If they are none.
 
     Example:
         >>> native_values("betas", (0.8, 0.9), ["alpha", "beta1", "beta2"])
@@ -65,6 +73,9 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
     known = list(known)
     if name == "betas" and _betas(known):
         names = _betas(known)
+        if not isinstance(value, Iterable) or isinstance(value, str):
+            raise TypeError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
+        value = list(value)
         if len(value) != len(names):
             raise ValueError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
         return {each: as_number(item) for each, item in zip(names, value, strict=True)}
@@ -84,3 +95,28 @@ def as_number(value: Any) -> Any:
     """
     item = getattr(value, "item", None)
     return item() if item is not None and getattr(value, "ndim", 1) == 0 else value
+
+
+def refuse_new(facade: object, native: GradientMethod, name: str) -> None:
+    """Refuse to set a new attribute that looks like one which does something.
+
+    Args:
+        facade: PyTorch's optimizer.
+        native: The one of chainrule that does its work.
+        name: The attribute's name.
+
+    Raises:
+        AttributeError: If it is like a value under either's name, or like an attribute of theirs.
+    """
+    if name[0] == "_" or config.chainer_semantics:
+        return
+    kind = type(native).__name__
+    near = difflib.get_close_matches(name, torch_values(native.hyperparam.get_dict()), 1, 0.8)
+    if near:
+        raise AttributeError(f"[{kind}] no attribute '{name}' to set; did you mean '{near[0]}'?")
+    if hasattr(type(native), name):
+        raise AttributeError(
+            f"[{kind}] no attribute '{name}' to set; did you mean 'native.{name}'?"
+        )
+    refuse_misspelt(native, name)
+    refuse_misspelt(facade, name)

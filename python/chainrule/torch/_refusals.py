@@ -26,10 +26,14 @@ def check(path: str, tensor: torch.Tensor) -> None:
         tensor: The parameter.
 
     Raises:
-        TypeError: If dtype, layout or device are of a kind that chainrule has no kernels for.
-        ValueError: If several elements share memory.
+        TypeError: If dtype, layout, device or class are of a kind that there are no kernels for.
+        ValueError: If several elements share memory, or there is none yet.
     """
     where = f"[chainrule.torch] {path}"
+    if torch.nn.parameter.is_lazy(tensor):
+        raise ValueError(
+            f"{where} has no shape yet: call the model with a first batch before attach"
+        )
     if tensor.device.type == "meta":
         raise TypeError(
             f"{where} is on the device 'meta' and has no memory: materialize the model "
@@ -52,6 +56,24 @@ def check(path: str, tensor: torch.Tensor) -> None:
             f"{where} is on a device that chainrule cannot use: got {tensor.device}{problem}; call "
             "model.cpu() before attach, or set requires_grad=False to leave it out"
         )
+    _check_memory(where, tensor)
+
+
+def _check_memory(where: str, tensor: torch.Tensor) -> None:
+    kind = type(tensor).__name__
+    if tensor.is_nested:
+        raise TypeError(f"{where} is nested: give each of its tensors as a parameter of its own")
+    if hasattr(tensor, "__tensor_flatten__"):
+        raise TypeError(
+            f"{where}: got a {kind}, which is made of other tensors and has no memory itself: give "
+            "those (to_local() of a DTensor) as parameters, or set requires_grad=False to leave it "
+            "out"
+        )
+    if not _has_memory(tensor):
+        raise ValueError(
+            f"{where}: got a {kind} without memory: attach once it has values, outside of "
+            "FakeTensorMode and after its storage is there"
+        )
     if tensor.is_neg():
         raise ValueError(
             f"{where}: its memory holds the negatives of its elements (a view such as x.conj().imag"
@@ -59,11 +81,17 @@ def check(path: str, tensor: torch.Tensor) -> None:
         )
     if tensor.dim() > 8:
         raise ValueError(f"{where}: got {tensor.dim()} dimensions, expected at most 8")
-    if any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride(), strict=True)):
+    if _core.overlaps(tensor.shape, tensor.stride(), 1):
         raise ValueError(
             f"{where}: several elements share memory: got strides {tensor.stride()}; use "
             "tensor.clone() or contiguous()"
         )
+
+
+def _has_memory(tensor: torch.Tensor) -> bool:
+    storage = tensor.untyped_storage()
+    # A fake tensor names the device that it stands for; its storage does not.
+    return tensor.numel() == 0 or (storage.device.type != "meta" and storage.nbytes() > 0)
 
 
 def _problem_with(device: torch.device) -> str:

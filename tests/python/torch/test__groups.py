@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import pytest
@@ -315,3 +316,58 @@ def test_names_of_the_optimizer_itself():
     assert {"lr", "betas"} <= set(optimizer.defaults)
     with pytest.raises(AttributeError, match="momentum"):
         optimizer.momentum  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda groups: groups.append({"params": []}),
+        lambda groups: groups.extend([]),
+        lambda groups: groups.clear(),
+        lambda groups: groups.pop(),
+        lambda groups: groups.__setitem__(0, {}),
+        lambda groups: groups.__delitem__(0),
+        lambda groups: groups.__iadd__([{}]),
+        lambda groups: groups[0]["params"].append(torch.nn.Parameter(torch.ones(1))),
+        lambda groups: groups[0]["param_names"].remove("head.bias"),
+    ],
+)
+def test_lists_that_follow_from_the_rules_cannot_be_changed(change):
+    optimizer = attach(make_net(), optimizers.Adam())
+    with pytest.raises(ValueError, match=r"follow from the rules.*add_param_group"):
+        change(optimizer.param_groups)
+    optimizer.rules["head.bias"].hyperparam.alpha = 0.5
+    assert [group["lr"] for group in optimizer.param_groups] == [1e-3, 0.5]
+    for copied in (copy.deepcopy(optimizer.param_groups), optimizer.state_dict()["param_groups"]):
+        assert type(copied) is list
+        assert {type(group[each]) for group in copied for each in ("params", "param_names")} == {
+            list
+        }
+
+
+def test_several_values_are_set_all_or_none():
+    optimizer = attach(make_net(), optimizers.Adam())
+    optimizer.rules["head.bias"].hyperparam.alpha = 0.5
+    group = optimizer.param_groups[0]
+    for betas in (3, 0.9, "ab", None, (0.9,)):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"\[param_groups\] betas: got .*2 numbers"
+        ):
+            group.update(lr=0.3, initial_lr=0.3, betas=betas)
+    with pytest.raises(TypeError, match="eps"):
+        group.update(lr=0.3, initial_lr=0.3, eps="x")
+    assert (group["lr"], group["betas"], group["eps"]) == (1e-3, (0.9, 0.999), 1e-8)
+    assert "initial_lr" not in group
+    group.update(lr=0.3, initial_lr=0.3, betas=torch.tensor([0.5, 0.25]))
+    assert (group["lr"], group["betas"], group["initial_lr"]) == (0.3, (0.5, 0.25), 0.3)
+
+
+def test_a_group_goes_with_its_last_parameter():
+    a, b = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    model = torch.nn.ParameterDict({"a": a, "b": b})
+    optimizer = attach(model, optimizers.SGD())
+    optimizer.rules["b"].hyperparam.lr = 0.5
+    first, _ = optimizer.param_groups
+    del model["b"]
+    optimizer.reattach()
+    assert [group is first for group in optimizer.param_groups] == [True]
