@@ -70,9 +70,9 @@ def _check_memory(where: str, tensor: torch.Tensor) -> None:
             "out"
         )
     if not _has_memory(tensor):
-        raise ValueError(
-            f"{where}: got a {kind} without memory: attach once it has values, outside of "
-            "FakeTensorMode and after its storage is there"
+        raise TypeError(
+            f"{where}: got a {kind} without memory: it was freed or, in FakeTensorMode, never "
+            "was there: expected elements that can be updated"
         )
     if tensor.is_neg():
         raise ValueError(

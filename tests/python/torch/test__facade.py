@@ -528,33 +528,3 @@ def test_importing_chainrule_does_not_import_pytorch():
 
     code = "import sys, chainrule; assert 'torch' not in sys.modules; chainrule.torch.attach"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-
-
-@pytest.mark.parametrize(
-    ("make", "name", "message"),
-    [
-        (optimizers.SGD, "lrr", r"\[SGD\] no attribute 'lrr' to set; did you mean 'lr'\?"),
-        (optimizers.Adam, "lrr", "did you mean 'lr'"),
-        (optimizers.Adam, "beta", "did you mean 'beta"),
-        (optimizers.Adam, "aplha", "did you mean 'alpha'"),
-        (optimizers.Adam, "load_state_dct", "did you mean 'load_state_dict'"),
-        (optimizers.Adam, "clear_gradients", r"did you mean 'native\.clear_gradients'"),
-    ],
-)
-def test_misspelt_attributes_are_refused(make, name, message):
-    optimizer = attach(make_net(), make())
-    with pytest.raises(AttributeError, match=message):
-        setattr(optimizer, name, 3)
-    optimizer.lr = 0.5
-    assert optimizer.param_groups[0]["lr"] == 0.5
-    optimizer.remark = "mine"
-    assert optimizer.remark == "mine"
-
-
-def test_an_error_inside_a_property_is_told(monkeypatch):
-    optimizer = attach(make_net(), optimizers.SGD())
-    monkeypatch.setattr(optimizer._groups, "current", lambda: None.nothing)
-    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'nothing'"):
-        optimizer.param_groups  # noqa: B018
-    with pytest.raises(AttributeError, match="'Optimizer' object has no attribute 'param_group'"):
-        optimizer.param_group  # noqa: B018

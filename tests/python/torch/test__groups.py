@@ -371,3 +371,12 @@ def test_a_group_goes_with_its_last_parameter():
     del model["b"]
     optimizer.reattach()
     assert [group is first for group in optimizer.param_groups] == [True]
+
+
+def test_an_error_inside_a_property_is_told(monkeypatch):
+    optimizer = attach(make_net(), optimizers.SGD())
+    monkeypatch.setattr(optimizer._groups, "current", lambda: None.nothing)
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'nothing'"):
+        optimizer.param_groups  # noqa: B018
+    with pytest.raises(AttributeError, match="'Optimizer' object has no attribute 'param_group'"):
+        optimizer.param_group  # noqa: B018

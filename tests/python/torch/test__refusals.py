@@ -51,9 +51,9 @@ REFUSED = {
     "lazy": (make_lazy, ValueError, "has no shape yet: call the model with a first batch"),
     "nested": (lambda: make_nested(torch.strided), TypeError, "is nested"),
     "jagged": (lambda: make_nested(torch.jagged), TypeError, "got the layout torch.jagged"),
-    "fake": (make_fake, ValueError, "got a FakeTensor without memory"),
+    "fake": (make_fake, TypeError, "got a FakeTensor without memory"),
     "of two": (make_of_two, TypeError, "got a TwoTensor, which is made of other tensors"),
-    "freed": (make_freed, ValueError, "got a Parameter without memory"),
+    "freed": (make_freed, TypeError, "got a Parameter without memory"),
     "negative": (make_negative, ValueError, "its memory holds the negatives"),
     "windows": (lambda: make_windows(2), ValueError, "several elements share memory.* strides"),
 }
@@ -87,3 +87,11 @@ def test_memory_that_begins_to_overlap_is_refused():
     with pytest.raises(ValueError, match=r"\] p: several elements share memory"):
         optimizer.step()
     assert q.tolist() == [0, 0]
+
+
+def test_what_is_no_pair_is_refused():
+    p = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(TypeError, match="got tuple for '0', expected pairs of a name and"):
+        attach([("a", p, 3)], optimizers.SGD())
+    with pytest.raises(TypeError, match="got Parameter for '', expected pairs of a name and"):
+        attach({"": p}, optimizers.SGD())

@@ -384,11 +384,6 @@ def test_bad_arguments():
         attach(torch.nn.ReLU(), optimizers.SGD())
     with pytest.raises(ValueError, match="no leaf"):
         attach({"y": model.head.weight * 2}, optimizers.SGD())
-    p = torch.nn.Parameter(torch.ones(2))
-    with pytest.raises(TypeError, match="got tuple for '0', expected pairs of a name and"):
-        attach([("a", p, 3)], optimizers.SGD())
-    with pytest.raises(TypeError, match="got Parameter for '', expected pairs of a name and"):
-        attach({"": p}, optimizers.SGD())
     with pytest.raises(ValueError, match="'a' stands there twice"):
         attach([("a", model.head.weight), ("a", model.head.bias)], optimizers.SGD())
     with pytest.raises(ValueError, match="'keep' or 'drop'"):

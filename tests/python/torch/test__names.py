@@ -1,0 +1,34 @@
+"""Names of values: what is nearly one is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch.nn", reason="PyTorch is not installed")
+
+import chainrule.torch
+from chainrule import optimizers
+from torch_models import make_net
+
+attach = chainrule.torch.attach
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (optimizers.SGD, "lrr", r"\[SGD\] no attribute 'lrr' to set; did you mean 'lr'\?"),
+        (optimizers.Adam, "lrr", "did you mean 'lr'"),
+        (optimizers.Adam, "beta", "did you mean 'beta"),
+        (optimizers.Adam, "aplha", "did you mean 'alpha'"),
+        (optimizers.Adam, "load_state_dct", "did you mean 'load_state_dict'"),
+        (optimizers.Adam, "clear_gradients", r"did you mean 'native\.clear_gradients'"),
+    ],
+)
+def test_misspelt_attributes_are_refused(make, name, message):
+    optimizer = attach(make_net(), make())
+    with pytest.raises(AttributeError, match=message):
+        setattr(optimizer, name, 3)
+    optimizer.lr = 0.5
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    optimizer.remark = "mine"
+    assert optimizer.remark == "mine"
