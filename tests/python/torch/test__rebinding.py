@@ -104,3 +104,40 @@ def test_a_parameter_under_a_new_name_is_called_so():
     model.tail.weight = torch.nn.Parameter(torch.zeros(1, 4))
     with pytest.raises(RuntimeError, match=r"\] tail\.weight was replaced"):
         optimizer.step()
+
+
+def test_a_replaced_parameter_of_another_shape_starts_anew():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    optimizer.rules["head.weight"].hyperparam.alpha = 0.5
+    step_once(model, optimizer)
+    model.head = torch.nn.Linear(4, 3)
+    with pytest.raises(RuntimeError, match="head: the module was replaced"):
+        optimizer.step()
+    optimizer.reattach()
+    step_once(model, optimizer)
+    assert model.head.weight.update_rule.hyperparam.alpha == 0.5
+    assert model.head.weight.update_rule.state["m"].shape == (3, 4)
+
+
+def test_parameters_that_come_and_go_are_known_after_reattach():
+    model = make_net()
+    optimizer = attach(model, optimizers.SGD())
+    head = model.head.weight
+    model.extra = torch.nn.Linear(2, 2)
+    del model.head
+    model.head = torch.nn.Identity()
+    optimizer.reattach()
+    assert "extra.weight" in optimizer.rules.paths
+    assert "head.weight" not in optimizer.rules.paths
+    assert head.update_rule is None
+
+
+def test_a_model_in_another_dtype_can_be_attached_again():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    step_once(model, optimizer)
+    model.double()
+    optimizer.reattach()
+    step_once(model, optimizer)
+    assert model.head.weight.update_rule.state["m"].dtype == "float64"
