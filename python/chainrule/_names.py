@@ -13,6 +13,8 @@ from chainrule.configuration import config
 
 __all__ = ["listed", "refuse_misspelt", "refuse_no_rule", "refuse_unknown", "suggestion"]
 
+#: What is set on an optimizer of whose algorithm it is none by mistake only.
+_WIDESPREAD = ("lr", "alpha", "eps", "momentum", "beta1", "beta2", "nesterov", "amsgrad")
 #: Words for one hyperparameter, also in other libraries; the first that an algorithm has is meant.
 _SYNONYMS = (
     ("lr", "alpha", "alfa", "learning_rate"),
@@ -55,18 +57,12 @@ def _bare(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-@functools.cache
-def _all_hyperparameters() -> frozenset[str]:
-    """Bare names of the hyperparameters of all built-in algorithms, and other words for them."""
-    fields = [name for values, _ in _core.update_rules().values() for name in values]
-    return frozenset(map(_bare, (*fields, *itertools.chain(*_SYNONYMS))))
-
-
 def _can_be_set(cls: type, name: str) -> bool:
     attribute = getattr(cls, name)
     return not isinstance(attribute, property) or attribute.fset is not None
 
 
+@functools.cache
 def _names_of(cls: type) -> tuple[tuple[str, ...], dict[str, str]]:
     """Hyperparameters of a class, and by bare names all that it has, as it is written."""
     algorithm = getattr(getattr(cls, "_rule_class", cls), "_algorithm", None)
@@ -82,24 +78,41 @@ def _meant(cls: type, name: str) -> str | None:
     fields, known = _names_of(cls)
     bare = _bare(name)
     if known.get(bare) == name:
-        del known[bare]  # it can only be read
+        known = {key: each for key, each in known.items() if key != bare}  # it can only be read
     if bare in known:
-        return known[bare]
+        return known[bare] if len(bare) > 1 else None
     for words in _SYNONYMS:
         if bare in map(_bare, words):
             return next((known[_bare(word)] for word in words if word in fields), None)
     for field in map(_bare, fields):
         swapped = sorted(bare) == sorted(field)
-        if swapped or any(bare == field[:i] + field[i + 1 :] for i in range(len(field))):
+        shorter = len(field) > 3 and len(bare) == len(field) - 1
+        if swapped or (
+            shorter and any(bare == field[:i] + field[i + 1 :] for i in range(len(field)))
+        ):
             return known[field]
-    near = difflib.get_close_matches(bare, known, 1, 0.8)
+    doubled = [each for each in known if _once(each) == _once(bare)]
+    likely = [each for each in known if not _may_stand_beside(bare, each)]
+    near = doubled or difflib.get_close_matches(bare, likely, 1, 0.83)
     return known[near[0]] if near else None
 
 
+def _once(text: str) -> str:
+    return "".join(letter for letter, _ in itertools.groupby(text))
+
+
+def _may_stand_beside(bare: str, known: str) -> bool:
+    """Whether a name may be meant that is like a known one: `epochs`, `target_net`, `average`."""
+    last_is_missing = len(bare) >= 8 and len(known) == len(bare) + 1
+    return known in bare or (bare in known and not last_is_missing)
+
+
+@functools.lru_cache(4096)
 def _unknown(cls: type, name: str, to_set: str) -> str | None:
     """Say what is wrong with a name; None where it is nobody's business."""
     meant, fields = _meant(cls, name), _names_of(cls)[0]
-    if meant is None and not (fields and _bare(name) in _all_hyperparameters()):
+    widespread = map(_bare, (*_WIDESPREAD, *itertools.chain(*_SYNONYMS)))
+    if meant is None and not (fields and _bare(name) in widespread):
         return None
     hint = "; hyperparameters" if meant is None else f"; did you mean '{meant}'? Hyperparameters"
     return f"[{cls.__name__}] no attribute '{name}'{to_set}{hint}: {', '.join(fields) or 'none'}"

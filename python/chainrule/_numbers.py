@@ -114,7 +114,11 @@ class Number:
     @overload
     def __get__(self, obj: object, owner: type) -> float: ...
     def __get__(self, obj: object, owner: type) -> Any:
-        return self if obj is None else getattr(obj, self._slot)
+        if obj is None:
+            return self
+        # Objects that were pickled before this class kept it have it under its own name.
+        old = vars(obj).get(self._name)
+        return getattr(obj, self._slot) if old is None else old
 
     def __set__(self, obj: object, value: float) -> None:
         where = f"[{type(obj).__name__}] {self._name}"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SavedRule"]
 
+_ABSENT = object()
+
 # What a copy takes over beside values, states and hooks.
 _POLICIES = (
     "_fp32_update",
@@ -152,6 +154,7 @@ class SavedRule(Policies):
 
     def _load_state(self: Any, serializer: Deserializer, begin: bool) -> None:
         """Replace the states by those of a file, which come as they were stored."""
+        held = {} if self.state is None else dict(self.state)
         made: dict[str, Any] = {}
         native = self._native_names()
         if self._states_by_python:
@@ -160,25 +163,29 @@ class SavedRule(Policies):
         # Names of scales hang on what the file holds, not on the policy, which may be newer.
         scales = [name + SCALE for name in native]
         others = [name for name in made if name not in native and name not in scales]
+        needed = [*native, *others]
+        extra = [name for name in held if name not in needed and name not in scales]
         values: dict[str, Any] = {}
-        for name in [*native, *others]:
-            value = _entry(serializer, name)
-            if value is not None and name in native and value.dtype == np.int8:
-                values[name + SCALE] = _entry(serializer, name + SCALE)
-            values[name] = value
-        if any(value is None for value in values.values()):
+        for name in [*needed, *extra]:
+            value = _entry(serializer, name, held)
+            if name in native and getattr(value, "dtype", None) == np.int8:
+                values[name + SCALE] = _entry(serializer, name + SCALE, held)
+            values[name] = held[name] if value is _ABSENT and name in extra else value
+        if any(value is _ABSENT for value in values.values()):
             self._start_anew(serializer, begin)
             return
         for name in others if next(self._arrays(), None) is not None else ():
             got, expected = np.shape(values[name]), np.shape(made[name])
-            if got != expected:
+            if got != expected and values[name] is not None:
                 self._refuse(serializer, name, f"got {got}, expected {expected}")
         self._clear_states()
         self._state = None
         if not values:
             return
         try:
-            self._restore({name: like(made.get(name), value) for name, value in values.items()})
+            self._restore(
+                {n: None if v is None else like(made.get(n), v) for n, v in values.items()}
+            )
         except (TypeError, ValueError) as error:
             self._refuse_named(serializer, error)
             raise
@@ -252,12 +259,16 @@ class SavedRule(Policies):
         return _new, (type(self),), self.__getstate__()
 
 
-def _entry(serializer: Deserializer, name: str) -> Any:
-    """Read an array; None where there is none of its name."""
+def _entry(serializer: Deserializer, name: str, held: Mapping[str, Any]) -> Any:
+    """Read an array; what is not to be loaded stays what it was."""
     try:
-        return serializer(name, None)
+        value = serializer(name, None)
     except KeyError:
-        return None
+        return _ABSENT
+    has = getattr(serializer, "has", None)
+    if value is None and not (has is not None and has(name)):
+        return held.get(name, _ABSENT)
+    return value
 
 
 def _new(cls: type[SavedRule]) -> SavedRule:

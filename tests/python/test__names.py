@@ -50,10 +50,10 @@ MISTAKES = {
         AttributeError,
         "no attribute 'rl' to set; did you mean 'lr'",
     ),
-    "half of a short name": (
-        lambda link, o: setattr(optimizers.SGD(), "l", 1),
+    "a letter twice": (
+        lambda link, o: setattr(optimizers.SGD(), "lrr", 1),
         AttributeError,
-        "no attribute 'l' to set; did you mean 'lr'",
+        "no attribute 'lrr' to set; did you mean 'lr'",
     ),
     "value on a rule": (
         lambda link, o: setattr(link.w.update_rule, "alpha", 1),
@@ -361,3 +361,16 @@ def test_numbers_of_numpy_are_numbers():
     assert (rule.t, optimizer.t, rule.seed) == (3, 4, 2**63)
     rule.enabled = np.array(False)
     assert not rule.enabled
+
+
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.MomentumSGD, optimizers.Muon])
+def test_notes_of_ones_own_are_kept(kind):
+    link = chainrule.Link(w=(2, 2))
+    optimizer = kind().setup(link)
+    rule = link.w.update_rule
+    notes = ["warmup_steps", "clip", "gamma", "lr0", "lrs", "T", "epochs", "updates", "update_fn"]
+    notes += ["target_net", "average", "updater", "rule", "states", "stats", "hook", "best"]
+    for name in notes:
+        for obj in (optimizer, rule):
+            setattr(obj, name, "mine")
+            assert getattr(obj, name) == "mine"

@@ -271,3 +271,33 @@ def test_old_names(name):
     optimizer.add_hook(hook)
     optimizer.update()
     assert optimizer._plain == (name != "GradientNoise")
+
+
+class _Norm(optimizer_hooks.GradientClipping):
+    threshold = 2.0
+
+
+class _Bounds(optimizer_hooks.GradientHardClipping):
+    lower_bound = property(lambda self: -1.0)
+
+
+class _Decay(optimizer_hooks.WeightDecay):
+    def __init__(self, base):
+        self.base = base
+        super().__init__(base)
+
+    rate = property(lambda self: 2 * self.base, lambda self, value: setattr(self, "base", value))
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [(_Norm(2.0), [-2.0]), (_Bounds(-5.0, 3.0), [-3.0]), (_Decay(0.5), [-11.0])],
+)
+def test_numbers_that_a_class_of_a_users_has_otherwise(hook, expected):
+    link = chainrule.Link(w=1)
+    link.w.array[:] = 1
+    optimizer = optimizers.SGD(lr=1.0).setup(link)
+    optimizer.add_hook(hook)
+    link.w.grad = np.full(1, 10, np.float32)
+    optimizer.update()
+    assert (link.w.array - 1).tolist() == expected

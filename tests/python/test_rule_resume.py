@@ -6,6 +6,7 @@ Whatever the optimizer that is loaded into was before, and however it stores sta
 from __future__ import annotations
 
 import copy
+import io
 import tempfile
 from pathlib import Path
 
@@ -268,3 +269,74 @@ def test_states_that_are_not_in_the_file_start_anew(cls, tmp_path):
 
 def fresh_states(cls: str) -> bool:
     return bool(getattr(optimizers, cls)().create_update_rule()._state_names)
+
+
+def _adam(state_dtype=None, steps=1):
+    link = chainrule.Link(w=4)
+    link.w.array[:] = 1
+    optimizer = optimizers.Adam().setup(link)
+    optimizer.rules.state_dtype = state_dtype
+    for step in range(steps):
+        link.w.grad = np.full(4, 1 + step, np.float32)
+        optimizer.update()
+    return optimizer, link.w.update_rule
+
+
+@pytest.mark.parametrize("state_dtype", [None, "bfloat16", "int8"])
+def test_what_is_not_to_be_loaded_stays_whatever_the_dtype(state_dtype):
+    file = io.BytesIO()
+    saved, theirs = _adam()
+    serializers.save_npz(file, saved)
+    file.seek(0)
+    optimizer, rule = _adam(state_dtype, steps=2)
+    before = rule._decoded_state("m").copy()
+    serializers.load_npz(file, optimizer, ignore_names=["w/m", "rules.json"])
+    np.testing.assert_array_equal(rule._decoded_state("m"), before)
+    np.testing.assert_array_equal(rule.state["v"], theirs.state["v"])
+
+
+@pytest.mark.parametrize("state_dtype", [None, "bfloat16"])
+def test_entries_of_ones_own_in_a_state_come_back(state_dtype):
+    file = io.BytesIO()
+    saved, rule = _adam()
+    rule.state["extra"] = np.arange(3.0)
+    serializers.save_npz(file, saved)
+    file.seek(0)
+    optimizer, rule = _adam(state_dtype)
+    rule.state["extra"] = np.zeros(3)
+    rule.state["kept"] = np.ones(2)
+    serializers.load_npz(file, optimizer, strict=False)
+    assert rule.state["extra"].tolist() == [0, 1, 2]
+    assert rule.state["kept"].tolist() == [1, 1]
+
+
+class _WithNone(chainrule.UpdateRule):
+    def init_state(self, param):
+        self.state.update(v=np.zeros_like(param.array), none=None)
+
+    def update_core_cpu(self, param):
+        self.state["v"] += param.grad
+        param.array -= self.state["v"]
+
+
+class _ByPython(chainrule.GradientMethod):
+    def create_update_rule(self):
+        return _WithNone(self.hyperparam)
+
+
+def test_a_state_that_is_none_is_loaded():
+    def made():
+        link = chainrule.Link(w=2)
+        link.w.array[:] = 0
+        return _ByPython().setup(link), link.w
+
+    file = io.BytesIO()
+    saved, param = made()
+    param.grad = np.ones(2, np.float32)
+    saved.update()
+    serializers.save_npz(file, saved)
+    file.seek(0)
+    resumed, other = made()
+    serializers.load_npz(file, resumed)
+    assert other.update_rule.state["none"] is None
+    np.testing.assert_array_equal(other.update_rule.state["v"], param.update_rule.state["v"])

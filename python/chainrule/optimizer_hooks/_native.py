@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule import _core
+from chainrule._numbers import Number
 from chainrule._walk import each_param
 from chainrule.configuration import config
 
@@ -26,8 +29,14 @@ class NativeHook(_core.GradientHook):
     name: str
     timing = "pre"
 
-    def __init__(self) -> None:
+    def __init__(self, **numbers: float) -> None:
         super().__init__(self._kind)
+        for name, value in numbers.items():
+            number = _numbers(type(self))[name]
+            number.__set__(self, value)
+            if getattr(type(self), name) is not number:
+                with contextlib.suppress(AttributeError):  # it can only be read
+                    setattr(self, name, value)
 
     def __call__(self, owner: Any, param: Any = None) -> None:
         """Change gradients in memory.
@@ -36,11 +45,25 @@ class NativeHook(_core.GradientHook):
             owner: The optimizer, or the update rule of ``param``.
             param: The parameter whose gradient is changed; all of the optimizer's without it.
         """
+        for name, number in _numbers(type(self)).items():
+            if getattr(type(self), name) is not number:  # a class of a user's has its own
+                number.__set__(self, getattr(self, name))
         params = _gradient_params(owner) if param is None else [param]
         _core.apply_hook(self, params)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._a, self._b, vars(self))
+
+
+@functools.cache
+def _numbers(cls: type[NativeHook]) -> dict[str, Number]:
+    """List the numbers that live in C++, which classes that users derive may have otherwise."""
+    found: dict[str, Number] = {}
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, Number) and name not in found:
+                found[name] = value
+    return found
 
 
 def _restore(cls: type[NativeHook], a: float, b: float, attributes: dict[str, Any]) -> NativeHook:

@@ -171,21 +171,19 @@ def serialize_hooks(
             loaded = None
         rule._hook_states.pop(name, None)
         if loaded is not None:
-            _refuse_unfit(
-                rule, loaded, f"{getattr(serializer[name], 'path', '')}{hook._state_name}"
-            )
-            wide = np.float64 if loaded.dtype == np.float64 else np.float32
-            array = np.array(loaded, dtype=wide, order="C")
-            rule._hook_states[name] = {hook._state_name: array}
+            entry = f"{getattr(serializer[name], 'path', '')}{hook._state_name}"
+            rule._hook_states[name] = {hook._state_name: _fitted(rule, loaded, entry)}
         _core.structure_changed()
 
 
-def _refuse_unfit(rule: UpdateRule, array: np.ndarray, entry: str) -> None:
-    """Refuse an array of a file that is none for the rule's parameters."""
+def _fitted(rule: UpdateRule, array: np.ndarray, entry: str) -> np.ndarray:
+    """Give an array of a file the dtype that hooks keep; refuse one of another shape."""
+    wide = np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
     for param in rule._arrays():
         wide = np.dtype(np.float64 if param.dtype == np.float64 else np.float32)
-        if array.shape != param.shape or array.dtype != wide:
+        if array.shape != param.shape or array.dtype.kind not in "fV":
             raise ValueError(
                 f"[serialize] entry '{entry}' does not fit: got {array.dtype} of shape "
                 f"{array.shape}, expected {wide} of shape {param.shape}"
             )
+    return np.array(array, dtype=wide, order="C")

@@ -32,5 +32,4 @@ class GradientClipping(NativeHook):
     threshold = Number("Greatest norm.", "a number from 0 on", lambda norm: norm >= 0, slot="_a")
 
     def __init__(self, threshold: float) -> None:
-        super().__init__()
-        self.threshold = threshold
+        super().__init__(threshold=threshold)

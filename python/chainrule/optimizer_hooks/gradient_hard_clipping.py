@@ -38,6 +38,4 @@ class GradientHardClipping(NativeHook):
     )
 
     def __init__(self, lower_bound: float, upper_bound: float) -> None:
-        super().__init__()
-        self.lower_bound = lower_bound
-        self.upper_bound = upper_bound
+        super().__init__(lower_bound=lower_bound, upper_bound=upper_bound)

@@ -29,5 +29,4 @@ class Lasso(NativeHook):
     rate = Number("Coefficient of the decay.", slot="_a")
 
     def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
+        super().__init__(rate=rate)

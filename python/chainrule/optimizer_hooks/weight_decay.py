@@ -52,5 +52,4 @@ class WeightDecay(NativeHook):
     rate = _Rate("Coefficient of the decay.", slot="_a")
 
     def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
+        super().__init__(rate=rate)

@@ -213,7 +213,7 @@ class NpzDeserializer(Deserializer):
         return value
 
     def has(self, key: str) -> bool:
-        """Tell whether there is an entry of a name.
+        """Tell whether there is an entry of a name that is not to be ignored.
 
         Args:
             key: The name.
@@ -221,7 +221,8 @@ class NpzDeserializer(Deserializer):
         Returns:
             Whether there is.
         """
-        return self.path + key.lstrip("/") in self.npz
+        key = self.path + key.lstrip("/")
+        return key in self.npz and not self._is_ignored(key)
 
     def dtype_of(self, key: str) -> np.dtype | None:
         """Tell the dtype of an entry that would be loaded.

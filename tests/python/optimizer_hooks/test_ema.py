@@ -127,11 +127,10 @@ def misfit(name, shape, dtype):
     return link, optimizer
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((3, 2), np.float32), ((2, 2), np.float64)])
 @pytest.mark.parametrize("name", KEPT)
-def test_arrays_that_do_not_fit_are_refused_by_the_load(name, shape, dtype, tmp_path):
-    link, optimizer = misfit(name, shape, dtype)
-    link.w.grad = np.ones(shape, dtype)
+def test_arrays_that_do_not_fit_are_refused_by_the_load(name, tmp_path):
+    link, optimizer = misfit(name, (3, 2), np.float32)
+    link.w.grad = np.ones((3, 2), np.float32)
     optimizer.update()
     serializers.save_npz(tmp_path / "optimizer.npz", optimizer)
     other, resumed = misfit(name, (2, 2), np.float32)
@@ -142,6 +141,24 @@ def test_arrays_that_do_not_fit_are_refused_by_the_load(name, shape, dtype, tmp_
     with pytest.raises(ValueError, match=words):
         serializers.load_npz(tmp_path / "optimizer.npz", resumed)
     assert everything(other) == before
+    resumed.update()
+
+
+@pytest.mark.parametrize("dtypes", [(np.float64, np.float32), (np.float32, np.float64)])
+@pytest.mark.parametrize("name", KEPT)
+def test_arrays_of_another_dtype_are_converted_by_the_load(name, dtypes, tmp_path):
+    (_, saved), (link, resumed) = (misfit(name, (2, 2), dtype) for dtype in dtypes)
+    saved.target.w.grad = np.ones((2, 2), dtypes[0])
+    saved.update()
+    serializers.save_npz(tmp_path / "optimizer.npz", saved)
+    serializers.load_npz(tmp_path / "optimizer.npz", resumed)
+    kept, loaded = (
+        optimizer.target.w.update_rule._hook_states[name][KEPT[name][1]]
+        for optimizer in (saved, resumed)
+    )
+    assert loaded.dtype == dtypes[1]
+    np.testing.assert_array_equal(loaded, kept.astype(dtypes[1]))
+    link.w.grad = np.ones((2, 2), dtypes[1])
     resumed.update()
 
 
