@@ -1,9 +1,15 @@
 #include "xla_call.h"
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <thread>
+#include <utility>
+
+#include <unistd.h>
 
 #include "chainrule/core/error.h"
 #include "gil.h"
@@ -178,15 +184,51 @@ void* describe(xla::MetadataExtension& extension, const xla::Api* api) {
   return nullptr;
 }
 
-void* handle(xla::CallFrame* frame) noexcept {
+// A thread that wants the lock while Python ends is ended, in the middle of what it does. So Python
+// waits for the calls that have begun, and there are no new ones.
+class Calls {
+ public:
+  bool begin() {
+    ++running_;
+    if (!closed_) return true;
+    end();
+    return false;
+  }
+  void end() { --running_; }
+
+  void close() {
+    closed_ = true;
+    if (getpid() != process_) return;  // a child process has not the threads
+    const ReleaseGil released;
+    constexpr int kMilliseconds = 30'000;
+    for (int i = 0; i < kMilliseconds && running_ > 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+ private:
+  const pid_t process_ = getpid();
+  std::atomic<int> running_{0};
+  std::atomic<bool> closed_{false};
+};
+
+Calls& calls() {
+  static auto* object = new Calls();
+  return *object;
+}
+
+void* handle(xla::CallFrame* frame) {
   if (frame->extensions && frame->extensions->type == xla::kMetadata) {
     return describe(*reinterpret_cast<xla::MetadataExtension*>(frame->extensions), frame->api);
   }
   if (frame->stage != xla::kExecute) return nullptr;
   std::string failure = "[jax] Python has ended";
-  if (Py_IsInitialized()) {
-    const HoldGil gil;
-    failure = call(*frame);
+  if (calls().begin()) {
+    {
+      const HoldGil gil;
+      failure = call(*frame);
+    }
+    calls().end();
   }
   if (failure.empty()) return nullptr;
   xla::ErrorArguments arguments{};
@@ -203,11 +245,15 @@ void bind_xla_call(py::module_& m) {
       "xla_call_target",
       [](py::object call) {
         receiver() = std::move(call);
+        calls();
         return py::capsule(reinterpret_cast<void*>(&handle), "xla._CUSTOM_CALL_TARGET");
       },
       py::arg("call"),
       "What XLA is given to have ``call(number, given, wanted)`` called: the first argument of the "
       "call, a uint32, then the memory of the other arguments and of the results.");
+  m.def(
+      "xla_close", [] { calls().close(); },
+      "Waits for calls that have begun; later ones fail. For the end of Python.");
 }
 
 }  // namespace chainrule::python

@@ -6,7 +6,7 @@ import difflib
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from chainrule import _core
 from chainrule.configuration import config
@@ -131,7 +131,7 @@ def refuse_misspelt(obj: object, name: str) -> None:
     Raises:
         AttributeError: If it does.
     """
-    cls = type(obj)
+    cls: Any = type(obj)
     there = (hasattr(cls, name) and _can_be_set(cls, name)) or name in vars(obj)
     if name[0] == "_" or there or config.chainer_semantics:
         return
@@ -150,7 +150,7 @@ def refuse_unknown(obj: object, name: str) -> NoReturn:
     Raises:
         AttributeError: Always; what a property of that name raised, if there is one.
     """
-    cls = type(obj)
+    cls: Any = type(obj)
     if name[0] != "_" and not hasattr(cls, name) and getattr(cls, "_strict", False):
         message = _unknown(cls, name, "")
         if message is not None:

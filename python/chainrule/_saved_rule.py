@@ -169,7 +169,9 @@ class SavedRule(Policies):
         for name in [*needed, *extra]:
             value = _entry(serializer, name, held)
             if name in native and getattr(value, "dtype", None) == np.int8:
-                values[name + SCALE] = _entry(serializer, name + SCALE, held)
+                scale = name + SCALE
+                kept = value is held.get(name)
+                values[scale] = held[scale] if kept else _entry(serializer, scale, {})
             values[name] = held[name] if value is _ABSENT and name in extra else value
         if any(value is _ABSENT for value in values.values()):
             self._start_anew(serializer, begin)

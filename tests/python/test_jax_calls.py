@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -163,6 +165,29 @@ def test_programs_in_several_threads():
         before = found[place]
         work(place)
         assert found[place] == before
+
+
+_UNFINISHED = """
+import jax, jax.numpy as jnp
+import chainrule.jax
+from chainrule import optimizers
+tx = chainrule.jax.transformation(optimizers.AdamW(alpha=1e-2))
+params = {"w": jnp.ones(1_000_000)}
+state = tx.init(params)
+update = jax.jit(tx.update)
+for _ in range(3):
+    _, state = update(params, state, params)
+    _, state = tx.update(params, state, params)
+for _ in range(5):
+    _, state = update(params, state, params)
+print("done")
+"""
+
+
+def test_programs_that_still_run_hold_up_neither_updates_nor_the_end():
+    command = [sys.executable, "-c", _UNFINISHED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
 def test_gradients_are_clipped_without_a_copy():

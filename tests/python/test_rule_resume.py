@@ -289,9 +289,9 @@ def test_what_is_not_to_be_loaded_stays_whatever_the_dtype(state_dtype):
     serializers.save_npz(file, saved)
     file.seek(0)
     optimizer, rule = _adam(state_dtype, steps=2)
-    before = rule._decoded_state("m").copy()
+    before = np.array(rule.state["m"])
     serializers.load_npz(file, optimizer, ignore_names=["w/m", "rules.json"])
-    np.testing.assert_array_equal(rule._decoded_state("m"), before)
+    np.testing.assert_array_equal(rule.state["m"], before)
     np.testing.assert_array_equal(rule.state["v"], theirs.state["v"])
 
 

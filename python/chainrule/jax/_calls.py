@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib
 import itertools
@@ -107,4 +108,5 @@ def is_usable() -> bool:
         ffi.register_ffi_target(_NAME, _core.xla_call_target(_receive), platform="cpu")
     except Exception:  # an XLA of another interface says so in its own ways
         return False
+    atexit.register(_core.xla_close)
     return True

@@ -232,6 +232,8 @@ class _Host:
         optimizer = self._optimizer
         before = {path: np.asarray(leaf) for path, leaf in params.items()}
         given = {path: np.asarray(leaf) for path, leaf in gradients.items()}
+        if out is None:  # a program that computes it may be waiting for the lock
+            state = self._jax.tree_util.tree_map(np.asarray, state)
         assert self._link is not None
         with self._lock:
             self._fill(before)

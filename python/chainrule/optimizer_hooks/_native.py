@@ -31,10 +31,11 @@ class NativeHook(_core.GradientHook):
 
     def __init__(self, **numbers: float) -> None:
         super().__init__(self._kind)
+        cls: Any = type(self)
         for name, value in numbers.items():
-            number = _numbers(type(self))[name]
+            number = _numbers(cls)[name]
             number.__set__(self, value)
-            if getattr(type(self), name) is not number:
+            if getattr(cls, name) is not number:
                 with contextlib.suppress(AttributeError):  # it can only be read
                     setattr(self, name, value)
 
@@ -45,8 +46,9 @@ class NativeHook(_core.GradientHook):
             owner: The optimizer, or the update rule of ``param``.
             param: The parameter whose gradient is changed; all of the optimizer's without it.
         """
-        for name, number in _numbers(type(self)).items():
-            if getattr(type(self), name) is not number:  # a class of a user's has its own
+        cls: Any = type(self)
+        for name, number in _numbers(cls).items():
+            if getattr(cls, name) is not number:  # a class of a user's has its own
                 number.__set__(self, getattr(self, name))
         params = _gradient_params(owner) if param is None else [param]
         _core.apply_hook(self, params)
@@ -56,7 +58,7 @@ class NativeHook(_core.GradientHook):
 
 
 @functools.cache
-def _numbers(cls: type[NativeHook]) -> dict[str, Number]:
+def _numbers(cls: Any) -> dict[str, Number]:
     """List the numbers that live in C++, which classes that users derive may have otherwise."""
     found: dict[str, Number] = {}
     for base in cls.__mro__:
