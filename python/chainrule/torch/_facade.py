@@ -80,7 +80,7 @@ class Optimizer(torch.optim.Optimizer):
             param._register()
             param._begin(param.update_rule)
         self._groups = Groups(native)
-        self.state = StateView(self)
+        self._states = StateView(self)
         self.defaults = {"lr": None, **torch_values(native.hyperparam.get_dict())}
         # What torch.optim.Optimizer.__init__ makes, without its groups.
         torch.optim.Optimizer.__setstate__(self, {})
@@ -199,6 +199,15 @@ class Optimizer(torch.optim.Optimizer):
     def param_groups(self) -> list[ParamGroup]:
         """Groups of rules with the same values; see :class:`ParamGroup`."""
         return self._groups.current()
+
+    @property
+    def state(self) -> StateView:
+        """States by parameter; an empty dict that is assigned has all of them start anew."""
+        return self._states
+
+    @state.setter
+    def state(self, states: Any) -> None:
+        self._states.replace(states)
 
     def state_dict(self) -> dict[str, Any]:
         """Give states, counts and configuration as plain data and tensors.
