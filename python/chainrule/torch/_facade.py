@@ -456,7 +456,8 @@ class Optimizer(torch.optim.Optimizer):
                     for each, number in changed.items():
                         journal.set_value(native.hyperparam, each, number)
                 return
-            refuse_new(self, native, name)
+            if type(self) is Optimizer:  # a subclass keeps what it likes
+                refuse_new(self, native, name)
         super().__setattr__(name, value)
 
     def __getstate__(self) -> Any:
