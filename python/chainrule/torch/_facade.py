@@ -249,9 +249,10 @@ class Optimizer(torch.optim.Optimizer):
         Raises:
             KeyError: If parameters are missing, or not known.
             ValueError: If shapes do not fit, or the states are those of another algorithm.
+            TypeError: If it is no state dict.
         """
         self._refuse_detached("load_state_dict")
-        state_dict = dict(state_dict)
+        state_dict = dict(_files.mapping(state_dict, "a state dict"))
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             result = pre_hook(self, state_dict)
             if result is not None:
