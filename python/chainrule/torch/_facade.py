@@ -80,7 +80,7 @@ class Optimizer(torch.optim.Optimizer):
             param._register()
             param._begin(param.update_rule)
         self._groups = Groups(native)
-        self.state = StateView(self)
+        self._states = StateView(self)
         self.defaults = {"lr": None, **torch_values(native.hyperparam.get_dict())}
         # What torch.optim.Optimizer.__init__ makes, without its groups.
         torch.optim.Optimizer.__setstate__(self, {})
@@ -200,6 +200,15 @@ class Optimizer(torch.optim.Optimizer):
         """Groups of rules with the same values; see :class:`ParamGroup`."""
         return self._groups.current()
 
+    @property
+    def state(self) -> StateView:
+        """States by parameter; an empty dict that is assigned has all of them start anew."""
+        return self._states
+
+    @state.setter
+    def state(self, states: Any) -> None:
+        self._states.replace(states)
+
     def state_dict(self) -> dict[str, Any]:
         """Give states, counts and configuration as plain data and tensors.
 
@@ -240,9 +249,10 @@ class Optimizer(torch.optim.Optimizer):
         Raises:
             KeyError: If parameters are missing, or not known.
             ValueError: If shapes do not fit, or the states are those of another algorithm.
+            TypeError: If it is no state dict.
         """
         self._refuse_detached("load_state_dict")
-        state_dict = dict(state_dict)
+        state_dict = dict(_files.mapping(state_dict, "a state dict"))
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             result = pre_hook(self, state_dict)
             if result is not None:
@@ -447,7 +457,8 @@ class Optimizer(torch.optim.Optimizer):
                     for each, number in changed.items():
                         journal.set_value(native.hyperparam, each, number)
                 return
-            refuse_new(self, native, name)
+            if type(self) is Optimizer:  # a subclass keeps what it likes
+                refuse_new(self, native, name)
         super().__setattr__(name, value)
 
     def __getstate__(self) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.torch._facade import Optimizer
     from chainrule.torch._parameter import TensorParameter
 
-__all__ = ["read", "write"]
+__all__ = ["mapping", "read", "write"]
 
 _FORMAT = 1
 
@@ -106,6 +106,24 @@ def _array(value: Any) -> np.ndarray:
     return from_tensor(value) if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
+def mapping(given: Any, what: str) -> Mapping[str, Any]:
+    """Refuse to load what is no mapping.
+
+    Args:
+        given: What is loaded.
+        what: What it should be.
+
+    Returns:
+        The same.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"[load_state_dict] got {_in_short(given)}, expected {what} as a mapping")
+    return given
+
+
 def read(
     optimizer: Optimizer, saved: Mapping[str, Any], strict: bool, names: Iterable[str] | None
 ) -> StateReport:
@@ -124,17 +142,20 @@ def read(
         KeyError: If parameters are missing or not known.
         ValueError: If something does not fit.
     """
+    mapping(saved, "a state dict")
     if "state" not in saved or "param_groups" not in saved:
         raise ValueError(
             f"[load_state_dict] no state dict of an optimizer: got {', '.join(map(str, saved))}, "
             "expected state and param_groups"
         )
     _check_groups(saved["param_groups"])
+    for name, state in mapping(saved["state"], "its entry 'state'").items():
+        mapping(state, f"its entry 'state' of {name}")
     if "chainrule" not in saved:
         from chainrule.torch._foreign import load
 
         return load(optimizer, saved, strict, names)
-    version = saved["chainrule"].get("format")
+    version = mapping(saved["chainrule"], "its entry 'chainrule'").get("format")
     if version != _FORMAT:
         raise ValueError(f"[load_state_dict] format of a later version: got {version!r}")
     rest = {k: _array(v) for k, v in saved["chainrule"].items() if k != "format"}

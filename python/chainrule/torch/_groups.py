@@ -208,6 +208,14 @@ class ParamGroup(dict[str, Any]):
                 "optimizer.rules[...].use(...)"
             )
 
+    def _has_already(self, name: str, members: Any) -> bool:
+        """Whether a list of members is what the group shows; trainers write that back."""
+        now = self[name]
+        if not isinstance(members, (list, tuple)) or len(members) != len(now):
+            return False
+        by_name = name == "param_names"
+        return all(a is b or (by_name and a == b) for a, b in zip(members, now, strict=True))
+
     def __delitem__(self, name: str) -> None:
         if name in ("params", "param_names") or name in self._values():
             raise ValueError(f"[param_groups] '{name}' belongs to the rules and cannot be deleted")
@@ -227,6 +235,8 @@ class ParamGroup(dict[str, Any]):
         extras: dict[str, Any] = {}
         for name, value in dict(*others, **values).items():
             if name in ("params", "param_names"):
+                if self._has_already(name, value):
+                    continue
                 raise ValueError(
                     f"[param_groups] '{name}' follows from the rules' values: set values on "
                     "optimizer.rules[...], or call optimizer.add_param_group"

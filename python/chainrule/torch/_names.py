@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +99,9 @@ def as_number(value: Any) -> Any:
 def refuse_new(facade: object, native: GradientMethod, name: str) -> None:
     """Refuse to set a new attribute that looks like one which does something.
 
+    What the native optimizer only keeps, such as ``epoch``, may be a note here too. Its methods and
+    what can be switched on it are refused.
+
     Args:
         facade: PyTorch's optimizer.
         native: The one of chainrule that does its work.
@@ -110,13 +112,11 @@ def refuse_new(facade: object, native: GradientMethod, name: str) -> None:
     """
     if name[0] == "_" or config.chainer_semantics:
         return
-    kind = type(native).__name__
-    near = difflib.get_close_matches(name, torch_values(native.hyperparam.get_dict()), 1, 0.8)
-    if near:
-        raise AttributeError(f"[{kind}] no attribute '{name}' to set; did you mean '{near[0]}'?")
-    if hasattr(type(native), name):
+    theirs = getattr(type(native), name, None)
+    if callable(theirs) or getattr(theirs, "fset", None) is not None:
         raise AttributeError(
-            f"[{kind}] no attribute '{name}' to set; did you mean 'native.{name}'?"
+            f"[{type(native).__name__}] no attribute '{name}' to set; did you mean 'native.{name}'?"
         )
-    refuse_misspelt(native, name)
+    if not hasattr(type(native), name):
+        refuse_misspelt(native, name)
     refuse_misspelt(facade, name)

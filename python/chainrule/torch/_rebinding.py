@@ -9,6 +9,7 @@ import torch
 from chainrule import _core
 from chainrule.torch._moves import follow, predecessors
 from chainrule.torch._parameter import TensorParameter, layout_of
+from chainrule.torch._state import start_anew
 from chainrule.torch._tensors import bind
 from chainrule.update_rule import UpdateRule
 
@@ -67,15 +68,7 @@ def rebind(
 def _go_on(param: TensorParameter, old: TensorParameter | None, rule: Any) -> None:
     layout = layout_of(param.tensor)
     if old is not None and old._layout | {"device": None} != layout | {"device": None}:
-        _start_anew(rule)
+        start_anew(rule)
     param._layout = layout
     if param is not old or param.update_rule is not rule:
         param._begin(rule)
-
-
-def _start_anew(rule: Any) -> None:
-    """Forget what is of another shape or dtype: states and counts, and what hooks keep."""
-    if isinstance(rule, UpdateRule):
-        rule._drop_states()
-        rule._state = None
-        rule._hook_states = {}

@@ -60,7 +60,7 @@ def check(path: str, tensor: torch.Tensor) -> None:
 
 
 def _check_memory(where: str, tensor: torch.Tensor) -> None:
-    kind = type(tensor).__name__
+    kind = _kind(tensor)
     if tensor.is_nested:
         raise TypeError(f"{where} is nested: give each of its tensors as a parameter of its own")
     if hasattr(tensor, "__tensor_flatten__"):
@@ -71,8 +71,8 @@ def _check_memory(where: str, tensor: torch.Tensor) -> None:
         )
     if not _has_memory(tensor):
         raise TypeError(
-            f"{where}: got a {kind} without memory: it was freed or, in FakeTensorMode, never "
-            "was there: expected elements that can be updated"
+            f"{where}: got a {kind} without memory of its own: it was freed, is made of other "
+            "tensors or, in FakeTensorMode, never was there: expected elements that can be updated"
         )
     if tensor.is_neg():
         raise ValueError(
@@ -89,9 +89,23 @@ def _check_memory(where: str, tensor: torch.Tensor) -> None:
 
 
 def _has_memory(tensor: torch.Tensor) -> bool:
-    storage = tensor.untyped_storage()
-    # A fake tensor names the device that it stands for; its storage does not.
-    return tensor.numel() == 0 or (storage.device.type != "meta" and storage.nbytes() > 0)
+    try:
+        storage = tensor.untyped_storage()
+        # A fake tensor names the device that it stands for; its storage does not.
+        if storage.device.type == "meta":
+            return tensor.numel() == 0
+        storage.data_ptr()
+    except RuntimeError:  # inside of torch.func, or made of other tensors
+        return False
+    return tensor.numel() == 0 or storage.nbytes() > 0
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    try:
+        tensor.untyped_storage()
+    except NotImplementedError:
+        return f"{type(tensor).__name__} inside of torch.vmap or a transform of torch.func"
+    return type(tensor).__name__
 
 
 def _problem_with(device: torch.device) -> str:
@@ -133,6 +147,13 @@ def _check_gradient(path: str, tensor: torch.Tensor, gradient: torch.Tensor) -> 
             raise TypeError(
                 f"{where}: the gradient has another {what}: got {got}, expected {expected}"
             )
+    if hasattr(gradient, "__tensor_flatten__") or not _has_memory(gradient):
+        raise TypeError(
+            f"{where}: the gradient has no memory of its own: got a {_kind(gradient)}, expected a "
+            "tensor whose elements are there; set p.grad to such a one (to_local() of a DTensor, "
+            "to_tensor(0) of a MaskedTensor), and call step outside of torch.func and "
+            "FakeTensorMode"
+        )
 
 
 def refuse(

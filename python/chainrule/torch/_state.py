@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from chainrule.update_rule import UpdateRule
 if TYPE_CHECKING:
     from chainrule.torch._facade import Optimizer
 
-__all__ = ["StateView", "from_tensor", "to_tensor"]
+__all__ = ["StateView", "from_tensor", "start_anew", "to_tensor"]
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
@@ -49,6 +49,18 @@ def from_tensor(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy()
 
 
+def start_anew(rule: Any) -> None:
+    """Forget states and counts of a rule, and what hooks keep for it.
+
+    Args:
+        rule: The rule; anything else has nothing to forget.
+    """
+    if isinstance(rule, UpdateRule):
+        rule._drop_states()
+        rule._state = None
+        rule._hook_states = {}
+
+
 class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
     """States by parameter: tensors on the memory that rules work on, and ``step``.
 
@@ -70,9 +82,51 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
         return {} if rule is None else _state_of(rule)
 
     def __setitem__(self, tensor: torch.Tensor, state: Any) -> None:
-        rule = self._rule(tensor)
+        self._write(*self._prepared(tensor, state))
+
+    def replace(self, given: Any) -> None:
+        """Set the states of all parameters, or none of them where one is refused.
+
+        Args:
+            given: States by parameter; parameters that are not in it start anew.
+
+        Raises:
+            TypeError: If it is no mapping of mappings.
+            KeyError: If a parameter or state is not known.
+            ValueError: If shapes do not fit.
+        """
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"[chainrule.torch] state: got {type(given).__name__}, expected states by "
+                "parameter; an empty dict resets all of them"
+            )
+        if given is self:
+            return
+        prepared = [self._prepared(tensor, state) for tensor, state in given.items()]
+        kept = {id(rule) for rule, _, _ in prepared}
+        for param in self._optimizer._params:
+            if id(param.update_rule) not in kept:
+                start_anew(param.update_rule)
+        for each in prepared:
+            self._write(*each)
+
+    def _prepared(self, tensor: Any, state: Any) -> tuple[UpdateRule, int, dict[str, Any]]:
+        """Give the rule, the count and the states that are to be written; nothing is changed."""
+        try:
+            rule = self._rule(tensor)
+        except KeyError:
+            kind = type(tensor).__name__
+            raise KeyError(
+                f"[chainrule.torch] state: got a key of type {kind}, expected one of this "
+                "optimizer's parameters"
+            ) from None
         if rule is None:
             raise KeyError("[chainrule.torch] this parameter has no rule")
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"[chainrule.torch] state of {self._path(tensor)}: got {type(state).__name__}, "
+                "expected a dict"
+            )
         kept, t = rule.state or {}, rule.t
         writes = {}
         for name, value in state.items():
@@ -81,7 +135,14 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
             elif name in kept:
                 writes[name] = self._fitting(tensor, kept, name, value)
             else:
-                raise KeyError(f"[chainrule.torch] the rule has no state {name!r}")
+                raise KeyError(
+                    f"[chainrule.torch] state of {self._path(tensor)}: the rule has no state "
+                    f"{name!r}{'' if kept else '; they begin with its first update'}"
+                )
+        return rule, t, writes
+
+    def _write(self, rule: UpdateRule, t: int, writes: Mapping[str, Any]) -> None:
+        kept = rule.state or {}
         rule.t = t
         for name, value in writes.items():
             own = _shared(kept, name)
@@ -90,6 +151,9 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
             else:
                 kept[name] = value
 
+    def _path(self, tensor: Any) -> str:
+        return next(p.name or "" for p in self._optimizer._params if p.tensor is tensor)
+
     def _fitting(self, tensor: torch.Tensor, state: Any, name: str, value: Any) -> Any:
         """Give a value that can be written to a state."""
         own = _shared(state, name)
@@ -97,18 +161,14 @@ class StateView(MutableMapping[torch.Tensor, dict[str, Any]]):
             return value
         value = torch.as_tensor(value)
         if value.shape != own.shape:
-            path = next(p.name for p in self._optimizer._params if p.tensor is tensor)
             raise ValueError(
-                f"[chainrule.torch] state {name!r} of {path}: got shape {tuple(value.shape)}, "
-                f"expected {tuple(own.shape)}"
+                f"[chainrule.torch] state {name!r} of {self._path(tensor)}: got shape "
+                f"{tuple(value.shape)}, expected {tuple(own.shape)}"
             )
         return torch.empty_like(own).copy_(value)
 
     def __delitem__(self, tensor: torch.Tensor) -> None:
-        rule = self._rule(tensor)
-        if rule is not None:
-            rule._clear_states()
-            rule._state = None
+        start_anew(self._rule(tensor))
 
     def _used(self) -> Iterator[TensorParameter]:
         for param in self._optimizer._params:

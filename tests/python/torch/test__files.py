@@ -275,3 +275,14 @@ def test_states_that_are_tensors(dtype, fresh):
     with pytest.raises(ValueError, match=r"head\.weight/m' has another shape"):
         second.load_state_dict(saved)
     assert torch.equal(rule.state["m"], before)
+
+
+@pytest.mark.parametrize("entry", ["chainrule", "state", None])
+def test_what_is_no_state_dict_is_refused(entry):
+    optimizer = attach(make_net(), optimizers.Adam())
+    saved = optimizer.state_dict()
+    with pytest.raises(TypeError, match=r"\[load_state_dict\] got None, expected .* as a mapping"):
+        optimizer.load_state_dict(None if entry is None else {**saved, entry: None})
+    saved["state"]["head.weight"] = None
+    with pytest.raises(TypeError, match=r"got None, expected its entry 'state' of head\.weight"):
+        optimizer.load_state_dict(saved)

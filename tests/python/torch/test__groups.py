@@ -380,3 +380,20 @@ def test_an_error_inside_a_property_is_told(monkeypatch):
         optimizer.param_groups  # noqa: B018
     with pytest.raises(AttributeError, match="'Optimizer' object has no attribute 'param_group'"):
         optimizer.param_group  # noqa: B018
+
+
+def test_the_same_members_may_be_written_back():
+    optimizer = attach(make_net(), optimizers.Adam())
+    (group,) = optimizer.param_groups
+    params = list(group["params"])
+    group["params"] = group["params"]
+    group["param_names"] = list(group["param_names"])
+    group.update(params=params, lr=0.5)
+    assert group["lr"] == optimizer.lr == 0.5
+    assert all(a is b for a, b in zip(group["params"], params, strict=True))
+    for others in (params[1:], params[::-1], [p.clone() for p in params], None):
+        with pytest.raises(ValueError, match="'params' follows from the rules' values"):
+            group.update(params=others, lr=0.1)
+    with pytest.raises(ValueError, match="'param_names' follows"):
+        group["param_names"] = group["param_names"][::-1]
+    assert group["lr"] == 0.5

@@ -16,6 +16,8 @@ attach = chainrule.torch.attach
 @pytest.mark.parametrize(
     ("make", "name", "message"),
     [
+        (optimizers.SGD, "learning_rate", "did you mean 'lr'"),
+        (optimizers.SGD, "weight_decay", "no attribute 'weight_decay'"),
         (optimizers.SGD, "lrr", r"\[SGD\] no attribute 'lrr' to set; did you mean 'lr'\?"),
         (optimizers.Adam, "lrr", "did you mean 'lr'"),
         (optimizers.Adam, "beta", "did you mean 'beta"),
@@ -32,3 +34,23 @@ def test_misspelt_attributes_are_refused(make, name, message):
     assert optimizer.param_groups[0]["lr"] == 0.5
     optimizer.remark = "mine"
     assert optimizer.remark == "mine"
+
+
+@pytest.mark.parametrize("name", ["epoch", "target", "rule", "loss_scale", "warmup", "clip", "T"])
+def test_notes_may_have_names_that_the_native_optimizer_has(name):
+    optimizer = attach(make_net(), optimizers.SGD())
+    setattr(optimizer, name, 3)
+    assert getattr(optimizer, name) == 3
+    assert getattr(optimizer.native, name, None) != 3
+
+
+def test_a_subclass_keeps_what_it_likes():
+    class Counting(chainrule.torch.Optimizer):
+        def __init__(self, model, native):
+            super().__init__(model, native)
+            self.steps = self.lrr = self.learning_rate = 0
+
+    optimizer = Counting(make_net(), optimizers.Adam())
+    assert (optimizer.steps, optimizer.lrr, optimizer.learning_rate) == (0, 0, 0)
+    optimizer.lr = 0.5
+    assert optimizer.native.alpha == 0.5

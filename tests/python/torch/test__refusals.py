@@ -51,9 +51,9 @@ REFUSED = {
     "lazy": (make_lazy, ValueError, "has no shape yet: call the model with a first batch"),
     "nested": (lambda: make_nested(torch.strided), TypeError, "is nested"),
     "jagged": (lambda: make_nested(torch.jagged), TypeError, "got the layout torch.jagged"),
-    "fake": (make_fake, TypeError, "got a FakeTensor without memory"),
+    "fake": (make_fake, TypeError, "got a FakeTensor without memory of its own"),
     "of two": (make_of_two, TypeError, "got a TwoTensor, which is made of other tensors"),
-    "freed": (make_freed, TypeError, "got a Parameter without memory"),
+    "freed": (make_freed, TypeError, "got a Parameter without memory of its own"),
     "negative": (make_negative, ValueError, "its memory holds the negatives"),
     "windows": (lambda: make_windows(2), ValueError, "several elements share memory.* strides"),
 }
@@ -95,3 +95,64 @@ def test_what_is_no_pair_is_refused():
         attach([("a", p, 3)], optimizers.SGD())
     with pytest.raises(TypeError, match="got Parameter for '', expected pairs of a name and"):
         attach({"": p}, optimizers.SGD())
+
+
+def make_masked():
+    masked = pytest.importorskip("torch.masked")
+    return masked.masked_tensor(torch.ones(3), torch.tensor([True, False, True]))
+
+
+@pytest.mark.filterwarnings("ignore:.*MaskedTensors is in prototype:UserWarning")
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (make_fake, "FakeTensor"),
+        (make_of_two, "TwoTensor"),
+        (make_masked, "MaskedTensor"),
+        (make_freed, "Tensor"),
+    ],
+)
+def test_gradients_without_memory_of_their_own_are_refused(make, kind):
+    p = torch.nn.Parameter(torch.zeros(3))
+    optimizer = attach([("p", p)], optimizers.SGD(lr=1.0))
+    made = make()
+    p.grad = made.detach() if kind != "MaskedTensor" else made
+    with pytest.raises(TypeError, match=rf"p: the gradient has no memory .*: got a {kind}"):
+        optimizer.step()
+    p.grad = torch.ones(3)
+    optimizer.step()
+    assert p.tolist() == [-1, -1, -1]
+
+
+def transforms():
+    return {
+        "vmap": lambda f: torch.vmap(f)(torch.ones(2, 3)),
+        "grad": lambda f: torch.func.grad(lambda x: f(x).sum())(torch.ones(3)),
+    }
+
+
+@pytest.mark.parametrize("name", transforms())
+def test_gradients_inside_of_transforms_are_refused(name):
+    p = torch.nn.Parameter(torch.zeros(3))
+    optimizer = attach([("p", p)], optimizers.SGD())
+
+    def step(x):
+        p.grad = x
+        with pytest.raises(
+            TypeError, match=r"p: the gradient has no memory.*inside of torch\.vmap"
+        ):
+            optimizer.step()
+        p.grad = None
+        return x
+
+    transforms()[name](step)
+
+
+def test_parameters_inside_of_transforms_are_refused():
+    def attach_it(x):
+        message = r"p: got a Tensor inside of torch\.vmap .* without memory"
+        with pytest.raises(TypeError, match=message):
+            attach([("p", x)], optimizers.SGD())
+        return x
+
+    transforms()["grad"](attach_it)

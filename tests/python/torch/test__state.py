@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import pytest
 
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
@@ -38,3 +40,48 @@ def test_a_state_is_set_all_or_not_at_all(wrong, error, message):
     optimizer.state[p] = {"m": now["v"].flip(1), "v": torch.ones(1, 4, dtype=torch.float64)}
     assert torch.equal(optimizer.state[p]["m"], before["v"].flip(1))
     assert optimizer.state[p]["v"].tolist() == [[1.0] * 4]
+
+
+@pytest.mark.parametrize("reset", ["assign", "clear"])
+def test_all_states_are_reset(reset):
+    model, other = make_net(), make_net()
+    optimizer = attach(model, optimizers.Adam())
+    train(model, optimizer)
+    if reset == "assign":
+        optimizer.state = collections.defaultdict(dict)
+    else:
+        optimizer.state.clear()
+    assert len(optimizer.state) == 0
+    assert optimizer.state_dict()["state"]["head.weight"]["t"] == 0
+    other.load_state_dict(model.state_dict())
+    anew = attach(other, optimizers.Adam())
+    train(model, optimizer)
+    train(other, anew)
+    assert all(map(torch.equal, model.parameters(), other.parameters()))
+    assert optimizer.state[model.head.weight]["step"] == 3
+
+
+def test_states_of_all_parameters_are_set_or_none():
+    model = make_net()
+    optimizer = attach(model, optimizers.Adam())
+    train(model, optimizer)
+    p = model.head.weight
+    kept = {q: {name: 1 * value for name, value in s.items()} for q, s in optimizer.state.items()}
+    for wrong, error, message in [
+        (None, TypeError, "state: got NoneType, expected states by parameter"),
+        ([], TypeError, "got list"),
+        ({p: {"step": 50}, 3: {}}, KeyError, "got a key of type int"),
+        ({p: {"step": 50}, model.head.bias: None}, TypeError, r"head\.bias: got NoneType"),
+        ({p: {"step": 50}, model.head.bias: {"x": 1}}, KeyError, r"head\.bias.*no state 'x'"),
+    ]:
+        with pytest.raises(error, match=message):
+            optimizer.state = wrong
+        assert optimizer.state[p]["step"] == 3
+        assert len(optimizer.state) == len(kept)
+    train(model, optimizer)
+    optimizer.state = {p: kept[p]}
+    assert list(optimizer.state) == [p]
+    assert optimizer.state[p]["step"] == 3
+    assert torch.equal(optimizer.state[p]["m"], kept[p]["m"])
+    optimizer.state = optimizer.state
+    assert len(optimizer.state) == 1
