@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from chainrule import optimizers
+from chainrule.optimizer import GradientMethod
+from chainrule.torch._nesterov import NesterovSGD
 
-__all__ = ["Correspondence", "class_name", "identify", "number"]
+__all__ = ["Correspondence", "class_name", "identify", "maker", "number"]
 
 _Group = Mapping[str, Any]
 
@@ -148,6 +151,21 @@ _KNOWN: dict[str, Callable[[str, _Group], Correspondence]] = {
     "Rprop": _rprop,
 }
 
+#: What makes rules of an algorithm, by its name.
+_MAKERS: dict[str, Callable[[], GradientMethod]] = {
+    "Adam": optimizers.Adam,
+    "NAdam": optimizers.NAdam,
+    "RAdam": optimizers.RAdam,
+    "Adamax": optimizers.Adamax,
+    "AdaGrad": optimizers.AdaGrad,
+    "AdaDelta": optimizers.AdaDelta,
+    "RMSprop": optimizers.RMSprop,
+    "Rprop": optimizers.Rprop,
+    "SGD": optimizers.SGD,
+    "CorrectedMomentumSGD": optimizers.CorrectedMomentumSGD,
+    "chainrule.torch._nesterov.NesterovSGD.NesterovSGDRule": NesterovSGD,
+}
+
 # Entries of groups that only one algorithm has.
 _SIGNS = {
     "dampening": "SGD",
@@ -188,13 +206,19 @@ def class_name(optimizer: torch.optim.Optimizer) -> str:
     )
 
 
-def identify(group: _Group, states: Iterable[Mapping[str, Any]], name: str = "") -> Correspondence:
+def identify(
+    group: _Group,
+    states: Iterable[Mapping[str, Any]],
+    name: str = "",
+    what: str = "load_state_dict",
+) -> Correspondence:
     """Tell which algorithm a group of a state dict is of.
 
     Args:
         group: The group.
         states: States of its parameters.
         name: Name of the class in ``torch.optim``, if it is known.
+        what: What it is for, as an error says.
 
     Returns:
         Its description.
@@ -205,16 +229,28 @@ def identify(group: _Group, states: Iterable[Mapping[str, Any]], name: str = "")
     name = name or _guess(group, {key for state in states for key in state})
     if name not in _KNOWN:
         raise ValueError(
-            f"[load_state_dict] torch.optim.{name} has no counterpart: expected {', '.join(_KNOWN)}"
+            f"[{what}] torch.optim.{name} has no counterpart: expected {', '.join(_KNOWN)}"
         )
     found = _KNOWN[name](name, group)
     for option, expected in {"maximize": False, **found.needs}.items():
         if group.get(option, expected) != expected:
             raise ValueError(
-                f"[load_state_dict] {found.name} with {option}={group[option]!r} has no "
+                f"[{what}] {found.name} with {option}={group[option]!r} has no "
                 f"counterpart: expected {option}={expected!r}"
             )
     return found
+
+
+def maker(found: Correspondence) -> Callable[[], GradientMethod]:
+    """Tell what makes rules that compute as PyTorch does; by the same name, if there is such.
+
+    Args:
+        found: Description of PyTorch's algorithm.
+
+    Returns:
+        A class of optimizers.
+    """
+    return optimizers.AdamW if found.name == "AdamW" else _MAKERS[found.algorithms[0]]
 
 
 def _guess(group: _Group, keys: set[str]) -> str:

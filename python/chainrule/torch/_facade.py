@@ -53,6 +53,8 @@ class Optimizer(torch.optim.Optimizer):
 
     native: GradientMethod
     _detached = False
+    # Class and names of defaults of the optimizer of torch.optim that was taken over.
+    _theirs: tuple[str, tuple[str, ...]] | None = None
 
     def __init__(self, model: Any, native: Any, disabled_state: str = "keep") -> None:
         if not isinstance(native, GradientMethod):
@@ -265,12 +267,16 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Take further parameters, with values of their own.
 
+        After an optimizer of ``torch.optim`` was taken over, what the group does not say is as
+        ``defaults`` say, as in PyTorch.
+
         Args:
             param_group: ``params``: parameters, or pairs of name and parameter, that have no rule
                 yet; and values by name.
 
         Raises:
-            ValueError: If a parameter has a rule already, or no name, or was computed.
+            ValueError: If a parameter has a rule already, or no name, or was computed; or if a
+                value is not finite, or an option has no counterpart.
             TypeError: If it is no parameter, or a value is no number.
             KeyError: If the algorithm has no such value.
             RuntimeError: If a parameter is attached to another optimizer, or after

@@ -194,8 +194,7 @@ def _any_name(
 
 def _extras(group: _Group, work: _Work) -> dict[str, Any]:
     """What a group has that is no value of a rule, such as the ``initial_lr`` of schedulers."""
-    dropped = ("params", "param_names", "etas", "step_sizes")  # the last two have other names here
-    extras = {name: value for name, value in group.items() if name not in dropped}
+    extras = {n: value for n, value in group.items() if n not in ("params", "param_names")}
     meant = {"decoupled_weight_decay": work.decoupled} if "weight_decay" in work.values else {}
     return extras | meant
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["as_number", "native_values", "refuse_new", "torch_values"]
 
-_BETAS = ("beta1", "beta2", "beta3")
+#: Values that PyTorch has together under one name.
+_TUPLES = {
+    "betas": ("beta1", "beta2", "beta3"),
+    "etas": ("eta_minus", "eta_plus"),
+    "step_sizes": ("min_step", "max_step"),
+}
 
 
 def _rate(known: Collection[str]) -> str | None:
@@ -22,8 +27,8 @@ def _rate(known: Collection[str]) -> str | None:
     return "alpha" if "alpha" in known else None
 
 
-def _betas(known: Collection[str]) -> tuple[str, ...]:
-    found = tuple(name for name in _BETAS if name in known)
+def _together(name: str, known: Collection[str]) -> tuple[str, ...]:
+    found = tuple(each for each in _TUPLES.get(name, ()) if each in known)
     return found if len(found) > 1 else ()
 
 
@@ -34,7 +39,8 @@ def torch_values(values: Mapping[str, Any]) -> dict[str, Any]:
         values: Values by chainrule's names.
 
     Returns:
-        The same values with ``lr`` for the rate, and ``betas`` for ``beta1``, ``beta2``, ... added.
+        The same values with ``lr`` for the rate, and ``betas`` for ``beta1``, ``beta2``, ... added;
+        so are ``etas`` and ``step_sizes``.
 
     Example:
         >>> torch_values({"alpha": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
@@ -44,9 +50,10 @@ def torch_values(values: Mapping[str, Any]) -> dict[str, Any]:
     rate = _rate(values)
     if rate is not None:
         out["lr"] = values[rate]
-    betas = _betas(values)
-    if betas:
-        out["betas"] = tuple(values[name] for name in betas)
+    for name in _TUPLES:
+        names = _together(name, values)
+        if names:
+            out[name] = tuple(values[each] for each in names)
     return out | dict(values)
 
 
@@ -62,7 +69,7 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
         Values by chainrule's names; None if the algorithm has no such value.
 
     Raises:
-        ValueError: If there are too few or too many betas.
+        ValueError: If there are too few or too many betas, etas or step sizes.
         TypeError: If they are none.
 
     Example:
@@ -70,13 +77,13 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
         {'beta1': 0.8, 'beta2': 0.9}
     """
     known = list(known)
-    if name == "betas" and _betas(known):
-        names = _betas(known)
+    names = _together(name, known)
+    if names:
         if not isinstance(value, Iterable) or isinstance(value, str):
-            raise TypeError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
+            raise TypeError(f"[param_groups] {name}: got {value!r}, expected {len(names)} numbers")
         value = list(value)
         if len(value) != len(names):
-            raise ValueError(f"[param_groups] betas: got {value!r}, expected {len(names)} numbers")
+            raise ValueError(f"[param_groups] {name}: got {value!r}, expected {len(names)} numbers")
         return {each: as_number(item) for each, item in zip(names, value, strict=True)}
     if name == "lr" and _rate(known) is not None:
         name = _rate(known) or name
