@@ -267,10 +267,9 @@ def _entry(serializer: Deserializer, name: str, held: Mapping[str, Any]) -> Any:
         value = serializer(name, None)
     except KeyError:
         return _ABSENT
-    has = getattr(serializer, "has", None)
-    if value is None and not (has is not None and has(name)):
-        return held.get(name, _ABSENT)
-    return value
+    will_load = getattr(serializer, "will_load", None)
+    is_none = will_load is not None and will_load(name)
+    return held.get(name, _ABSENT) if value is None and not is_none else value
 
 
 def _new(cls: type[SavedRule]) -> SavedRule:

@@ -213,6 +213,17 @@ class NpzDeserializer(Deserializer):
         return value
 
     def has(self, key: str) -> bool:
+        """Tell whether there is an entry of a name.
+
+        Args:
+            key: The name.
+
+        Returns:
+            Whether there is.
+        """
+        return self.path + key.lstrip("/") in self.npz
+
+    def will_load(self, key: str) -> bool:
         """Tell whether there is an entry of a name that is not to be ignored.
 
         Args:
@@ -221,8 +232,7 @@ class NpzDeserializer(Deserializer):
         Returns:
             Whether there is.
         """
-        key = self.path + key.lstrip("/")
-        return key in self.npz and not self._is_ignored(key)
+        return self.has(key) and not self._is_ignored(self.path + key.lstrip("/"))
 
     def dtype_of(self, key: str) -> np.dtype | None:
         """Tell the dtype of an entry that would be loaded.
