@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import importlib
 import itertools
@@ -100,6 +101,15 @@ def _receive(number: int, given: Sequence[memoryview], wanted: Sequence[memoryvi
     call.run(given, wanted)
 
 
+def _finish() -> None:
+    """Let programs come to their end, which would call Python when it is no longer there."""
+    jax: Any = importlib.import_module("jax")
+    for array in jax.live_arrays():
+        with contextlib.suppress(Exception):  # it was donated, or its program has failed
+            array.block_until_ready()
+    _core.xla_close()
+
+
 @functools.cache
 def is_usable() -> bool:
     """Whether this JAX can call so, on the CPU."""
@@ -108,5 +118,5 @@ def is_usable() -> bool:
         ffi.register_ffi_target(_NAME, _core.xla_call_target(_receive), platform="cpu")
     except Exception:  # an XLA of another interface says so in its own ways
         return False
-    atexit.register(_core.xla_close)
+    atexit.register(_finish)
     return True
