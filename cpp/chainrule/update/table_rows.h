@@ -44,16 +44,23 @@ struct Entry {
 };
 // The coefficients that were prepared last, and what from.
 struct Prepared {
+  static constexpr int kTries = 8;  // where this many rules differ in a row, others will
   const Algorithm::Variant* variant = nullptr;  // null: none
+  int missed = 0;
   std::int64_t t = 0;
   double values[kMaxFields];
   double coefs[update::kMaxCoefs];
 
-  bool is_of(const UpdateRule::Resolved& resolved, std::size_t fields, std::int64_t at) const {
-    return variant == resolved.variant && t == at &&
-           std::memcmp(values, resolved.values, fields * sizeof(double)) == 0;
+  bool is_of(const UpdateRule::Resolved& resolved, std::size_t fields, std::int64_t at) {
+    if (missed >= kTries || variant != resolved.variant || t != at ||
+        std::memcmp(values, resolved.values, fields * sizeof(double)) != 0) {
+      return false;
+    }
+    missed = 0;
+    return true;
   }
   void keep(const UpdateRule::Resolved& resolved, const double* found, std::int64_t at) {
+    if (++missed >= kTries) return;
     variant = resolved.variant;
     t = at;
     std::copy_n(resolved.values, kMaxFields, values);

@@ -461,6 +461,7 @@ void UpdateTable::plan(const UpdateOptions& options) {
   commits_ = asks_ && half_ != UpdateOptions::Half::hosted;
   plan_program(options);
   prepared_.variant = nullptr;
+  prepared_.missed = 0;
   if (shares_ && asks_) share_scalars();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
