@@ -123,3 +123,5 @@ class Number:
     def __set__(self, obj: object, value: float) -> None:
         where = f"[{type(obj).__name__}] {self._name}"
         setattr(obj, self._slot, number(where, value, self._expected, self._fits))
+        if getattr(type(obj), self._name, None) is self:
+            vars(obj).pop(self._name, None)

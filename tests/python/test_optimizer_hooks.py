@@ -291,13 +291,29 @@ class _Decay(optimizer_hooks.WeightDecay):
 
 @pytest.mark.parametrize(
     ("hook", "expected"),
-    [(_Norm(2.0), [-2.0]), (_Bounds(-5.0, 3.0), [-3.0]), (_Decay(0.5), [-11.0])],
+    [
+        (_Norm(2.0), [-2.0]),
+        (_Norm(3.0), [-3.0]),
+        (_Bounds(-5.0, 3.0), [-3.0]),
+        (_Decay(0.5), [-11.0]),
+    ],
 )
 def test_numbers_that_a_class_of_a_users_has_otherwise(hook, expected):
     link = chainrule.Link(w=1)
-    link.w.array[:] = 1
     optimizer = optimizers.SGD(lr=1.0).setup(link)
     optimizer.add_hook(hook)
-    link.w.grad = np.full(1, 10, np.float32)
-    optimizer.update()
-    assert (link.w.array - 1).tolist() == expected
+    for _ in range(2):
+        link.w.array[:] = 1
+        link.w.grad = np.full(1, 10, np.float32)
+        optimizer.update()
+        assert (link.w.array - 1).tolist() == expected
+
+
+def test_numbers_of_hooks_that_were_pickled_under_their_own_names():
+    hook = optimizer_hooks.GradientLARS(threshold=0.5)
+    attributes = {"threshold": vars(hook).pop("_threshold"), **vars(hook)}
+    old = object.__new__(optimizer_hooks.GradientLARS)
+    vars(old).update(attributes)
+    assert old.threshold == 0.5
+    old.threshold = 0.25
+    assert old.threshold == 0.25
