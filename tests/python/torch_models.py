@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from chainrule import optimizers
 from chainrule.torch._nesterov import NesterovSGD
@@ -107,3 +109,19 @@ def train(model, optimizer) -> None:
         optimizer.zero_grad()
         backward(model, step)
         optimizer.step()
+
+
+def step_once(model, optimizer) -> None:
+    """Take one step with the first gradients."""
+    optimizer.zero_grad()
+    backward(model, 0)
+    optimizer.step()
+
+
+def groups_of_two(model: Net, rates) -> list[dict[str, Any]]:
+    """The encoder and the head as groups with a decay each."""
+    parts = model.encoder, model.head
+    return [
+        {"params": part.parameters(), "weight_decay": rate}
+        for part, rate in zip(parts, rates, strict=True)
+    ]

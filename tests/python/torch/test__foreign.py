@@ -12,7 +12,7 @@ import chainrule.torch
 import torch
 from chainrule import optimizers
 from chainrule.optimizer_hooks import WeightDecay
-from torch_models import Net, assert_same, backward, make_net, values
+from torch_models import Net, assert_same, backward, groups_of_two, make_net, values
 
 attach = chainrule.torch.attach
 
@@ -204,15 +204,8 @@ def test_a_decay_of_the_gradient_takes_the_place_of_others():
 
 @pytest.mark.parametrize("rates", [(0.1, 0.1), (0.2, 0.2), (0.1, 0.0)])
 def test_a_decay_by_a_hook_of_the_optimizer_is_not_applied_twice(rates):
-    def groups(model):
-        parts = model.encoder, model.head
-        return [
-            {"params": part.parameters(), "weight_decay": rate}
-            for part, rate in zip(parts, rates, strict=True)
-        ]
-
     a, b = make_net(), make_net()
-    reference = torch.optim.SGD(groups(a), lr=0.05)
+    reference = torch.optim.SGD(groups_of_two(a, rates), lr=0.05)
     optimizer = attach(b, optimizers.SGD())
     hook = WeightDecay(0.1)
     optimizer.add_hook(hook)

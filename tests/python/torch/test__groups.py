@@ -16,7 +16,7 @@ import chainrule.torch
 import torch
 from chainrule import optimizers, schedules
 from chainrule.optimizer_hooks import WeightDecay
-from torch_models import assert_same, backward, make_net
+from torch_models import assert_same, backward, groups_of_two, make_net
 
 attach = chainrule.torch.attach
 
@@ -198,15 +198,11 @@ DECAYING = {
 @pytest.mark.parametrize("rates", [(0.0, 0.0), (0.1, 0.1), (0.1, 0.0)])
 @pytest.mark.parametrize("name", DECAYING)
 def test_a_decay_means_what_it_means_in_pytorch(name, rates):
-    def groups(model):
-        parts = model.encoder, model.head
-        return [
-            {"params": part.parameters(), "weight_decay": rate}
-            for part, rate in zip(parts, rates, strict=True)
-        ]
-
     a, b = make_net(), make_net()
-    reference, theirs = DECAYING[name](groups(a)), DECAYING[name](groups(b))
+    reference, theirs = (
+        DECAYING[name](groups_of_two(a, rates)),
+        DECAYING[name](groups_of_two(b, rates)),
+    )
     ours = attach(b, theirs)
     assert [group["weight_decay"] for group in ours.param_groups] == list(rates)
     for step in range(12):

@@ -9,15 +9,9 @@ pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 import chainrule.torch
 import torch
 from chainrule import optimizer_hooks, optimizers
-from torch_models import backward, make_net, values
+from torch_models import make_net, step_once, values
 
 attach = chainrule.torch.attach
-
-
-def step_once(model, optimizer):
-    optimizer.zero_grad()
-    backward(model, 0)
-    optimizer.step()
 
 
 def test_what_has_no_rule_gets_none():

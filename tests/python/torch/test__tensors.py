@@ -15,7 +15,7 @@ import chainrule.torch
 import torch
 from chainrule import optimizers
 from chainrule.torch._refusals import check
-from torch_models import Net, backward, make_net, values
+from torch_models import Net, backward, make_net, step_once, values
 
 attach = chainrule.torch.attach
 
@@ -148,12 +148,6 @@ def test_sparse_gradients_are_refused_by_name():
     model[0].weight.grad = model[0].weight.grad.to_dense()
     optimizer.step()
     assert optimizer.t == 1
-
-
-def step_once(model, optimizer):
-    optimizer.zero_grad()
-    backward(model, 0)
-    optimizer.step()
 
 
 def test_a_replaced_parameter_is_noticed():
