@@ -22,8 +22,8 @@ using DeviceProvider = void (*)(DeviceKind kind);
 void set_device_provider(DeviceProvider provider);
 CHAINRULE_API const DeviceMemory& device_memory(DeviceKind kind);
 
-// A pool of CPU blocks: returned blocks are kept by size class and handed out again, because
-// the first touch of fresh pages costs more than most kernels that run on them.
+// Blocks of the CPU's pool. Both sizes count the header, which the pool leaves to the caller.
+inline constexpr std::int64_t kBlockHeader = 64;
 void* cpu_block_allocate(std::int64_t bytes);
 void cpu_block_release(void* block, std::int64_t bytes);
 

@@ -8,8 +8,7 @@ namespace chainrule {
 namespace {
 
 // CPU blocks carry their Storage in front of the data: one allocation for both.
-constexpr std::int64_t kHeader = 64;
-static_assert(sizeof(Storage) <= kHeader);
+static_assert(sizeof(Storage) <= kBlockHeader);
 
 HostObject::Release release_host_object = nullptr;
 
@@ -20,8 +19,8 @@ void HostObject::let_go(void* object) { release_host_object(object); }
 
 Ref<Storage> Storage::allocate(std::int64_t bytes, Device device) {
   if (device.kind == DeviceKind::cpu) {
-    auto* block = static_cast<std::byte*>(cpu_block_allocate(bytes + kHeader));
-    return Ref<Storage>(new (block) Storage(block + kHeader, bytes, device));
+    auto* block = static_cast<std::byte*>(cpu_block_allocate(bytes + kBlockHeader));
+    return Ref<Storage>(new (block) Storage(block + kBlockHeader, bytes, device));
   }
   void* data = device_memory(device.kind).allocate(bytes, device.index);
   return Ref<Storage>(new Storage(static_cast<std::byte*>(data), bytes, device));
@@ -42,7 +41,7 @@ void Storage::destroy(Storage* storage) {
   if (storage->owner_) {
     delete storage;
   } else if (storage->device_.kind == DeviceKind::cpu) {
-    const std::int64_t bytes = storage->bytes_ + kHeader;
+    const std::int64_t bytes = storage->bytes_ + kBlockHeader;
     storage->~Storage();
     cpu_block_release(storage, bytes);
   } else {
