@@ -100,6 +100,7 @@ CROSS_TESTS: dict[str, str] = {
     "golden_modern": "rules that Chainer does not have against other packages",
     "any_mix": "random mixes of everything against one parameter at a time, and across a file",
     "threads": "updates in several threads at the same time",
+    "many_rows": "thousands of rules, which several threads plan",
     "typing": "what a type checker says of programs",
     "every_rule": "what all rules have in common",
     "before_init": "objects whose __init__ has not run",

@@ -76,8 +76,8 @@ class CHAINRULE_API VariableImpl : public RefCounted {
   HostObject& host_array() { return host_array_; }
 
  private:
+  Variable grad_;  // beside the beginning of `data_`: an update looks at both
   Array data_;
-  Variable grad_;
   mutable Ref<Node> creator_;
   std::int32_t output_index_ = 0;
   bool requires_grad_;

@@ -34,6 +34,15 @@ template <class Rule>
 constexpr bool is_constant = requires(const typename Rule::Values& h) { Rule::prepare(h); };
 
 template <class Rule>
+constexpr bool uses_scalars() {
+  if constexpr (requires { Rule::uses_scalars; }) {
+    return Rule::uses_scalars;
+  } else {
+    return requires { Rule::scalars; };
+  }
+}
+
+template <class Rule>
 void prepare(const double* values, const Step& step, double* coefs) {
   typename Rule::template Coefs<double> result;
   if constexpr (is_constant<Rule>) {
@@ -98,6 +107,7 @@ void add_algorithm(std::deque<Algorithm>& all, std::int16_t number) {
                              {},
                              0,
                              is_constant<Rule>,
+                             uses_scalars<Rule>(),
                              selected<Rule>,
                              prepare<Rule>,
                              0,

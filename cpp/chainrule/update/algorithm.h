@@ -29,7 +29,8 @@ struct CHAINRULE_API Algorithm : RefCounted {
     std::int16_t rule;                // place in update::Rules, or kTracedRule
     std::vector<std::int8_t> states;  // places in Algorithm::states
     int coef_count;
-    bool constant;  // coefficients depend on the values alone
+    bool constant;      // coefficients depend on the values alone
+    bool uses_scalars;  // they depend on the rule's scalars, or change them
     std::function<bool(const double* values)> selected;
     std::function<void(const double* values, const update::Step& step, double* coefs)> prepare;
     // Of a rule that measures: how many sums, over all parameters together or not, and what

@@ -39,6 +39,7 @@
 //                                            kParameter: the parameter's
 //   static constexpr auto scalars            names of numbers kept per parameter between steps
 //   static void begin(const Values&, double* scalars)     their first values
+//   static constexpr bool uses_scalars = false   of a variant that has no use for them
 //   static bool selected(const Values&)      several structs may share a name: the first whose
 //                                            `selected` is true runs (variants without a branch)
 //

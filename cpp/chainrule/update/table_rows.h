@@ -13,29 +13,36 @@
 // What an UpdateTable is made of.
 namespace chainrule::table {
 
+// Rows below which a second thread does not pay.
+inline constexpr std::int64_t kRowsPerThread = 512;
+
 struct Entry {
+  // What the plan of a familiar row looks at stands together, in front.
   Ref<VariableImpl> param;
   Ref<UpdateRule> rule;
-  std::string path;
-  Array zeros;  // the gradient of this step, where there was none
-  const Array& gradient() const { return param->grad().defined() ? param->grad().array() : zeros; }
   bool by_host;
-  bool counts = false;        // this step is an update of the rule
-  bool steps = false;         // the rule runs, and its scalars are kept
-  bool takes_part = false;    // the same, the host's rules included
-  bool held = false;          // but for its gradient, or that of another
-  std::int64_t planned = -1;  // elements in the chunk list
-  double scalars[kMaxScalars];
+  bool counts = false;      // this step is an update of the rule
+  bool steps = false;       // the rule runs
+  bool scales = false;      // the scalars of this step are kept
+  bool takes_part = false;  // the rule runs, here or in the host language
+  bool held = false;        // but for its gradient, or that of another
+  bool mastered = false;    // the rule has a float32 copy, needed or not
+  bool counted = true;      // nothing of the step is left to count
   // What the row was filled from: where all of it is still so, a new gradient and new
   // coefficients are all that it needs.
   bool familiar = false;
   Device device{};
+  std::int64_t planned = -1;  // elements in the chunk list
   std::int64_t revision = 0;
   std::int64_t version = 0;
   const Algorithm::Variant* variant = nullptr;
   std::byte* raw = nullptr;
   Ref<Storage> storage;
   Shape shape;
+  double scalars[kMaxScalars];
+  std::string path;
+  Array zeros;  // the gradient of this step, where there was none
+  const Array& gradient() const { return param->grad().defined() ? param->grad().array() : zeros; }
   // During the step: the gradient as the hooks leave it, what a rule for whole tensors makes of
   // it, and the update of a cautious rule.
   Array seen;
@@ -102,6 +109,32 @@ struct Needs {
   bool directions = false;  // a rule for whole tensors
   bool masks = false;       // a cautious rule
   bool scratch = false;     // arrays of its own during the step
+
+  void add(const UpdateRule& rule, const update::Row& row) {
+    programs |= row.programmed;
+    sums |= row.sums > 0;
+    statistics |= row.observed;
+    masks |= rule.cautious;
+    directions |= rule.algorithm() && rule.algorithm()->tensor;
+    scratch |= masks || directions;
+  }
+  void add(const Needs& other) {
+    programs |= other.programs;
+    sums |= other.sums;
+    statistics |= other.statistics;
+    directions |= other.directions;
+    masks |= other.masks;
+    scratch |= other.scratch;
+  }
+};
+// What a thread that plans rows keeps from one to the next, and what it found.
+struct Planning {
+  Prepared prepared;
+  update::Powers powers;
+  Needs needs;
+  bool changed = false;           // other chunks than in the step before
+  bool checked = false;           // some rule has a policy for gradients that are not finite
+  std::vector<std::size_t> left;  // entries that have to be planned by one thread, in order
 };
 
 // States that were made or converted for this step, and what was there before.

@@ -35,6 +35,7 @@ Algorithm::Variant variant_of(const TracedRule& rule, const TracedRule::Variant&
   out.lowered = Ref<const LoweredRule>(lowered.get());
   out.coef_count = lowered->program().coef_count;
   out.constant = lowered->constant();
+  out.uses_scalars = false;
   out.selected = [switches = from.switches](const double* values) {
     return std::all_of(switches.begin(), switches.end(),
                        [&](const auto& s) { return (values[s.first] != 0) == s.second; });

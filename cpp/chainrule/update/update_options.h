@@ -35,6 +35,9 @@ struct UpdateOptions {
   Half half = Half::both;
   // Nothing runs at all: the rows are for looking at.
   bool inspect = false;
+
+  // Whether rules run and nothing more is asked for.
+  bool bare() const { return !gradients_only && !inspect && !write_gradients; }
 };
 
 }  // namespace chainrule

@@ -34,7 +34,17 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   bool lent = false;         // its parameter holds something else for a while
   bool updated = true;       // by the last update that its parameter had a part in
 
-  // These and what stands above are all that an update of thousands of familiar rows looks at.
+  // What follows, up to `resolved_`, and what stands above are all that an update of thousands of
+  // familiar rows looks at.
+  std::vector<Ref<GradientHook>> hooks;
+
+  // The hyperparameters as numbers, in the order of the algorithm's fields.
+  struct Resolved {
+    double values[kMaxFields];
+    const Algorithm::Variant* variant;
+    bool vanishing;  // a value that must not is zero in float32
+  };
+
  private:
   std::int64_t revision_ = 0;
   std::int64_t version_ = -1;  // of the hyperparameters when they were last looked up
@@ -44,6 +54,8 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   Ref<Clock> own_clock_;
   std::vector<Varying> varying_;
   Ref<const Algorithm> algorithm_;
+  Policies policies_;
+  Resolved resolved_{};
 
  public:
   // Without an algorithm the host language does the update.
@@ -75,21 +87,16 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   // The same; throws then.
   void require_enabled(const std::string& label);
 
-  std::vector<Ref<GradientHook>> hooks;
   const Policies& policies() const { return policies_; }
   void set_policies(const Policies& policies);
   std::int64_t skipped = 0;  // updates left out because of gradients that were not finite
 
-  // The hyperparameters as numbers, in the order of the algorithm's fields; looked up only
-  // when one changed, evaluated only when the step is another. Throws where one is missing, no
-  // number or not finite; `label` names the parameter in errors.
-  struct Resolved {
-    double values[kMaxFields];
-    const Algorithm::Variant* variant;
-    bool vanishing;  // a value that must not is zero in float32
-  };
+  // Looked up only when a hyperparameter changed, evaluated only when the step is another. Throws
+  // where one is missing, no number or not finite; `label` names the parameter in errors.
   const Resolved& resolve(const std::string& label);
   const Resolved& resolved() const { return resolved_; }  // as last resolved
+  // Whether a number depends on the step.
+  bool varies() const { return !varying_.empty(); }
   // Grows when the numbers are others.
   std::int64_t version() const { return resolutions_; }
   // Throws where an expression has no finite number now; for rules without an algorithm, which
@@ -142,9 +149,7 @@ class CHAINRULE_API UpdateRule : public RefCounted {
   void evaluate(const std::string& label);
   void prepare_tensor_states(const Array& param, const std::string& label);
 
-  std::int64_t step_ = 0;  // when they were last evaluated
-  Resolved resolved_{};
-  Policies policies_;
+  std::int64_t step_ = 0;  // when the numbers were last evaluated
   StoredState states_[kMaxRuleStates];
   Array master_;
 };

@@ -69,22 +69,38 @@ class CHAINRULE_API UpdateTable {
   using Measured = table::Measured;
   using Detour = table::Detour;
   using Needs = table::Needs;
+  using Planning = table::Planning;
   using Fresh = table::Fresh;
   using Told = table::Told;
 
   void plan(const UpdateOptions& options);
   void prefetch(std::size_t i) const;
-  void note_needs(const Entry& entry, const update::Row& row);
+  std::vector<std::size_t> plan_in_threads(const UpdateOptions& options);
+  void plan_familiar_rows(std::int64_t first,
+                          std::int64_t last,
+                          const UpdateOptions& options,
+                          Planning& planning);
+  void merge(const Planning& planning);
+  void note(Entry& entry,
+            const update::Row& row,
+            bool takes_part,
+            const UpdateOptions& options,
+            Planning& planning);
   void let_scratch_go();
+  bool count(Entry& entry, bool alone);
   void plan_hosted(Entry& entry);
   Array gradient_of(Entry& entry, bool runs);
-  bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options);
-  bool plan_familiar(Entry& entry, update::Row& row, const UpdateOptions& options);
-  void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options);
+  bool plan_row(Entry& entry, update::Row& row, const UpdateOptions& options, Planning& planning);
+  bool plan_familiar(Entry& entry,
+                     update::Row& row,
+                     const UpdateOptions& options,
+                     Planning& planning);
+  void plan_rule(Entry& entry, update::Row& row, const UpdateOptions& options, Planning& planning);
   void prepare_coefs(Entry& entry,
                      update::Row& row,
                      const UpdateRule::Resolved& resolved,
-                     const UpdateOptions& options);
+                     const UpdateOptions& options,
+                     Planning& planning);
   void plan_programs(UpdateRule& rule, update::Row& row, double decay_scale);
   void plan_program(const UpdateOptions& options);
   void share_scalars();
@@ -131,9 +147,10 @@ class CHAINRULE_API UpdateTable {
   std::vector<std::pair<std::size_t, update::Row>> replaced_;  // rows that are others in the sweep
   std::vector<update::GradientStep> program_;
   std::vector<std::pair<int, double>> norms_;  // steps that wait for a norm; greatest norm
+  std::int64_t values_ = -1;                   // version of all hyperparameters in the last plan
+  bool same_values_ = false;                   // none was set since then
   int hook_count_ = 0;  // steps of program_ that are seen by disabled parameters
   update::Powers powers_;
-  table::Prepared prepared_;
   std::unordered_set<const RefCounted*> known_;
   bool shares_ = false;  // there are rules that measure all parameters together
   bool changed_ = true;  // the chunk list is not that of the entries

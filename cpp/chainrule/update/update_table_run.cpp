@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <unordered_map>
 
 #include "chainrule/backend/cpu/update.h"
 #include "chainrule/backend/elementwise.h"
+#include "chainrule/backend/parallel.h"
 #include "chainrule/core/error.h"
 #include "chainrule/update/gradient_program.h"
 #include "chainrule/update/sweep.h"
@@ -239,6 +241,28 @@ void UpdateTable::run() {
   put_rows_back();
 }
 
+// Counts the step; false where arrays have to be let go, which is for the thread that holds the
+// host language's lock.
+bool UpdateTable::count(Entry& entry, bool alone) {
+  UpdateRule& rule = *entry.rule;
+  if (entry.held) {
+    ++rule.skipped;
+    return true;
+  }
+  if (!entry.steps) return true;
+  // A copy that an update goes past is behind its parameter from then on.
+  const bool copied = rule.fp32_update && is_half(entry.param->data().dtype());
+  const bool lets_go = entry.counts && entry.mastered && !copied;
+  if (lets_go && !alone) return false;
+  if (lets_go) rule.set_master({});
+  if (entry.counts) {
+    rule.count();
+    rule.updated = true;
+  }
+  if (entry.scales) std::copy_n(entry.scalars, rule.algorithm()->scalars.size(), rule.scalars);
+  return true;
+}
+
 void UpdateTable::finish() {
   running_ = false;
   for (const Detour& detour : detours_) {
@@ -252,21 +276,17 @@ void UpdateTable::finish() {
   told_.clear();
   let_scratch_go();
   decided_ = false;
+  std::atomic<bool> left{false};
+  parallel_for(size(), table::kRowsPerThread, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      Entry& entry = entries_[static_cast<std::size_t>(i)];
+      entry.counted = count(entry, false);
+      if (!entry.counted) left = true;
+    }
+  });
+  if (!left) return;
   for (Entry& entry : entries_) {
-    UpdateRule& rule = *entry.rule;
-    if (entry.held) ++rule.skipped;
-    if (entry.held || !entry.steps) continue;
-    if (entry.counts) {
-      rule.count();
-      rule.updated = true;
-      // A copy that an update goes past is behind its parameter from then on.
-      const bool copied = rule.fp32_update && is_half(entry.param->data().dtype());
-      if (!copied && rule.master().defined()) rule.set_master({});
-    }
-    if (!rule.algorithm()) continue;
-    for (std::size_t i = 0; i < rule.algorithm()->scalars.size(); ++i) {
-      rule.scalars[i] = entry.scalars[i];
-    }
+    if (!entry.counted) count(entry, true);
   }
 }
 

@@ -72,6 +72,7 @@ template <bool adabound>
 struct Adam : AdamBase {
   static constexpr auto states = names("m", "v");
   static constexpr bool squares[] = {false, true};
+  static constexpr bool uses_scalars = adabound;
   static bool selected(const Values& h) { return h.amsgrad == 0 && (h.adabound != 0) == adabound; }
 
   template <class T>
@@ -85,6 +86,7 @@ template <bool adabound>
 struct AMSGrad : AdamBase {
   static constexpr auto states = names("m", "v", "vhat");
   static constexpr bool squares[] = {false, true, true};
+  static constexpr bool uses_scalars = adabound;
   static bool selected(const Values& h) { return h.amsgrad != 0 && (h.adabound != 0) == adabound; }
 
   template <class T>

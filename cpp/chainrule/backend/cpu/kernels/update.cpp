@@ -50,17 +50,27 @@ CR_INLINE void find_states(const Row& row, std::int64_t at, T** states) {
   for (int k = 0; k < row.state_count; ++k) states[k] = static_cast<T*>(row.state[k]) + at;
 }
 
-// A row that is worked on where it lies.
+// Whether a row is worked on where it lies.
+CR_INLINE bool lies_ready(const Row& row) {
+  return row.in_place && !row.direction && (!row.programmed || row.fused != Fused::none);
+}
+
 template <class T>
-void run_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>* lanes) {
-  T* p = static_cast<T*>(row.param) + at;
-  const T* g = static_cast<const T*>(row.grad) + at;
+CR_INLINE void step_in_place(const Row& row, std::int64_t at, std::int64_t n) {
   T* states[kMaxStates];
   find_states(row, at, states);
+  loops_of<T>(row).step[static_cast<int>(row.fused)](row, n, static_cast<T*>(row.param) + at,
+                                                     static_cast<const T*>(row.grad) + at, states);
+}
+
+template <class T>
+void observe_in_place(const Row& row, std::int64_t at, std::int64_t n, Lanes<T>& lanes) {
+  const T* p = static_cast<const T*>(row.param) + at;
+  const T* g = static_cast<const T*>(row.grad) + at;
   alignas(64) T before[kObservedBlock];
-  if (lanes) copy_block(before, p, n);
-  loops_of<T>(row).step[static_cast<int>(row.fused)](row, n, p, g, states);
-  if (lanes) observe(row, row.fused, n, before, g, p, *lanes);
+  copy_block(before, p, n);
+  step_in_place<T>(row, at, n);
+  observe(row, row.fused, n, before, g, p, lanes);
 }
 
 template <class T>
@@ -72,18 +82,27 @@ void step_observed(const Row& row, const Chunk& chunk, Lanes<T>& lanes) {
       static_cast<const T*>(row.grad) + chunk.begin, states, lanes);
 }
 
+// Not inlined: what the rows of thousands of small tensors pass through stays short.
 template <class T>
-void run_chunk(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
-  if (row.in_place && !row.direction && (!row.programmed || row.fused != Fused::none)) {
-    if (!lanes) return run_in_place<T>(row, chunk.begin, chunk.count, nullptr);
-    if constexpr (update_observed::kHasLoops && sizeof(T) == sizeof(float)) {
-      if (row.rule != kTracedRule) return step_observed(row, chunk, *lanes);
-    }
-    for_blocks<kObservedBlock>(chunk, [&](auto at, auto n) { run_in_place(row, at, n, lanes); });
-    return;
-  }
+[[gnu::noinline]] void run_blocks(const Row& row, const Chunk& chunk, Lanes<T>* lanes) {
   Block<T> block;
   for_blocks(chunk, [&](auto at, auto n) { run_block(row, block, at, n, lanes); });
+}
+
+template <class T>
+[[gnu::noinline]] void observe_chunk(const Row& row, const Chunk& chunk, double* statistics) {
+  Lanes<T> lanes;
+  if (!lies_ready(row)) {
+    run_blocks(row, chunk, &lanes);
+  } else if (update_observed::kHasLoops && sizeof(T) == sizeof(float) && row.rule != kTracedRule) {
+    if constexpr (update_observed::kHasLoops && sizeof(T) == sizeof(float)) {
+      step_observed(row, chunk, lanes);
+    }
+  } else {
+    for_blocks<kObservedBlock>(chunk,
+                               [&](auto at, auto n) { observe_in_place(row, at, n, lanes); });
+  }
+  join(lanes, statistics);
 }
 
 void clear_gradient(const Row& row, const Chunk& chunk) {
@@ -93,24 +112,25 @@ void clear_gradient(const Row& row, const Chunk& chunk) {
 }
 
 template <class T>
-void update_chunk(const Row& row, const Chunk& chunk, double* statistics) {
-  if (!row.observed) return run_chunk<T>(row, chunk, nullptr);
-  Lanes<T> lanes;
-  run_chunk(row, chunk, &lanes);
-  join(lanes, statistics);
+CR_INLINE void update_chunk(const Row& row, const Chunk& chunk, double* statistics) {
+  if (row.observed) return observe_chunk<T>(row, chunk, statistics);
+  if (lies_ready(row)) return step_in_place<T>(row, chunk.begin, chunk.count);
+  run_blocks<T>(row, chunk, nullptr);
 }
 
 // Asks for the beginning of a row's arrays: the processor foresees steady streams by itself, but
 // not where the next one begins. A traced rule comes to some of them late.
 CR_INLINE void prefetch(const Row& row) {
   const int lines = row.rule == kTracedRule ? 16 : 4;
-  const char* arrays[] = {static_cast<const char*>(row.param), static_cast<const char*>(row.grad),
-                          static_cast<const char*>(row.state[0]),
-                          static_cast<const char*>(row.state[1])};
-  const int count = row.state_count < 2 ? 2 + row.state_count : 4;
-  for (int k = 0; k < count; ++k) {
-    for (int line = 0; line < lines; ++line) __builtin_prefetch(arrays[k] + 64 * line);
-  }
+  const auto ask = [&](const void* array) __attribute__((always_inline)) {
+    for (int line = 0; line < lines; ++line) {
+      __builtin_prefetch(static_cast<const char*>(array) + 64 * line);
+    }
+  };
+  ask(row.param);
+  ask(row.grad);
+  if (row.state_count > 0) ask(row.state[0]);
+  if (row.state_count > 1) ask(row.state[1]);
 }
 
 void update_chunks(const Batch& batch, std::int64_t begin, std::int64_t end) {
