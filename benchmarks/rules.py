@@ -11,6 +11,7 @@ Python that has it:
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import pathlib
@@ -27,7 +28,7 @@ import common
 import torch
 from chainrule import optimizer_hooks, optimizers
 from shapes import bert_base, hidden, resnet50
-from update import c_adam, compiled, gradient, ours
+from update import compiled, gradient, in_c, model, ours
 
 LARGE = 25_000_000
 
@@ -41,9 +42,9 @@ def ours_on(optimizer, shapes, muon=None):
 
     Matrices get the optimizer ``muon``, if there is one.
     """
-    model = chainrule.ChainList(*(chainrule.Link(w=shape) for shape in shapes))
-    optimizer.setup(model)
-    for i, (param, shape) in enumerate(zip(model.params(), shapes, strict=True)):
+    link = chainrule.ChainList(*(chainrule.Link(w=shape) for shape in shapes))
+    optimizer.setup(link)
+    for i, (param, shape) in enumerate(zip(link.params(), shapes, strict=True)):
         param.array[...] = 0.02
         param.grad = gradient(shape)
         if muon and hidden(i, shape):
@@ -139,37 +140,59 @@ def chainer_on(python: str, shapes) -> common.Timing:
     return common.Timing(median, (high - low) / 2)
 
 
+def fused(name: str, step, turn_on, turn_off, reach: float) -> None:
+    """Compare a step with something on and off, over the same arrays."""
+
+    def on():
+        turn_on()
+        step()
+        turn_off()
+
+    title = f"{name}, against without"
+    common.compare(title, {"with": on, "without": step}, reach=reach)
+
+
 def hooks():
     """One tensor with and without what is fused into its sweep."""
     for name in ("SGD", "Adam"):
-        make = getattr(optimizers, name)
+        optimizer = getattr(optimizers, name)()
+        step = ours(optimizer, 1, LARGE)
         for hook in (
             optimizer_hooks.WeightDecay(1e-4),
             optimizer_hooks.Lasso(1e-4),
             optimizer_hooks.GradientHardClipping(-1, 1),
         ):
-            hooked = make()
-            step = ours(hooked, 1, LARGE)
-            hooked.add_hook(hook)
-            title = f"{name}, 25 million floats, with {type(hook).__name__}, against without"
-            common.compare(title, {"with": step, "without": ours(make(), 1, LARGE)}, reach=1.03)
-        observed = make()
-        step = ours(observed, 1, LARGE)
-        observed.observe()
-        title = f"{name}, 25 million floats, with all statistics, against without"
-        common.compare(title, {"with": step, "without": ours(make(), 1, LARGE)}, reach=1.05)
+            fused(
+                f"{name}, 25 million floats, with {type(hook).__name__}",
+                step,
+                functools.partial(optimizer.add_hook, hook, "hook"),
+                functools.partial(optimizer.remove_hook, "hook"),
+                1.03,
+            )
+        fused(
+            f"{name}, 25 million floats, with all statistics",
+            step,
+            optimizer.observe,
+            functools.partial(optimizer.observe, None, ()),
+            1.05,
+        )
 
 
 def clipping():
     """Clipping by the global norm reads the gradients once more, and nothing else."""
-    clipped = optimizers.Adam()
-    step = ours(clipped, 1, LARGE)
-    clipped.add_hook(optimizer_hooks.GradientClipping(1.0))
-    plain = ours(optimizers.Adam(), 1, LARGE)
-    grads = torch.from_numpy(gradient((LARGE,)))
+    optimizer = optimizers.Adam()
+    step, params = model(optimizer, 1, LARGE)
+    grads = torch.from_numpy(np.asarray(params[0].grad))
+    hook = optimizer_hooks.GradientClipping(1.0)
+
+    def clipped():
+        optimizer.add_hook(hook, "hook")
+        step()
+        optimizer.remove_hook("hook")
+
     common.compare(
         "Adam, 25 million floats, clipped by the global norm, against one reading and a step",
-        {"clipped": step, "a reading, a step": lambda: (torch.sum(grads), plain())},
+        {"clipped": clipped, "a reading, a step": lambda: (torch.sum(grads), step())},
         reach=1.05,
     )
 
@@ -239,9 +262,14 @@ def residual_network():
     )
     library = compiled()
     library.omp_set_num_threads(common.thread_count())
+    step, params = model(optimizers.Adam(), 1, LARGE)
+    step()
     common.compare(
         "the same against a loop in C over 25 million floats",
-        {"chainrule": ours_on(optimizers.Adam(), shapes), "loop in C": c_adam(library)},
+        {
+            "chainrule": ours_on(optimizers.Adam(), shapes),
+            "loop in C": in_c(library, params[0]),
+        },
         reach=1.1 * flat[0] / LARGE,
         seconds=2,
     )
