@@ -76,7 +76,7 @@ CR_INLINE void observed_step(const Row& row,
                              auto* __restrict... s) {
   const auto c = update::load_coefs<Rule, float>(row.coefs);
   const auto seen = Seen::of(row.program);
-  const std::uintptr_t ahead = update_loops::reach_ahead();
+  const std::uintptr_t ahead = update_loops::reach_ahead(2 + sizeof...(s));
   constexpr bool is_fused = !__is_same(Seen, update::Unchanged<float>);
   alignas(64) float before[is_fused ? kObservedBlock : kLanes];
   alignas(64) float sixteen[kLanes];
@@ -92,11 +92,9 @@ CR_INLINE void observed_step(const Row& row,
     const std::int64_t count = rest < kObservedBlock ? rest : kObservedBlock;
     for (std::int64_t at = 0; at < count; at += kLanes) {
       const std::int64_t i = done + at;
-      if constexpr (sizeof...(s) > 0) {
-        update_loops::ask_ahead(p + i, ahead);
-        update_loops::ask_ahead(g + i, ahead);
-        (update_loops::ask_ahead(s + i, ahead), ...);
-      }
+      update_loops::ask_ahead(p + i, ahead);
+      update_loops::ask_ahead(g + i, ahead);
+      (update_loops::ask_ahead(s + i, ahead), ...);
       Vector old = Vector::at(p + i);
       Vector grad = Vector::at(g + i);
 #pragma GCC ivdep
