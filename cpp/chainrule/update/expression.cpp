@@ -129,6 +129,14 @@ Expression::Expression(Op op, std::vector<Ref<Expression>> args, std::vector<dou
         cat("[expression] too large: got ", size_, " terms, expected at most ", kMaxSize));
   }
   check_numbers();
+  for (std::size_t i = 0; i < std::min<std::size_t>(args_.size(), 2); ++i) {
+    if (args_[i]->op_ == Op::number) {
+      near_.values[i] = args_[i]->numbers_[0];
+    } else {
+      near_.expressions[i] = args_[i].get();
+    }
+  }
+  std::copy_n(numbers_.begin(), std::min<std::size_t>(numbers_.size(), 3), near_.numbers);
 }
 
 void Expression::check_numbers() const {
@@ -170,14 +178,15 @@ Ref<Expression> Expression::make(Op op,
   return Ref<Expression>(new Expression(op, std::move(args), std::move(numbers)));
 }
 
-// How much of the way a schedule has gone; `steps` stands first among the numbers, `begin` last.
+// How much of the way a schedule has gone.
 double Expression::progress(double step) const {
-  return std::clamp((step - numbers_.back()) / numbers_[0], 0.0, 1.0);
+  const double begin = near_.numbers[op_ == Op::polynomial ? 2 : 1];
+  return std::clamp((step - begin) / near_.numbers[0], 0.0, 1.0);
 }
 
 double Expression::piece(double step, double inherited) const {
   const auto at = std::upper_bound(numbers_.begin(), numbers_.end(), step);
-  return arg(static_cast<std::size_t>(at - numbers_.begin()), step, inherited);
+  return args_[static_cast<std::size_t>(at - numbers_.begin())]->evaluate_at(step, inherited);
 }
 
 double Expression::evaluate_at(double step, double inherited) const {
@@ -188,7 +197,7 @@ double Expression::evaluate_at(double step, double inherited) const {
   }
   switch (op_) {
     case Op::number:
-      return numbers_[0];
+      return near_.numbers[0];
     case Op::inherit:
       return inherited;
     case Op::step:
@@ -228,24 +237,24 @@ double Expression::evaluate_at(double step, double inherited) const {
     case Op::cosine:
       return b + (a - b) * ((1 + std::cos(std::numbers::pi * progress(step))) / 2);
     case Op::polynomial:
-      return b + (a - b) * std::pow(1 - progress(step), numbers_[1]);
+      return b + (a - b) * std::pow(1 - progress(step), near_.numbers[1]);
     case Op::exponential: {
-      const double u = std::max(step - numbers_[1], 0.0) / numbers_[0];
-      return a * std::pow(b, numbers_[2] != 0 ? std::floor(u) : u);
+      const double u = std::max(step - near_.numbers[1], 0.0) / near_.numbers[0];
+      return a * std::pow(b, near_.numbers[2] != 0 ? std::floor(u) : u);
     }
     case Op::piecewise:
       return piece(step, inherited);
     case Op::warmup: {
       const double start = arg(0, step, inherited);
-      const double u = std::clamp(step / numbers_[0], 0.0, 1.0);
+      const double u = std::clamp(step / near_.numbers[0], 0.0, 1.0);
       return u == 1 ? 1 : start + (1 - start) * u;
     }
     case Op::after:
-      return step >= numbers_[0];
+      return step >= near_.numbers[0];
     case Op::before:
-      return step < numbers_[0];
+      return step < near_.numbers[0];
     case Op::every:
-      return std::fmod(step, numbers_[0]) == 0;
+      return std::fmod(step, near_.numbers[0]) == 0;
   }
   return 0;
 }

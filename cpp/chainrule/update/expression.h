@@ -99,17 +99,28 @@ class CHAINRULE_API Expression : public RefCounted {
  private:
   Expression(Op op, std::vector<Ref<Expression>> args, std::vector<double> numbers);
   double evaluate_at(double step, double inherited) const;
-  double arg(std::size_t i, double step, double inherited) const {
-    return args_[i]->evaluate_at(step, inherited);
+  double arg(int i, double step, double inherited) const {
+    return near_.expressions[i] ? near_.expressions[i]->evaluate_at(step, inherited)
+                                : near_.values[i];
   }
   double progress(double step) const;
   double piece(double step, double inherited) const;
   void check_numbers() const;
   std::string call_text(std::string_view inherited) const;
 
+  // What evaluation looks at stands together; thousands of schedules lie all over memory. Of the
+  // first arguments and numbers, those that the op has; arguments that are numbers as such, with
+  // no expression.
+  struct Near {
+    const Expression* expressions[2] = {};
+    double values[2] = {};
+    double numbers[3] = {};
+  };
+
   Op op_;
   bool uses_step_ = false;
   bool uses_inherit_ = false;
+  Near near_;
   int depth_ = 1;
   std::int64_t size_ = 1;
   std::vector<Ref<Expression>> args_;
