@@ -138,6 +138,7 @@ class BorrowedTensors {
           fetch_around(next.shape);
           fetch_around(next.gradient_shape);
         }
+        if (!entries_[i].rule) continue;  // somebody else's
         look(entries_[i]);
         lend(entries_[i]);
       }

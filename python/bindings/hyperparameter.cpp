@@ -40,6 +40,13 @@ Value value_from_python(py::handle object) {
   return value;
 }
 
+// Whether an object that has a number may have another one later, as a tensor that somebody fills:
+// an algorithm's values are what they were set to.
+bool may_change(py::handle object) {
+  return !PyLong_Check(object.ptr()) &&
+         !py::isinstance(object, py::module_::import("numpy").attr("generic"));
+}
+
 // As it was set.
 py::object value_to_python(const Value& value) {
   switch (value.kind) {
@@ -90,6 +97,9 @@ void set_from(Hyperparameter& self,
               py::handle object,
               const std::optional<std::string>& origin) {
   Value value = value_from_python(object);
+  if (self.strict() && value.kind == Value::Kind::object && value.numeric && may_change(object)) {
+    value = Value::real(value.number);
+  }
   if (origin) value.origin = intern(*origin);
   if (self.strict() && self.strict()->find_field(intern(name)) >= 0 && !value.numeric) {
     throw TypeError(cat("[hyperparam] '", name, "' of ", self.strict()->name, " is no number: got ",

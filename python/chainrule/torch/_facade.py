@@ -22,7 +22,7 @@ from chainrule.torch._added_groups import add_group
 from chainrule.torch._groups import Groups, ParamGroup
 from chainrule.torch._memory import give_back
 from chainrule.torch._names import native_values, refuse_new, torch_values
-from chainrule.torch._parameter import TensorParameter, reach_tensors
+from chainrule.torch._parameter import TensorParameter, freezing_at_the_end, reach_tensors
 from chainrule.torch._rebinding import rebind
 from chainrule.torch._sharp import sharp_step
 from chainrule.torch._state import StateView
@@ -178,13 +178,15 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch._disable_dynamo
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, or set them to zeros.
+        """Forget the gradients of all parameters that have a rule, or set them to zeros.
 
         Args:
             set_to_none: Whether to forget them.
         """
         grads = []
         for param in self._params:
+            if param.update_rule is None:
+                continue  # somebody else's
             tensor = param.tensor
             if set_to_none:
                 tensor.grad = None
@@ -259,7 +261,8 @@ class Optimizer(torch.optim.Optimizer):
             result = pre_hook(self, state_dict)
             if result is not None:
                 state_dict = result
-        self.load_report = _files.read(self, state_dict, strict, names)
+        with freezing_at_the_end():
+            self.load_report = _files.read(self, state_dict, strict, names)
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
         return self.load_report
@@ -351,7 +354,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def apply_plan(self, plan: Plan | Mapping[str, Any], **options: Any) -> PlanReport:
         """Configure all rules as a plan says; see :meth:`chainrule.Optimizer.apply_plan`."""
-        return self.native.apply_plan(plan, **options)
+        with freezing_at_the_end():
+            return self.native.apply_plan(plan, **options)
 
     def explain(self, name: str, value: str) -> str:
         """Say what a value of a parameter is, how it comes about, and who set it.

@@ -165,6 +165,11 @@ def _order(
     known = optimizer._link.named
     if not theirs:
         report.matched_by = "order"
+        groups = optimizer._groups.current()
+        sizes = [len(group["params"]) for group in saved["param_groups"]]
+        if sizes == [len(group["params"]) for group in groups]:  # as PyTorch does
+            members = [param for group in groups for param in group._members]
+            return dict(zip(numbers, members, strict=True))
         if len(numbers) != len(optimizer._params):
             raise KeyError(
                 f"[load_state_dict] the state dict is of another model: it has {len(numbers)} "
@@ -221,6 +226,12 @@ def _work(
         values["weight_decay"], decay = decay, 0.0
     elif "weight_decay" in known_names(rule):
         values["weight_decay"] = 0.0
+    known = {"step", *found.states, *found.scalars}
+    if state and found.states and not known & set(state):
+        raise ValueError(
+            f"[load_state_dict] {path}: no state of torch.optim.{found.name}: got "
+            f"{', '.join(map(str, state))}, expected {', '.join(known)}"
+        )
     # SGD does not count.
     t = int(number(state.get("step", rule.t if found.name == "SGD" else 0)))
     arrays: dict[str, np.ndarray] = {"t": np.asarray(t)}

@@ -376,6 +376,15 @@ class Groups:
                 group._keep({n: value for n, value in extras if same or n not in _OPTIONS})
             self._list.append(group)
 
+    def follow(self, successors: Mapping[TensorParameter, TensorParameter]) -> None:
+        """Have parameters stand where those stood whose names and rules they have now."""
+        for group in self._list:
+            members = [successors.get(param, param) for param in group._members]
+            alike = [successors.get(param, param) for param in group._alike]
+            group._members = members
+            group._alike = [p for p in alike if isinstance(p.update_rule, UpdateRule)] or alike
+        self._known = ()
+
     def arrange(self, parts: Iterable[tuple[list[TensorParameter], Mapping[str, Any]]]) -> None:
         """Have the groups that another optimizer had; rules that were in none follow in theirs.
 

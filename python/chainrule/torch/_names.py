@@ -90,6 +90,11 @@ def native_values(name: str, value: Any, known: Iterable[str]) -> dict[str, Any]
     return {name: as_number(value)} if name in known else None
 
 
+def _count(value: Any) -> int:
+    """How many elements a tensor has, or an array of NumPy."""
+    return int(value.numel() if hasattr(value, "numel") else value.size)
+
+
 def as_number(value: Any) -> Any:
     """Read a number.
 
@@ -99,8 +104,9 @@ def as_number(value: Any) -> Any:
     Returns:
         The number.
     """
-    item = getattr(value, "item", None)
-    return item() if item is not None and getattr(value, "ndim", 1) == 0 else value
+    if not hasattr(value, "item") or not hasattr(value, "size"):
+        return value
+    return value.item() if _count(value) == 1 else value
 
 
 def refuse_new(facade: object, native: GradientMethod, name: str) -> None:

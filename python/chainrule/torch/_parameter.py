@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,9 @@ from chainrule._core import Variable
 from chainrule.variable import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["TensorParameter", "attached", "layout_of", "reach_tensors"]
+__all__ = ["TensorParameter", "attached", "freezing_at_the_end", "layout_of", "reach_tensors"]
 
 _frozen: Any = Variable.frozen
 _array: Any = Variable.array
@@ -179,7 +181,10 @@ class TensorParameter(Parameter):
         if frozen:
             self._required = self._found = tensor.requires_grad
             tensor.requires_grad_(False)
-            if self._on_freeze is not None:
+            waiting = _waiting.get()
+            if waiting is not None:
+                waiting.append(self)
+            elif self._on_freeze is not None:
                 self._on_freeze(self)
         elif self._required:
             tensor.requires_grad_(True)
@@ -195,6 +200,25 @@ class TensorParameter(Parameter):
             # What was said to a rule before this one does not count.
             self._update_enabled = rule is None or bool(rule.enabled)
             self.update_rule = rule
+
+
+_waiting: contextvars.ContextVar[list[TensorParameter] | None] = contextvars.ContextVar(
+    "waiting", default=None
+)
+
+
+@contextlib.contextmanager
+def freezing_at_the_end() -> Iterator[None]:
+    """Let states of rules that a block switches off go at its end, and not if it raises."""
+    waiting: list[TensorParameter] = []
+    token = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+    for param in waiting:
+        if param.frozen and param._on_freeze is not None:
+            param._on_freeze(param)
 
 
 def reach_tensors(params: Iterable[Any]) -> None:

@@ -59,6 +59,7 @@ def rebind(
         param.name = name
     optimizer._more = more
     optimizer._take(link, tensors)
+    optimizer._groups.follow({old: param for param, old in kept.items() if param is not old})
     for param in optimizer._params:
         param._register()
     optimizer.native.target = link

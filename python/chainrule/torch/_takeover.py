@@ -43,7 +43,7 @@ def take_over(model: Any, theirs: torch.optim.Optimizer, disabled_state: str) ->
             )
         order += [names[id(tensor)] for tensor in group["params"]]
         states = [saved["state"].get(n, {}) for n in packed["params"]]
-        kinds.append(identify(packed, states, cls))
+        kinds.append(identify(packed, states, cls, "attach"))
         packed.pop("param_names", None)
     made = {maker(kind): maker(kind)() for kind in kinds}
     optimizer = Optimizer(model, next(iter(made.values())), disabled_state)

@@ -281,3 +281,39 @@ def test_state_dicts_of_another_model_are_refused_and_nothing_is_changed():
     assert len(report.missing) == 8
     assert report.fresh == ["head.weight", "head.bias"]
     assert model.head.weight.update_rule.state is None
+
+
+def test_groups_of_the_same_sizes_are_matched_group_by_group():
+    def make(model):
+        return torch.optim.AdamW(
+            [
+                {"params": model[1].parameters(), "lr": 0.1, "weight_decay": 0.5},
+                {"params": model[0].parameters(), "lr": 1e-4, "weight_decay": 0.0},
+            ]
+        )
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    saved = make(theirs)
+    theirs(torch.ones(1, 2)).sum().backward()
+    saved.step()
+    optimizer = chainrule.torch.attach(model, make(model))
+    optimizer.load_state_dict(saved.state_dict())
+    assert [(g["lr"], g["param_names"]) for g in optimizer.param_groups] == [
+        (0.1, ["1.weight", "1.bias"]),
+        (1e-4, ["0.weight", "0.bias"]),
+    ]
+    for ours, other in zip(model.parameters(), theirs.parameters(), strict=True):
+        expected = saved.state[other]["exp_avg"]
+        assert torch.equal(optimizer.state[ours]["m"], expected)
+
+
+def test_states_of_something_else_are_refused():
+    model = torch.nn.Linear(2, 2)
+    saved = torch.optim.Adam(model.parameters()).state_dict()
+    saved["state"] = {
+        i: {"momentum": torch.zeros_like(p)} for i, p in enumerate(model.parameters())
+    }
+    optimizer = chainrule.torch.attach(model, optimizers.Adam())
+    with pytest.raises(ValueError, match=r"weight: no state of torch.optim.Adam: got momentum"):
+        optimizer.load_state_dict(saved)

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch.nn", reason="PyTorch is not installed")
 
 import chainrule.torch
+import torch
 from chainrule import optimizers
 from torch_models import make_net
 
@@ -54,3 +55,20 @@ def test_a_subclass_keeps_what_it_likes():
     assert (optimizer.steps, optimizer.lrr, optimizer.learning_rate) == (0, 0, 0)
     optimizer.lr = 0.5
     assert optimizer.native.alpha == 0.5
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_rate_that_is_a_tensor_counts_as_its_number(shape):
+    p = torch.nn.Parameter(torch.zeros(1))
+    optimizer = chainrule.torch.attach({"p": p}, optimizers.SGD(lr=torch.full(shape, 1.0)))
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1)
+    for _ in range(3):
+        p.grad = torch.ones(1)
+        optimizer.step()
+        scheduler.step()
+    assert p.item() == pytest.approx(-1.11)
+    rate = torch.full(shape, 0.5)
+    optimizer.param_groups[0]["lr"] = rate
+    rate.fill_(7)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert type(p.update_rule.hyperparam.lr) is float

@@ -135,3 +135,38 @@ def test_a_model_in_another_dtype_can_be_attached_again():
     optimizer.reattach()
     step_once(model, optimizer)
     assert model.head.weight.update_rule.state["m"].dtype == "float64"
+
+
+def test_groups_stay_where_their_parameters_names_are():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    groups = [{"params": list(part.parameters())} for part in model]
+    optimizer = attach(model, torch.optim.SGD(groups, lr=0.1))
+    schedules = [lambda epoch: 1.0, lambda epoch: 0.5**epoch]
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
+    for part in ([0], [1], [0, 1]):
+        for i in part:
+            model[i] = torch.nn.Linear(2, 2)
+        optimizer.reattach()
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    scheduler.step()
+    assert [(g["lr"], g["param_names"]) for g in optimizer.param_groups] == [
+        (0.1, ["0.weight", "0.bias"]),
+        (0.05, ["1.weight", "1.bias"]),
+    ]
+
+
+def test_a_decay_in_the_gradient_stays_one_after_all_parameters_were_replaced():
+    model = torch.nn.Linear(2, 2)
+    optimizer = attach(model, torch.optim.Adam(model.parameters(), weight_decay=0.1))
+    model.load_state_dict(torch.nn.Linear(2, 2).state_dict(), assign=True)
+    optimizer.reattach()
+    (group,) = optimizer.param_groups
+    assert group["weight_decay"] == 0.1
+    assert group["decoupled_weight_decay"] is False
+    group["weight_decay"] = 0.0
+    before = values(model)
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 
 import pytest
 
@@ -85,3 +86,28 @@ def test_states_of_all_parameters_are_set_or_none():
     assert torch.equal(optimizer.state[p]["m"], kept[p]["m"])
     optimizer.state = optimizer.state
     assert len(optimizer.state) == 1
+
+
+def test_states_are_dropped_by_what_succeeds_only():
+    model, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    optimizer = chainrule.torch.attach(model, optimizers.Adam(), disabled_state="drop")
+    theirs = chainrule.torch.attach(other, optimizers.Adam())
+    for net, each in ((model, optimizer), (other, theirs)):
+        net(torch.ones(1, 2)).sum().backward()
+        each.step()
+    theirs.rules["weight"].enabled = False
+    bad = theirs.state_dict()
+    bad["state"]["bias"] = bad["state"]["bias"] | {"m": torch.zeros(9)}
+    plan = optimizer.plan().to_dict()
+    plan["rules"]["weight"]["enabled"] = False
+    worse = copy.deepcopy(plan)
+    worse["rules"]["bias"]["values"] = {"nosuch": 1}
+    rule = model.weight.update_rule
+    with pytest.raises(ValueError, match="bias/m"):
+        optimizer.load_state_dict(bad)
+    assert (sorted(rule.state), rule.t, rule.enabled) == (["m", "v"], 1, True)
+    with pytest.raises(AttributeError, match="nosuch"):
+        optimizer.apply_plan(worse)
+    assert (sorted(rule.state), rule.t, rule.enabled) == (["m", "v"], 1, True)
+    optimizer.apply_plan(plan)
+    assert (rule.state, rule.t, rule.enabled) == (None, 0, False)

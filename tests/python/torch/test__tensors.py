@@ -471,3 +471,21 @@ def test_memory_that_is_gone_is_refused():
     p.data = torch.ones(3)
     optimizer.step()
     assert p.update_rule.t == 1
+
+
+def test_what_has_no_rule_is_somebody_elses():
+    model = torch.nn.ModuleDict({"a": torch.nn.Embedding(5, 2, sparse=True)})
+    model["b"] = torch.nn.Linear(2, 2)
+    optimizer = chainrule.torch.attach(model, torch.optim.SGD(model["b"].parameters(), lr=0.1))
+    before = model["b"].bias.detach().clone()
+    model["b"](model["a"](torch.arange(3))).sum().backward()
+    optimizer.step()
+    assert not torch.equal(model["b"].bias, before)
+    optimizer.zero_grad(set_to_none=False)
+    assert model["a"].weight.grad.is_sparse
+    optimizer.zero_grad()
+    assert model["a"].weight.grad is not None
+    assert model["b"].weight.grad is None
+    model["a"].to(torch.bfloat16)
+    model["b"].weight.grad = torch.ones(2, 2)
+    optimizer.step()
