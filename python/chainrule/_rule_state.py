@@ -45,8 +45,9 @@ class State(MutableMapping[str, Any]):
         self._others: dict[str, Any] = {}
 
     def _known(self) -> list[str]:
+        # Also those that the present values do not use: they may come back.
         found = []
-        for name in self._rule._state_names:
+        for name in self._rule._all_state_names:
             if self._rule._has_state(name):
                 found.append(name)
                 if self._rule._get_scale(name) is not None:

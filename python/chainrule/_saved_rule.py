@@ -164,11 +164,16 @@ class SavedRule(Policies):
         scales = [name + SCALE for name in native]
         others = [name for name in made if name not in native and name not in scales]
         needed = [*native, *others]
-        extra = [name for name in held if name not in needed and name not in scales]
+        # What the present values do not use comes back where the file has it.
+        unused = [name for name in self._all_state_names if name not in native]
+        known = {*needed, *scales, *unused, *(name + SCALE for name in unused)}
+        extra = [name for name in held if name not in known]
         values: dict[str, Any] = {}
-        for name in [*needed, *extra]:
-            value = _entry(serializer, name, held)
-            if name in native and getattr(value, "dtype", None) == np.int8:
+        for name in [*needed, *unused, *extra]:
+            value = _entry(serializer, name, {} if name in unused else held)
+            if name in unused and value is _ABSENT:
+                continue
+            if name in (*native, *unused) and getattr(value, "dtype", None) == np.int8:
                 scale = name + SCALE
                 kept = value is held.get(name)
                 values[scale] = held[scale] if kept else _entry(serializer, scale, {})

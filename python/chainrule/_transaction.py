@@ -29,7 +29,8 @@ class Transaction:
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         self._undo: Undo | None = None
-        self._rules: list[tuple[Parameter, object]] = []
+        # Each parameter with its rule, and whether what was said of it before counts for another.
+        self._rules: list[tuple[Parameter, object, bool]] = []
         self._averaging: object = None  # what parameters held averages for when the block began
 
     def __enter__(self) -> Transaction:
@@ -42,7 +43,7 @@ class Transaction:
         self._undo = Undo()
         for _, param in each_param(optimizer.target):
             self._undo.keep(param, param.update_rule)
-            self._rules.append((param, param.update_rule))
+            self._rules.append((param, param.update_rule, param._update_enabled))
         self._counts = {name: getattr(optimizer, name) for name in _COUNTS}
         return self
 
@@ -57,9 +58,11 @@ class Transaction:
             raise RuntimeError("[transaction] rollback outside the block")
         self._refuse_averages()
         self._undo.restore()
-        for param, rule in self._rules:
+        for param, rule, enabled in self._rules:
             if param.update_rule is not rule:
+                param._update_enabled = True  # the rule comes back as it was
                 param.update_rule = rule
+            param._update_enabled = enabled
         for name, value in self._counts.items():
             setattr(self._optimizer, name, value)
 

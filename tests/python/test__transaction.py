@@ -244,3 +244,17 @@ def test_a_transaction_may_lie_in_a_block_of_averages():
             transaction.rollback()
             assert contents(link, optimizer) == held
     assert contents(link, optimizer) == before
+
+
+def test_a_rule_that_comes_back_is_on_if_it_was():
+    link = chainrule.Link(w=2)
+    link.w.array[:] = 1
+    optimizer = optimizers.SGD().setup(link)
+    before = link.w.update_rule
+    with optimizer.transaction() as transaction:
+        optimizer.rules["/w"].use(optimizers.Adam())
+        link.w.update_rule.enabled = False
+        transaction.rollback()
+    assert link.w.update_rule is before
+    assert before.enabled
+    assert not link.w.frozen

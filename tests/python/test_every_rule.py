@@ -212,3 +212,19 @@ def test_rules_that_measure_are_marked():
         rule = getattr(optimizers, cls)().create_update_rule()
         assert type(rule).is_elementwise == (cls not in WHOLE), cls
     assert set(WHOLE) <= set(_core.update_rules())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_what_lamb_measures_in_half_precision_is_what_it_moves_by(dtype):
+    link = chainrule.Link()
+    with link.init_scope():
+        link.w = chainrule.Parameter(np.linspace(0.1, 1, 512).astype(dtype))
+    optimizer = optimizers.LAMB(alpha=0.001).setup(link)
+    optimizer.observe()
+    random = np.random.RandomState(0)
+    for _ in range(4):
+        link.w.grad = (1e-3 * random.randn(512)).astype(dtype)
+        optimizer.update()
+        # Squares of these gradients are less than what float16 holds.
+        assert link.w.update_rule.statistics["update_ratio"] == pytest.approx(1e-3, rel=1e-4)
+    assert {state.dtype for state in link.w.update_rule.state.values()} == {np.dtype(np.float32)}

@@ -340,3 +340,73 @@ def test_a_state_that_is_none_is_loaded():
     serializers.load_npz(file, resumed)
     assert other.update_rule.state["none"] is None
     np.testing.assert_array_equal(other.update_rule.state["v"], param.update_rule.state["v"])
+
+
+def step_of(link, optimizer, value):
+    for param in link.params():
+        param.grad = np.full(param.shape, value, param.dtype)
+    optimizer.update()
+
+
+def saved(optimizer) -> io.BytesIO:
+    file = io.BytesIO()
+    serializers.save_npz(file, optimizer)
+    file.seek(0)
+    return file
+
+
+def amsgrad(when):
+    link = chainrule.Link(a=2, b=2)
+    for param in link.params():
+        param.array[:] = 1
+    return link, optimizers.Adam(amsgrad=when).setup(link)
+
+
+def test_a_state_that_the_values_do_not_use_now_comes_back():
+    when = chainrule.schedules.before(3) | chainrule.schedules.after(4)
+    (link, optimizer), (other, resumed) = amsgrad(when), amsgrad(when)
+    for _ in range(4):
+        step_of(link, optimizer, 9)
+    report = serializers.load_npz(saved(optimizer), resumed)
+    assert not report.fresh
+    third = copy.deepcopy(optimizer)
+    other.copyparams(link)
+    for _ in range(3):
+        step_of(link, optimizer, 0.1)
+        step_of(other, resumed, 0.1)
+    third.update()
+    assert np.array_equal(link.a.array, other.a.array)
+    assert sorted(link.a.update_rule.state) == ["m", "v", "vhat"]
+    for param in third.target.params():
+        assert "vhat" in param.update_rule.state
+
+
+def test_a_refused_file_leaves_states_that_its_values_do_not_use():
+    (link, optimizer), (other, unlike) = amsgrad(True), amsgrad(False)
+    for _ in range(2):
+        step_of(link, optimizer, 1)
+        step_of(other, unlike, 1)
+    with np.load(saved(unlike)) as file:
+        entries = dict(file) | {"b/m": np.zeros(7, np.float32)}
+    damaged = io.BytesIO()
+    np.savez(damaged, **entries)
+    damaged.seek(0)
+    before = {name: state.copy() for name, state in link.a.update_rule.state.items()}
+    with pytest.raises(ValueError, match="b/m"):
+        serializers.load_npz(damaged, optimizer)
+    assert optimizer.amsgrad is True
+    assert set(link.a.update_rule.state) == {"m", "v", "vhat"}
+    for name, state in link.a.update_rule.state.items():
+        assert np.array_equal(state, before[name])
+
+
+def test_what_the_next_step_cannot_use_is_saved_all_the_same():
+    link = chainrule.Link(w=2)
+    link.w.array[:] = 1
+    optimizer = optimizers.MomentumSGD(lr=1 / (2 - chainrule.schedules.step)).setup(link)
+    for _ in range(2):
+        step_of(link, optimizer, 1)
+    with np.load(saved(optimizer)) as file:
+        assert np.array_equal(file["w/v"], link.w.update_rule.state["v"])
+    clone = copy.deepcopy(optimizer)
+    assert list(clone.target.w.update_rule.state) == ["v"]

@@ -169,6 +169,11 @@ const Algorithm::Variant& Algorithm::variant(const double* values) const {
   throw Error(cat("[", name, "] no variant of the rule is for these hyperparameters"));
 }
 
+bool Algorithm::measures() const {
+  return std::any_of(variants.begin(), variants.end(),
+                     [](const Variant& variant) { return variant.sums > 0; });
+}
+
 int Algorithm::find_state(std::string_view state) const {
   for (std::size_t i = 0; i < states.size(); ++i) {
     if (states[i].name == state) return static_cast<int>(i);

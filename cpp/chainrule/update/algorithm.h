@@ -70,6 +70,8 @@ struct CHAINRULE_API Algorithm : RefCounted {
   // Place of a state, -1 where there is none of that name.
   int find_state(std::string_view state) const;
   int find_field(Name field) const;
+  // Whether a variant measures its parameter.
+  bool measures() const;
   // Whether a variant measures all of its parameters together.
   bool shares_sums() const;
   std::vector<std::string> known_fields() const;

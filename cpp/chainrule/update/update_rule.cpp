@@ -266,7 +266,8 @@ Dtype UpdateRule::state_dtype(Dtype natural) const {
     case Policies::StateDtype::natural:
       break;
   }
-  return natural;
+  // What a rule measures in a first sweep has to be what the second one reads.
+  return is_half(natural) && algorithm_->measures() ? Dtype::float32 : natural;
 }
 
 void UpdateRule::prepare_states(const Algorithm::Variant& variant,
