@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 
 import numpy as np
@@ -10,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from chainrule import _core, serializers
+from chainrule import serializers
 from one_by_one import one_by_one
 from random_mixes import HOOKS, OWN, Drawn, Mix, different, mixes, new_rule
+from thread_counts import threads
 
 pytestmark = [
     # Some mixes diverge, alike on both sides.
@@ -20,16 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Non finite number found:UserWarning"),
 ]
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
-
-
-@contextlib.contextmanager
-def threads(count: int):
-    before = _core.num_threads()
-    _core.set_num_threads(count)
-    try:
-        yield
-    finally:
-        _core.set_num_threads(before)
 
 
 class Run:

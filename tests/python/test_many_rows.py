@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pytest
 
 import chainrule
-from chainrule import _core, optimizer_hooks, optimizers
+from chainrule import optimizer_hooks, optimizers
 from chainrule.schedules import cosine, every, step
+from thread_counts import threads
 
 COUNT = 1700  # more than one thread is given
 MAKES = (
@@ -21,16 +20,6 @@ MAKES = (
     lambda: optimizers.RMSprop(lr=0.01),
     lambda: optimizers.ScheduleFreeSGD(lr=0.1),
 )
-
-
-@contextlib.contextmanager
-def threads(count: int):
-    before = _core.num_threads()
-    _core.set_num_threads(count)
-    try:
-        yield
-    finally:
-        _core.set_num_threads(before)
 
 
 def dtype_of(i: int):

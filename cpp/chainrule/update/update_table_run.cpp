@@ -68,7 +68,7 @@ void UpdateTable::pin() {
     pinned_.push_back(entry.param->data().storage());
     if (!entry.param->grad().defined()) continue;  // zeros of our own
     pinned_.push_back(entry.param->grad().array().storage());
-    for (int i = 0; i < update::kMaxStates; ++i) {
+    for (int i = 0; i < kMaxRuleStates; ++i) {
       const StoredState& state = entry.rule->stored_state(i);
       if (state.values.defined()) pinned_.push_back(state.values.storage());
       if (state.is_coded()) pinned_.push_back(state.scales.storage());
@@ -241,9 +241,10 @@ void UpdateTable::run() {
   put_rows_back();
 }
 
-// Counts the step; false where arrays have to be let go, which is for the thread that holds the
-// host language's lock.
+// Counts the step; false where arrays have to be let go, or the rule may be that of others too,
+// which is for the thread that holds the host language's lock.
 bool UpdateTable::count(Entry& entry, bool alone) {
+  if (entry.by_host && !alone) return false;
   UpdateRule& rule = *entry.rule;
   if (entry.held) {
     ++rule.skipped;
