@@ -316,7 +316,9 @@ def elementwise_rule(
     snapshots and values of its own for each parameter. What depends on hyperparameters and ``t``
     alone is computed in double, once per parameter and step; a division by it multiplies by the
     inverse. Arithmetic, comparisons, ``&``, ``|``, ``~``, ``numpy.where``, ``numpy.clip`` and
-    NumPy's elementwise functions from ``abs`` to ``tanh`` are known. A hyperparameter whose default
+    NumPy's elementwise functions from ``abs`` to ``tanh`` are known; ``log2``, ``log10`` and
+    ``exp2`` come from ``log`` and ``exp``, so that the floor of one may be off by one at exact
+    powers, and the sign of a zero is not kept. A hyperparameter whose default
     is True or False may be branched on: the function is then recorded for both.
 
     Args:
