@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import torch
+from chainrule._numbers import is_number
 from chainrule.serializers.npz import DictionarySerializer, NpzDeserializer
+from chainrule.torch._names import as_number
 from chainrule.torch._report import StateReport, cast_states
 from chainrule.torch._state import from_tensor, to_tensor
 from chainrule.update_rule import UpdateRule
@@ -245,3 +248,18 @@ def _arrange(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
         names = group.get("param_names", ())
         parts.append(([ours[name] for name in names if name in ours], extras))
     optimizer._groups.arrange(parts)
+    _set_rates(optimizer, parts)
+
+
+def _set_rates(
+    optimizer: Optimizer, parts: Iterable[tuple[list[TensorParameter], Mapping[str, Any]]]
+) -> None:
+    """Follow somebody who wrote another rate into the groups of a state dict, as PyTorch does.
+
+    Groups say what the rules that were saved with them had; another number was put there since.
+    """
+    rates = {id(params[0]): extras.get("lr") for params, extras in parts if params}
+    for group in optimizer._groups.current():
+        rate = as_number(rates.get(id(group._members[0])))
+        if is_number(rate) and "lr" in group and not math.isclose(rate, group["lr"]):
+            group["lr"] = rate

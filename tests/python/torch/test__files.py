@@ -286,3 +286,17 @@ def test_what_is_no_state_dict_is_refused(entry):
     saved["state"]["head.weight"] = None
     with pytest.raises(TypeError, match=r"got None, expected its entry 'state' of head\.weight"):
         optimizer.load_state_dict(saved)
+
+
+def test_a_rate_that_was_written_into_the_groups_counts():
+    model = torch.nn.Linear(2, 2)
+    optimizer = chainrule.torch.attach(model, optimizers.Adam(alpha=0.001))
+    optimizer.rules["bias"].hyperparam.alpha = chainrule.inherit * 0.1
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict(saved)  # nothing was written: the expression stays
+    optimizer.native.alpha = 0.01
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.001])
+    saved["param_groups"][1]["lr"] = 77.0
+    optimizer.load_state_dict(saved)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.001, 77.0]
+    assert model.bias.update_rule.hyperparam.alpha == 77.0
