@@ -2,18 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <unordered_map>
 
 #include "chainrule/backend/elementwise.h"
 #include "chainrule/core/error.h"
-#include "chainrule/update/gradient_program.h"
-#include "chainrule/update/tensor_rules/tensor_rule.h"
 
 namespace chainrule {
 namespace {
-
-using update::kNoRule;
-using update::Row;
 
 std::atomic<std::int64_t> structure{0};
 
