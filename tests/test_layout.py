@@ -102,6 +102,7 @@ CROSS_TESTS: dict[str, str] = {
     "threads": "updates in several threads at the same time",
     "many_rows": "thousands of rules, which several threads plan",
     "typing": "what a type checker says of programs",
+    "machine_code": "traced rules as machine code against the same ones interpreted",
     "every_rule": "what all rules have in common",
     "before_init": "objects whose __init__ has not run",
     "rule_resume": "every rule goes on from a file as if nothing had happened",

@@ -89,7 +89,15 @@ void bind_algorithm(py::module_& m) {
             for (const auto& variant : self.variants) out.push_back(variant.lowered->listing());
             return out;
           },
-          "The instructions of each variant, one a line.");
+          "The instructions of each variant, one a line.")
+      .def_property_readonly(
+          "problems",
+          [](const Algorithm& self) {
+            std::vector<std::string> out;
+            for (const auto& variant : self.variants) out.push_back(variant.lowered->problem());
+            return out;
+          },
+          "Why the CPU interprets each variant; empty where it runs machine code.");
 }
 
 }  // namespace chainrule::python

@@ -3,6 +3,7 @@
 #include "borrowed_tensors.h"
 #include "chainrule/backend/cpu/gemm.h"
 #include "chainrule/backend/cpu/register.h"
+#include "chainrule/backend/cpu/traced_code.h"
 #include "chainrule/backend/kernel.h"
 #include "chainrule/backend/parallel.h"
 #include "chainrule/core/storage.h"
@@ -45,6 +46,9 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "instruction_set", [] { return std::string(cpu::instruction_set()); },
       "The CPU instruction set of the kernels in use: baseline, avx2 or avx512.");
+  m.def("problem_with_traced_code", &cpu::problem_with_traced_code,
+        "Why the CPU interprets all traced rules; empty where it makes machine code of those it "
+        "can.");
   m.def("onednn_version", &cpu::onednn_version, "The version of the oneDNN in use.");
   m.def("set_num_threads", &set_num_threads, py::arg("count"),
         "Sets the number of threads that kernels use.");

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'HookedWeights', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_products', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_set_reclaimer', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'empty_bytes', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'overlaps', 'power', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where', 'wide_copy', 'xla_call_target', 'xla_close']
+__all__: list[str] = ['Algorithm', 'BorrowedTensors', 'Clock', 'Expression', 'GradientHook', 'HookedWeights', 'Hyperparameter', 'Node', 'NodeHandle', 'Perturbation', 'Undo', 'UpdateRule', 'UpdateTable', 'Variable', 'absolute', 'accuracy', 'add', 'apply_hook', 'apply_node', 'argmax', 'argmin', 'as_variable', 'average', 'backprop_enabled', 'backward', 'broadcast', 'broadcast_to', 'cast', 'clear_backprop_enabled', 'clip', 'concat', 'cpu_memory', 'cuda_device_count', 'cuda_device_name', 'cuda_memory_info', 'cuda_products', 'cuda_release_cached_memory', 'cuda_rule_compiler', 'cuda_set_reclaimer', 'cuda_status', 'cuda_synchronize', 'default_hyperparameter', 'divide', 'dropout', 'dropout_mask', 'elu', 'empty_bytes', 'equal', 'exp', 'expand_dims', 'flatten', 'flip', 'floor_divide', 'get_item', 'grad', 'greater', 'greater_equal', 'instruction_set', 'leaky_relu', 'less', 'less_equal', 'linear', 'live_node_count', 'live_variable_count', 'log', 'log_softmax', 'logsumexp', 'matmul', 'max', 'maximum', 'mean', 'mean_squared_error', 'min', 'minimum', 'moveaxis', 'multiply', 'nearest', 'negative', 'not_equal', 'num_threads', 'onednn_version', 'overlaps', 'power', 'problem_with_traced_code', 'put_item', 'release_cached_memory', 'relu', 'repeat', 'reshape', 'rollaxis', 'select_item', 'separate', 'set_backprop_enabled', 'set_backprop_enabled_globally', 'set_num_threads', 'sigmoid', 'sigmoid_cross_entropy', 'softmax', 'softmax_cross_entropy', 'softplus', 'split_axis', 'sqrt', 'square', 'squeeze', 'stack', 'structure_changed', 'structure_version', 'subtract', 'sum', 'sum_to', 'swapaxes', 'tanh', 'transpose', 'update_rules', 'values_version', 'where', 'wide_copy', 'xla_call_target', 'xla_close']
 class Node:
     """
     One recorded operation; what ``Variable.creator`` is.
@@ -757,6 +757,11 @@ class Algorithm:
     @property
     def name(self) -> str:
         ...
+    @property
+    def problems(self) -> list[str]:
+        """
+        Why the CPU interprets each variant; empty where it runs machine code.
+        """
 class Hyperparameter:
     """
     Named values of an optimizer or of one update rule.
@@ -1413,6 +1418,10 @@ def overlaps(shape: int | collections.abc.Sequence[int] | None, strides: int | c
     """
 def power(a: typing.Any, b: typing.Any) -> Variable:
     ...
+def problem_with_traced_code() -> str:
+    """
+    Why the CPU interprets all traced rules; empty where it makes machine code of those it can.
+    """
 def put_item(g: Variable | numpy.ndarray | numpy.generic | float | None, shape: int | collections.abc.Sequence[int] | None, slices: typing.Any) -> Variable:
     ...
 def release_cached_memory() -> None:

@@ -25,12 +25,14 @@ def runtime_info() -> dict[str, str]:
         True
     """
     usable, reason = _core.cuda_status()
+    traced = _core.problem_with_traced_code()
     info = {
         "chainrule": _core.__version__,
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "platform": platform.platform(),
         "CPU kernels": _core.instruction_set(),
+        "traced rules": f"interpreted: {traced}" if traced else "machine code",
         "threads": str(_core.num_threads()),
         "oneDNN": _core.onednn_version(),
         "CUDA": "available" if usable else f"not available: {reason}",

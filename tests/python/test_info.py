@@ -21,6 +21,9 @@ def test_what_is_told(monkeypatch):
     assert info["chainrule"] == chainrule.__version__ == _core.__version__
     assert info["CPU kernels"] in ("baseline", "avx2", "avx512")
     assert int(info["threads"]) >= 1
+    assert info["traced rules"] == "machine code" or info["CPU kernels"] == "baseline"
+    monkeypatch.setenv("CHAINRULE_COMPILE_RULES", "0")
+    assert runtime_info()["traced rules"].startswith("interpreted: ")
     monkeypatch.setattr(_core, "cuda_products", lambda: ("libcublas.so.13 13.0.0", ""))
     assert info["oneDNN"].startswith("3.")
     monkeypatch.setattr(_core, "cuda_status", lambda: (False, "no driver"))

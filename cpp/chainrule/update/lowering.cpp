@@ -479,6 +479,9 @@ LoweredRule::LoweredRule(const RuleExpression& expression, int fields) {
               static_cast<std::int16_t>(coef_count),
               static_cast<std::int16_t>(constants_.size()),
               static_cast<std::int16_t>(expression.states.size())};
+  machine_code_ = cpu::TracedCode(program_);
+  program_.loop[0] = machine_code_.loop(Dtype::float32);
+  program_.loop[1] = machine_code_.loop(Dtype::float64);
 }
 
 }  // namespace chainrule

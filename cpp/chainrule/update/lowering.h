@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "chainrule/backend/cpu/traced_code.h"
 #include "chainrule/core/api.h"
 #include "chainrule/core/ref.h"
 #include "chainrule/update/rule_expression.h"
@@ -24,6 +25,8 @@ class CHAINRULE_API LoweredRule : public RefCounted {
   bool constant() const { return constant_; }
   // `coefs` has room for update::kMaxCoefs numbers.
   void prepare(const double* values, const update::Step& step, double* coefs) const;
+  // Why the CPU interprets the program; empty where it runs machine code.
+  const std::string& problem() const { return machine_code_.problem(); }
   // One instruction a line, to look at.
   std::string listing() const;
 
@@ -37,6 +40,7 @@ class CHAINRULE_API LoweredRule : public RefCounted {
   std::vector<update::Instruction> code_;
   std::vector<double> constants_;
   update::TracedProgram program_{};
+  cpu::TracedCode machine_code_;
   bool constant_ = true;
 };
 

@@ -64,6 +64,14 @@ inline constexpr int kMaxRegisters = 24;
 inline constexpr int kMaxConstants = 64;
 inline constexpr int kMaxInstructions = 512;
 
+// A program as machine code of the host: a loop over n elements of arrays of one type, with the
+// row's coefficients and the program's constants, in this order, of that type too.
+using TracedLoop = void (*)(std::int64_t n,
+                            void* param,
+                            const void* grad,
+                            void* const* states,
+                            const void* scalars);
+
 struct TracedProgram {
   const Instruction* code;
   const double* constants;
@@ -72,6 +80,7 @@ struct TracedProgram {
   std::int16_t coef_count;
   std::int16_t constant_count;
   std::int16_t state_count;
+  TracedLoop loop[2] = {};  // for float and for double; null where the host interprets the program
 };
 
 inline constexpr std::int8_t kOperands[] = {

@@ -1,141 +1,81 @@
 #pragma once
 
-#include "chainrule/backend/cpu/kernels/update_loops.h"
-#include "chainrule/update/traced_element.h"
+#include "chainrule/backend/cpu/kernels/traced_interpreter.h"
 
-// The loops of a user's rule: its instructions, one after the other, each over a block of
-// elements that the first-level cache holds with all registers.
+// The loops of a user's rule. Where it is machine code (backend/cpu/traced_code.h), that runs; else
+// the interpreter does.
 namespace chainrule::cpu {
 inline namespace CHAINRULE_ISA {
 namespace traced_loops {
 
-using update::Instruction;
-using update::kMaxCoefs;
-using update::kMaxConstants;
-using update::kMaxRegisters;
-using update::Opcode;
+using update::kMaxStates;
 using update::Row;
-using update::TracedProgram;
 
-// Bytes of a block: a register, and a piece of each array.
-inline constexpr std::int64_t kRegisterBytes = 1024;
-
-template <class T>
-using InstructionLoop = void (*)(std::int64_t n,
-                                 const T* s,
-                                 const T* a,
-                                 const T* b,
-                                 const T* c,
-                                 T* out,
-                                 const T* ahead);
-
-// Operands and result may be the same array, never overlap otherwise. As much memory as is worked
-// on is asked for from `ahead` on. Operands that the
-// instruction does not have are the first one again, and compiled away.
-template <Opcode code, class T>
-void instruction_loop(std::int64_t n,
-                      const T* s,
-                      const T* a,
-                      const T* b,
-                      const T* c,
-                      T* out,
-                      const T* ahead) {
-  T scalars[update::kMaxScalarOperands] = {};
-  for (int k = 0; k < update::scalars_of(code); ++k) scalars[k] = s[k];
-  constexpr int operands = update::operands_of(code);
-  const auto ask = [&](std::int64_t i)
-                       __attribute__((always_inline)) { update_loops::ask_ahead(ahead + i, 0); };
-  update_loops::for_lanes(n, ask, [&](std::int64_t i, int) __attribute__((always_inline)) {
-    const T x = operands > 0 ? a[i] : T(0);
-    const T y = operands > 1 ? b[i] : T(0);
-    const T z = operands > 2 ? c[i] : T(0);
-    out[i] = update::compute<code>(scalars, x, y, z);
-  });
+// Calls step(done, count, gradient) for blocks of which the row's hooks have computed the gradient.
+template <class T, class F>
+CR_INLINE void for_gradients(const Row& row,
+                             std::int64_t n,
+                             const T* p,
+                             const T* g,
+                             const F& step) {
+  constexpr std::int64_t kBlock = Evaluator<T>::kBlock;
+  alignas(64) T gradient[kBlock];
+  const auto program = update::Program<T>::of(row.program);
+  for (std::int64_t done = 0; done < n; done += kBlock) {
+    const std::int64_t count = n - done < kBlock ? n - done : kBlock;
+    for (std::int64_t i = 0; i < count; ++i) gradient[i] = program(g[done + i], p[done + i]);
+    step(done, count, gradient);
+  }
 }
 
-template <class T>
-struct InstructionLoops {
-  static constexpr InstructionLoop<T> of[] = {
-#define CHAINRULE_OPCODE(name, operands, scalars) instruction_loop<Opcode::name, T>,
-      CHAINRULE_OPCODES(CHAINRULE_OPCODE)
-#undef CHAINRULE_OPCODE
+template <class T, bool programmed>
+void run_loop(update::TracedLoop loop,
+              const Row& row,
+              std::int64_t n,
+              T* p,
+              const T* g,
+              T* const* states) {
+  T scalars[kMaxCoefs + kMaxConstants];
+  find_scalars(*row.traced, row.coefs, scalars);
+  void* arrays[kMaxStates];
+  const auto run = [&](std::int64_t done, std::int64_t count, const T* gradient) {
+    for (int k = 0; k < row.traced->state_count; ++k) arrays[k] = states[k] + done;
+    loop(count, p + done, gradient, arrays, scalars);
   };
-};
+  if constexpr (programmed) {
+    for_gradients(row, n, p, g, run);
+  } else {
+    run(0, n, g);
+  }
+}
 
-// A program, and what it needs of a row, in type T.
-template <class T>
-class Evaluator {
- public:
-  Evaluator(const TracedProgram& program, const double* coefs, T* p, T* const* states)
-      : program_(program), arrays_(update::kStatePlaces + program.state_count) {
-    scalars_[0] = 0;  // what operands that an instruction has not point to
-    for (int k = 0; k < program.coef_count; ++k) scalars_[k] = static_cast<T>(coefs[k]);
-    for (int k = 0; k < program.constant_count; ++k) {
-      scalars_[program.coef_count + k] = static_cast<T>(program.constants[k]);
-    }
-    places_[update::kParamPlace] = p;
-    for (int k = 0; k < program.state_count; ++k) places_[update::kStatePlaces + k] = states[k];
-    for (int k = 0; k < program.register_count; ++k) {
-      places_[update::kRegisterPlaces + k] = registers_[k];
+template <class T, bool programmed>
+[[gnu::noinline]] void interpret(const Row& row,
+                                 std::int64_t n,
+                                 T* p,
+                                 const T* g,
+                                 T* const* states) {
+  constexpr std::int64_t kBlock = Evaluator<T>::kBlock;
+  Evaluator<T> evaluator(*row.traced, row.coefs, p, states);
+  // Buffers need not be asked for.
+  const std::int64_t left = row.in_place ? static_cast<T*>(row.param) + row.size - p : 0;
+  const auto run = [&](std::int64_t done, std::int64_t count, const T* gradient) {
+    evaluator.run(count, gradient, done + kBlock < left ? g + done + kBlock : nullptr);
+  };
+  if constexpr (programmed) {
+    for_gradients(row, n, p, g, run);
+  } else {
+    for (std::int64_t done = 0; done < n; done += kBlock) {
+      run(done, n - done < kBlock ? n - done : kBlock, g + done);
     }
   }
-
-  T* param() const { return places_[update::kParamPlace]; }
-
-  // Runs over the next block, with gradient g. The memory after it, gradients from `g_ahead` on
-  // if there are any, is asked for meanwhile, an array by an instruction: what all have is asked
-  // for once more where nothing else is left to ask for.
-  void run(std::int64_t n, const T* g, const T* g_ahead) {
-    places_[update::kGradPlace] = const_cast<T*>(g);  // no program writes it
-    const int all = g_ahead ? arrays_ : 0;
-    int asked = 0;
-    int due = 0;
-    for (int i = 0; i < program_.length; ++i) {
-      const Instruction& instruction = program_.code[i];
-      const T* ahead = places_[instruction.out];
-      due += all;
-      if (due >= program_.length && asked < all) {
-        ahead = asked == update::kGradPlace ? g_ahead : places_[asked] + kBlock;
-        ++asked;
-        due -= program_.length;
-      }
-      T s[update::kMaxScalarOperands];
-      for (int k = 0; k < update::kMaxScalarOperands; ++k) s[k] = scalars_[instruction.scalar[k]];
-      InstructionLoops<T>::of[static_cast<int>(instruction.code)](
-          n, s, places_[instruction.operand[0]], places_[instruction.operand[1]],
-          places_[instruction.operand[2]], places_[instruction.out], ahead);
-    }
-    for (int k = 0; k < arrays_; ++k) places_[k] += n;
-  }
-
-  static constexpr std::int64_t kBlock = kRegisterBytes / static_cast<std::int64_t>(sizeof(T));
-
- private:
-  const TracedProgram& program_;
-  int arrays_;
-  T scalars_[kMaxCoefs + kMaxConstants];
-  T* places_[update::kRegisterPlaces + kMaxRegisters];
-  alignas(64) T registers_[kMaxRegisters][kBlock];
-};
+}
 
 template <class T, bool programmed>
 void traced_step(const Row& row, std::int64_t n, T* p, const T* g, T* const* states) {
-  constexpr std::int64_t kBlock = Evaluator<T>::kBlock;
-  alignas(64) T gradient[kBlock];
-  Evaluator<T> evaluator(*row.traced, row.coefs, p, states);
-  const auto program = update::Program<T>::of(row.program);
-  // Buffers need not be asked for.
-  const std::int64_t left = row.in_place ? static_cast<T*>(row.param) + row.size - p : 0;
-  for (std::int64_t done = 0; done < n; done += kBlock) {
-    const std::int64_t count = n - done < kBlock ? n - done : kBlock;
-    const T* seen = g + done;
-    const T* at = p + done;
-    if constexpr (programmed) {
-      for (std::int64_t i = 0; i < count; ++i) gradient[i] = program(seen[i], at[i]);
-      seen = gradient;
-    }
-    evaluator.run(count, seen, done + kBlock < left ? g + done + kBlock : nullptr);
-  }
+  const update::TracedLoop loop = row.traced->loop[sizeof(T) == sizeof(double)];
+  if (loop) return run_loop<T, programmed>(loop, row, n, p, g, states);
+  interpret<T, programmed>(row, n, p, g, states);
 }
 
 template <class T>

@@ -119,9 +119,9 @@ CR_INLINE void update_chunk(const Row& row, const Chunk& chunk, double* statisti
 }
 
 // Asks for the beginning of a row's arrays: the processor foresees steady streams by itself, but
-// not where the next one begins. A traced rule comes to some of them late.
+// not where the next one begins. A rule that is interpreted comes to some of them late.
 CR_INLINE void prefetch(const Row& row) {
-  const int lines = row.rule == kTracedRule ? 16 : 4;
+  const int lines = row.rule == kTracedRule && !row.traced->loop[0] ? 16 : 4;
   const auto ask = [&](const void* array) __attribute__((always_inline)) {
     for (int line = 0; line < lines; ++line) {
       __builtin_prefetch(static_cast<const char*>(array) + 64 * line);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "chainrule/backend/cpu/kernels/loop.h"
+#include "chainrule/backend/cpu/memory_ahead.h"
 #include "chainrule/update/element.h"
 #include "chainrule/update/rule_list.h"
 
@@ -24,18 +25,6 @@ using update::Unchanged;
 inline constexpr int kLanes = 16;
 
 using LaneSums = double[kMaxSums][kLanes];
-
-// How far ahead memory is asked for, in bytes, by a loop over so many arrays. AMD's processors ask
-// for so much themselves that they lose a fifth of their bandwidth where it is far in all of them.
-inline constexpr std::uintptr_t kFarAhead = 2048;
-inline constexpr std::uintptr_t kFarInAll = 1536;
-
-CR_INLINE std::uintptr_t reach_ahead(std::uintptr_t arrays) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_is("amd")) return kFarInAll / arrays;
-#endif
-  return kFarAhead;
-}
 
 // Asks for what lies some way ahead. The processor does so by itself, but not beyond a page, and
 // later the more instructions stand between two loads.

@@ -76,7 +76,7 @@ CR_INLINE void observed_step(const Row& row,
                              auto* __restrict... s) {
   const auto c = update::load_coefs<Rule, float>(row.coefs);
   const auto seen = Seen::of(row.program);
-  const std::uintptr_t ahead = update_loops::reach_ahead(2 + sizeof...(s));
+  const std::uintptr_t ahead = reach_ahead(2 + sizeof...(s));
   constexpr bool is_fused = !__is_same(Seen, update::Unchanged<float>);
   alignas(64) float before[is_fused ? kObservedBlock : kLanes];
   alignas(64) float sixteen[kLanes];

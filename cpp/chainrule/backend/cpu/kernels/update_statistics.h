@@ -67,7 +67,7 @@ void observe_as(const Row& row,
   Lanes<T> sums = lanes;
   // Here the processor has time to fetch what the next blocks need.
   constexpr std::uintptr_t kBlockBytes = kObservedBlock * sizeof(T);
-  const std::uintptr_t reach = update_loops::reach_ahead(4);
+  const std::uintptr_t reach = reach_ahead(4);
   const std::uintptr_t ahead = reach > kBlockBytes ? reach : kBlockBytes;
   const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
     update_loops::ask_ahead(after + i, ahead);
