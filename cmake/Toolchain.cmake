@@ -46,9 +46,11 @@ target_compile_options(chainrule_flags INTERFACE
 # The kernels of cpp/chainrule/backend/cpu/kernels are compiled once per instruction set.
 set(CHAINRULE_ISAS baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
-  set(isa_flags_avx2 -mavx2 -mfma -mf16c)
+  # Tuned for the first processors that know them: for "generic" ones, GCC reads memory twice rather
+  # than keep a value.
+  set(isa_flags_avx2 -mavx2 -mfma -mf16c -mtune=haswell)
   set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512dq -mavx512bw -mavx512vl
-                       -mprefer-vector-width=512)
+                       -mprefer-vector-width=512 -mtune=skylake-avx512)
   set(CHAINRULE_X86_ISAS "avx2;avx512" CACHE STRING
       "Instruction sets that kernels are compiled for beside the oldest; native: this machine's best")
   set(isas ${CHAINRULE_X86_ISAS})

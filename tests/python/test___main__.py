@@ -9,7 +9,8 @@ from chainrule.__main__ import main
 
 def test_info(capsys):
     assert main(["info"]) == 0
-    assert capsys.readouterr().out.startswith(f"chainrule    {chainrule.__version__}\n")
+    name, version = capsys.readouterr().out.splitlines()[0].split()
+    assert (name, version) == ("chainrule", chainrule.__version__)
 
 
 def test_version(capsys):

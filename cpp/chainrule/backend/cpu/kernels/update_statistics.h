@@ -119,19 +119,35 @@ void count_lost(std::uint8_t dtype,
   });
 }
 
+// Lanes, joined in pairs: without branches, and the same additions everywhere.
+template <class T, class F>
+CR_INLINE T joined(const T* lanes, const F& join) {
+  T half[kLanes / 2];
+  for (int k = 0; k < kLanes / 2; ++k) half[k] = join(lanes[k], lanes[k + kLanes / 2]);
+  for (int n = kLanes / 4; n > 0; n /= 2) {
+    for (int k = 0; k < n; ++k) half[k] = join(half[k], half[k + n]);
+  }
+  return half[0];
+}
+
+template <class T>
+CR_INLINE double total(const T* lanes) {
+  double wide[kLanes];
+  for (int k = 0; k < kLanes; ++k) wide[k] = static_cast<double>(lanes[k]);
+  return joined(wide, [](double a, double b) { return a + b; });
+}
+
 // A chunk's lanes, joined: kStatistics numbers.
 template <class T>
 void join(const Lanes<T>& lanes, double* statistics) {
-  for (int k = 0; k < update::kStatistics; ++k) statistics[k] = 0;
-  for (int k = 0; k < kLanes; ++k) {
-    statistics[update::kGradSquares] += static_cast<double>(lanes.grad_squares[k]);
-    statistics[update::kParamSquares] += static_cast<double>(lanes.param_squares[k]);
-    statistics[update::kUpdateSquares] += static_cast<double>(lanes.update_squares[k]);
-    const double size = static_cast<double>(lanes.max_abs[k]);
-    if (size > statistics[update::kMaxAbs]) statistics[update::kMaxAbs] = size;
-    statistics[update::kNonfinite] += static_cast<double>(lanes.nonfinite[k]);
-    statistics[update::kLost] += static_cast<double>(lanes.lost[k]);
-  }
+  using functors::math::select;
+  statistics[update::kGradSquares] = total(lanes.grad_squares);
+  statistics[update::kParamSquares] = total(lanes.param_squares);
+  statistics[update::kUpdateSquares] = total(lanes.update_squares);
+  statistics[update::kMaxAbs] =
+      static_cast<double>(joined(lanes.max_abs, [](T a, T b) { return select(b > a, b, a); }));
+  statistics[update::kNonfinite] = total(lanes.nonfinite);
+  statistics[update::kLost] = total(lanes.lost);
 }
 
 }  // namespace update_statistics
