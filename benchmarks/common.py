@@ -35,6 +35,14 @@ class Timing:
 
     median: float
     spread: float
+    samples: tuple[float, ...] = ()
+
+    def ratio(self, other: Timing) -> float:
+        """Give the median of ratios of what was timed in the same turn, where both were."""
+        if not self.samples or len(self.samples) != len(other.samples):
+            return self.median / other.median
+        pairs = zip(self.samples, other.samples, strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
 
     def __str__(self) -> str:
         value, unit = next(
@@ -46,6 +54,10 @@ class Timing:
 
 
 def _nothing() -> None:
+    pass
+
+
+def _ignore(name: str) -> None:
     pass
 
 
@@ -65,6 +77,7 @@ def measure(
     seconds: float = 1.0,
     pause: float = 0.01,
     settle: Callable[[], object] = _nothing,
+    arrange: Callable[[str], object] = _ignore,
 ) -> dict[str, Timing]:
     """Time callables in turns, so that whatever else the machine does meets all of them.
 
@@ -75,19 +88,20 @@ def measure(
             of OpenMP threads spins for a while after its work.
         settle: Waits until what was begun is done, on a GPU; part of the time of all calls of a
             turn together.
+        arrange: Called with a name before each of its turns, which is not timed.
 
     Returns:
         Timings by name.
     """
     calls = {}
+    rounds = {}
     for name, step in steps.items():
+        arrange(name)
         for _ in range(3):
             step()
         once = max(min(_sample(step, 1, settle) for _ in range(3)), 1e-8)
         calls[name] = max(1, round(0.01 / once))
-    rounds = {
-        name: calls[name] * _sample(step, calls[name], settle) for name, step in steps.items()
-    }
+        rounds[name] = calls[name] * _sample(step, calls[name], settle)
     count = min(200, max(7, round(seconds / max(rounds.values()))))
     samples: dict[str, list[float]] = {name: [] for name in steps}
     collecting = gc.isenabled()
@@ -96,6 +110,7 @@ def measure(
     try:
         for _ in range(count):
             for name, step in steps.items():
+                arrange(name)
                 time.sleep(pause)
                 # A turn for nothing: after a rest, it is ten milliseconds until threads, caches and
                 # the processor's clock are what they are in a loop.
@@ -107,7 +122,7 @@ def measure(
     timings = {}
     for name, values in samples.items():
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-        timings[name] = Timing(median, (high - low) / 2)
+        timings[name] = Timing(median, (high - low) / 2, tuple(values))
     return timings
 
 
@@ -117,8 +132,11 @@ def compare(
     reach: float | None = None,
     seconds: float = 1.0,
     settle: Callable[[], object] = _nothing,
+    arrange: Callable[[str], object] = _ignore,
 ) -> dict[str, Timing]:
     """Time callables in turns and print the ratio of the first to each of the others.
+
+    A ratio is the median of the turns' ratios: what slows the machine for a while slows both.
 
     Args:
         title: What they do.
@@ -126,18 +144,19 @@ def compare(
         reach: The ratio to the second that is to be reached.
         seconds: About how long to time each of them.
         settle: As for :func:`measure`.
+        arrange: As for :func:`measure`.
 
     Returns:
         Timings by name.
     """
-    timings = measure(steps, seconds, settle=settle)
+    timings = measure(steps, seconds, settle=settle, arrange=arrange)
     plural = "s" if _threads > 1 else ""
     print(f"\n{title}, {_threads} thread{plural}")
     ours, *others = timings
     width = max(map(len, timings)) + 2
     print(f"  {ours:<{width}}{timings[ours]}")
     for i, name in enumerate(others):
-        ratio = timings[ours].median / timings[name].median
+        ratio = timings[ours].ratio(timings[name])
         line = f"  {name:<{width}}{timings[name]}   ratio {ratio:.3g}"
         if i == 0 and reach is not None:
             line += f" (to reach: {reach:.3g}, {'reached' if ratio <= reach else 'MISSED'})"
@@ -149,6 +168,7 @@ def compare(
             "reach": reach,
             "seconds": {name: timing.median for name, timing in timings.items()},
             "spread": {name: timing.spread for name, timing in timings.items()},
+            "ratios": {name: timings[ours].ratio(timings[name]) for name in others},
         }
     )
     return timings
