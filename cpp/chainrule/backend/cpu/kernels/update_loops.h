@@ -67,19 +67,20 @@ CR_INLINE void step_elements(const Row& row,
   const auto step = [&](std::int64_t i, int = 0) __attribute__((always_inline)) {
     Rule::step(c, seen(g[i], p[i]), p[i], s[i]...);
   };
-  if constexpr (sizeof...(s) > 0 || !__is_same(Seen, Unchanged<T>)) {
-    const std::uintptr_t ahead = reach_ahead(2 + sizeof...(s));
-    const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
-      ask_ahead(p + i, ahead);
-      ask_ahead(g + i, ahead);
-      (ask_ahead(s + i, ahead), ...);
-    };
-    for_lanes(n, ask, step);
-  } else {
-    // Two streams are found without our help where nearly nothing stands between two loads.
+  const std::uintptr_t ahead = reach_ahead(2 + sizeof...(s));
+  const auto ask = [&](std::int64_t i) __attribute__((always_inline)) {
+    ask_ahead(p + i, ahead);
+    ask_ahead(g + i, ahead);
+    (ask_ahead(s + i, ahead), ...);
+  };
+  if constexpr (sizeof...(s) > 0) return for_lanes(n, ask, step);
+  // Two streams are found without our help where little stands between two loads: nothing, or as
+  // much as processors that foresee more have room for.
+  const bool is_little =
+      __is_same(Seen, Unchanged<T>) || (__is_same(Seen, LinearProgram<T>) && ahead <= kLittleAhead);
+  if (!is_little) return for_lanes(n, ask, step);
 #pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) step(i);
-  }
+  for (std::int64_t i = 0; i < n; ++i) step(i);
 }
 
 template <class T>
