@@ -3,7 +3,8 @@
 #include "chainrule/functors/math.h"
 #include "chainrule/update/traced_program.h"
 
-// What an instruction of a user's rule does to one element: the same on every device.
+// What an instruction of a user's rule does to one element: the same on every device, and the same
+// bits whatever the compiler's flags, as machine code has them (backend/cpu/traced_code.h).
 namespace chainrule::update {
 inline namespace CHAINRULE_ISA {
 
@@ -17,11 +18,11 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
   } else if constexpr (code == Opcode::copy) {
     return a;
   } else if constexpr (code == Opcode::affine) {
-    return s[0] * a + s[1];
+    return math::multiply_add(s[0], a, s[1]);
   } else if constexpr (code == Opcode::combine) {
     return math::multiply_add(s[0], a, s[1] * b);
   } else if constexpr (code == Opcode::multiply) {
-    return s[0] * a * b + s[1];
+    return math::multiply_add(s[0] * a, b, s[1]);
   } else if constexpr (code == Opcode::multiply_add) {
     return math::multiply_add(s[0] * a, b, s[1] * c);
   } else if constexpr (code == Opcode::divide) {
@@ -31,7 +32,7 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
   } else if constexpr (code == Opcode::reciprocal) {
     return s[0] / a + s[1];
   } else if constexpr (code == Opcode::reciprocal_add) {
-    return s[0] / a + s[1] * b;
+    return math::multiply_add(s[1], b, s[0] / a);
   } else if constexpr (code == Opcode::divide_root_add) {
     const T divisor = math::sqrt(s[1] * b) + s[2];
     return math::multiply_add(s[3], c, s[0] * a / divisor);
@@ -80,7 +81,7 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
   } else if constexpr (code == Opcode::select_ss) {
     return math::select(a != zero, s[0], s[1]);
   } else {
-    const T x = s[0] * a + s[1];
+    const T x = math::multiply_add(s[0], a, s[1]);
     T y = x;
     if constexpr (code == Opcode::abs) {
       y = math::abs(x);
@@ -102,7 +103,7 @@ CR_INLINE T compute(const T* s, T a, T b, T c) {
       static_assert(code == Opcode::tanh);
       y = math::tanh(x);
     }
-    return s[2] * y + s[3];
+    return math::multiply_add(s[2], y, s[3]);
   }
 }
 

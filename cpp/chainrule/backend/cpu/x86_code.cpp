@@ -143,9 +143,11 @@ void X86Code::store(Vector from, Register base, int offset, bool masked) {
 
 void X86Code::set_mask() {
   if (level_ == Level::avx512) {
-    bytes({0xb9, 0xff, 0xff, 0xff, 0xff});                        // mov ecx, -1
-    bytes({0xc4, 0xe2, 0x40, 0xf5, 0xc9});                        // bzhi ecx, ecx, edi
-    bytes({0xc5, 0xf8, 0x92, 0xc0 | kTailMask << 3 | low(rcx)});  // kmovw k1, ecx
+    bytes({0x89, 0xf9});                                          // mov ecx, edi
+    bytes({0xbf, 0xff, 0xff, 0xff, 0xff});                        // mov edi, -1
+    bytes({0xd3, 0xe7});                                          // shl edi, cl
+    bytes({0xf7, 0xd7});                                          // not edi
+    bytes({0xc5, 0xf8, 0x92, 0xc0 | kTailMask << 3 | low(rdi)});  // kmovw k1, edi
     return;
   }
   bytes({0x48, 0x8d, mod_rm(0, low(rcx), kRipRelative)});  // lea rcx, [the zeros of the table]
