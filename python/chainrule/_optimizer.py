@@ -13,6 +13,7 @@ from chainrule._hookable import Hookable
 from chainrule._names import refuse_misspelt, refuse_unknown
 from chainrule._numbers import number
 from chainrule._rule_control import RuleControl
+from chainrule._rule_files import serialize_count
 from chainrule._undo import add_note
 from chainrule._walk import each_param
 from chainrule.configuration import config
@@ -266,8 +267,8 @@ class Optimizer(RuleControl):
         on_failure = getattr(serializer, "on_failure", None)
         if on_failure is not None:
             on_failure(lambda: setattr(self, "t", before))
-        self.t = int(serializer("t", self.t))
-        self.epoch = int(serializer("epoch", self.epoch))
+        self.t = serialize_count(serializer, "t", self.t)
+        self.epoch = serialize_count(serializer, "epoch", self.epoch)
         link = self._link()
         snapshot.serialize(self, serializer)
         for path, param in link.namedparams():

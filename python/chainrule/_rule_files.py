@@ -13,6 +13,27 @@ if TYPE_CHECKING:
 __all__ = ["serialize_master", "serialize_scalars"]
 
 
+def serialize_count(serializer: AbstractSerializer, name: str, present: int) -> int:
+    """Save or load how many updates or epochs there were.
+
+    Args:
+        serializer: Where to or from.
+        name: The entry's name.
+        present: How many there were so far.
+
+    Returns:
+        The number that is in the file; the present one where it is saved.
+
+    Raises:
+        ValueError: If what is in the file is no such number.
+    """
+    count = serializer(name, present)
+    if count is None or int(count) < 0:
+        where = getattr(serializer, "path", "") + name
+        raise ValueError(f"[load] entry '{where}': got {count}, expected an integer from 0 on")
+    return int(count)
+
+
 def serialize_scalars(rule: UpdateRule, serializer: AbstractSerializer) -> bool:
     """Save or load the numbers that an algorithm keeps between updates, by their names.
 

@@ -12,7 +12,7 @@ from chainrule import _core
 from chainrule._core import Variable
 from chainrule._device_array import as_numpy, like
 from chainrule._policies import Policies
-from chainrule._rule_files import serialize_master, serialize_scalars
+from chainrule._rule_files import serialize_count, serialize_master, serialize_scalars
 from chainrule._rule_state import SCALE, State
 from chainrule.optimizer_hooks._weights import serialize_hooks
 from chainrule.serializer import AbstractSerializer, Deserializer
@@ -52,7 +52,7 @@ class SavedRule(Policies):
         on_failure = getattr(serializer, "on_failure", None)
         if on_failure is not None:
             on_failure(self._restorer())
-        self.t = int(serializer("t", self.t))
+        self.t = serialize_count(serializer, "t", self.t)
         complete = serialize_scalars(self, serializer)
         serialize_master(self, serializer)
         # Before the first update there is no state, but there may be numbers that rules share.

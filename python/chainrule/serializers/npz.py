@@ -188,12 +188,15 @@ class NpzDeserializer(Deserializer):
         where = f"[load_npz] {self.report.file}: entry '{key}'"
         if not isinstance(value, np.ndarray):
             try:
-                return type(value)(stored)
+                loaded = type(value)(stored)
             except (TypeError, ValueError) as error:
                 raise type(error)(
                     f"{where} cannot become {type(value).__name__}: got {stored.dtype} of shape "
                     f"{stored.shape}"
                 ) from None
+            if type(value) is int and loaded != stored:
+                raise ValueError(f"{where} cannot become int: got {stored}")
+            return loaded
         if stored.shape != value.shape:
             raise ValueError(
                 f"{where} has another shape: got {stored.shape}, expected {value.shape}"

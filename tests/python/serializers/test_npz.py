@@ -283,6 +283,23 @@ class TestOptimizers:
         states = [rule.state and {k: repr(v) for k, v in rule.state.items()} for rule in rules]
         return optimizer.t, optimizer.epoch, [rule.t for rule in rules], states
 
+    @pytest.mark.parametrize("entry", ["t", "epoch", "l2/b/t"])
+    @pytest.mark.parametrize(
+        ("count", "message"),
+        [(-3, "got -3, expected an integer"), (2.5, "cannot become int"), (None, "got None")],
+    )
+    def test_numbers_of_updates_are_checked(self, entry, count, message):
+        with np.load(FOLDER / "adam_optimizer.npz") as archive:
+            arrays = {**archive, entry: np.asarray(count)}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        file.seek(0)
+        optimizer = self.trained()
+        before = self.state(optimizer)
+        with pytest.raises(ValueError, match=f"entry '{entry}'.* {message}"):
+            chainrule.serializers.load_npz(file, optimizer)
+        assert self.state(optimizer) == before
+
     @pytest.mark.parametrize("steps", [0, 2])
     def test_failures_leave_the_optimizer_as_it_was(self, steps):
         with np.load(FOLDER / "adam_optimizer.npz") as archive:
