@@ -185,6 +185,10 @@ class SavedRule(Policies):
             got, expected = np.shape(values[name]), np.shape(made[name])
             if got != expected and values[name] is not None:
                 self._refuse(serializer, name, f"got {got}, expected {expected}")
+        for name in (*native, *unused) if self._algorithm is not None else ():
+            dtype = getattr(values.get(name), "dtype", None)
+            if dtype is not None and dtype.kind in "cSUmM":  # those arrays cannot have
+                self._refuse(serializer, name, f"must be floating: got {dtype}")
         self._clear_states()
         self._state = None
         if not values:

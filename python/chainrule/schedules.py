@@ -69,7 +69,8 @@ def _make(op: str, args: Sequence[Scalar], numbers: Sequence[float]) -> Expressi
     for number in numbers:
         if not is_number(number):
             raise TypeError(f"[{op}] got {number!r}, expected a number")
-    return Expression._make(op, args, numbers)
+    plain = [value if isinstance(value, Expression) else float(value) for value in args]
+    return Expression._make(op, plain, [float(number) for number in numbers])
 
 
 def constant(value: float) -> Expression:

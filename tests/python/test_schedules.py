@@ -482,3 +482,8 @@ def test_snapshots_go_on_where_they_were(tmp_path):
     assert optimizer.t == 8
     for a, b in zip(whole.params(), resumed.params(), strict=True):
         np.testing.assert_array_equal(a.array, b.array)
+
+
+def test_arrays_without_dimensions_are_numbers():
+    schedule = schedules.linear(np.array(1.0), np.float32(0), np.int64(10))
+    assert str(schedule) == "linear(1.0, 0.0, 10)"

@@ -301,6 +301,20 @@ class TestOptimizers:
         assert self.state(optimizer) == before
 
     @pytest.mark.parametrize("steps", [0, 2])
+    @pytest.mark.parametrize("dtype", ["complex128", "int64", "<U1"])
+    def test_states_of_another_kind_are_named(self, dtype, steps):
+        with np.load(FOLDER / "adam_optimizer.npz") as archive:
+            arrays = {**archive, "l2/b/m": np.zeros(archive["l2/b/m"].shape).astype(dtype)}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        file.seek(0)
+        optimizer = self.trained(steps)
+        before = self.state(optimizer)
+        with pytest.raises(ValueError, match=f"'l2/b/m' .*must be floating: got {dtype}"):
+            chainrule.serializers.load_npz(file, optimizer)
+        assert self.state(optimizer) == before
+
+    @pytest.mark.parametrize("steps", [0, 2])
     def test_failures_leave_the_optimizer_as_it_was(self, steps):
         with np.load(FOLDER / "adam_optimizer.npz") as archive:
             arrays = {**archive, "l2/b/t": np.arange(7)}
