@@ -11,15 +11,6 @@ namespace {
 using update::Instruction;
 using update::Opcode;
 
-const char* name_of(Opcode code) {
-  static const char* const names[] = {
-#define CHAINRULE_OPCODE(name, operands, scalars) #name,
-      CHAINRULE_OPCODES(CHAINRULE_OPCODE)
-#undef CHAINRULE_OPCODE
-  };
-  return names[static_cast<int>(code)];
-}
-
 // Exactly, in any locale.
 std::string number(double x) {
   if (std::isnan(x)) return "__builtin_nan(\"\")";
@@ -45,8 +36,8 @@ std::string scalar(const update::TracedProgram& program, int at) {
 
 std::string statement(const update::TracedProgram& program, const Instruction& instruction) {
   const int operands = update::operands_of(instruction.code);
-  std::string out = cat(place(instruction.out), " = compute<Opcode::", name_of(instruction.code),
-                        ">(Scalars<T>{");
+  std::string out = cat(place(instruction.out),
+                        " = compute<Opcode::", update::name_of(instruction.code), ">(Scalars<T>{");
   for (int k = 0; k < update::scalars_of(instruction.code); ++k) {
     out += cat(k ? ", " : "", scalar(program, instruction.scalar[k]));
   }

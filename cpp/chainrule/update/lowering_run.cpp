@@ -59,11 +59,6 @@ void LoweredRule::prepare(const double* values, const update::Step& step, double
 }
 
 std::string LoweredRule::listing() const {
-  static constexpr const char* names[] = {
-#define CHAINRULE_OPCODE(name, operands, scalars) #name,
-      CHAINRULE_OPCODES(CHAINRULE_OPCODE)
-#undef CHAINRULE_OPCODE
-  };
   const auto place = [](int at) {
     if (at == update::kParamPlace) return std::string("p");
     if (at == update::kGradPlace) return std::string("g");
@@ -72,7 +67,7 @@ std::string LoweredRule::listing() const {
   };
   std::string out;
   for (const update::Instruction& i : code_) {
-    out += cat(place(i.out), " = ", names[static_cast<std::size_t>(i.code)]);
+    out += cat(place(i.out), " = ", update::name_of(i.code));
     for (int k = 0; k < update::operands_of(i.code); ++k) out += " " + place(i.operand[k]);
     for (int k = 0; k < update::scalars_of(i.code); ++k) {
       const int at = i.scalar[k] - program_.coef_count;

@@ -93,6 +93,12 @@ inline constexpr std::int8_t kScalarOperands[] = {
     CHAINRULE_OPCODES(CHAINRULE_OPCODE)
 #undef CHAINRULE_OPCODE
 };
+inline constexpr const char* kOpcodeNames[] = {
+#define CHAINRULE_OPCODE(name, operands, scalars) #name,
+    CHAINRULE_OPCODES(CHAINRULE_OPCODE)
+#undef CHAINRULE_OPCODE
+};
+constexpr const char* name_of(Opcode code) { return kOpcodeNames[static_cast<int>(code)]; }
 constexpr int operands_of(Opcode code) { return kOperands[static_cast<int>(code)]; }
 constexpr int scalars_of(Opcode code) { return kScalarOperands[static_cast<int>(code)]; }
 

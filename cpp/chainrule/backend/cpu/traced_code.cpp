@@ -32,15 +32,6 @@ constexpr int kCacheLine = 64;
 
 bool is_array(int place) { return place < kArrays; }
 
-const char* name_of(Opcode code) {
-  static constexpr const char* names[] = {
-#define CHAINRULE_OPCODE(name, operands, scalars) #name,
-      CHAINRULE_OPCODES(CHAINRULE_OPCODE)
-#undef CHAINRULE_OPCODE
-  };
-  return names[static_cast<std::size_t>(code)];
-}
-
 // Writes one function: arguments are n, p, g, states, scalars in rdi, rsi, rdx, rcx, r8. The
 // offset into all arrays is in rax, the elements left in rdi.
 class Writer {
@@ -56,7 +47,7 @@ class Writer {
   WrittenLoop write() {
     for (int i = 0; i < program_.length; ++i) {
       if (needs_series(program_.code[i].code)) {
-        return {{}, cat("the instruction ", name_of(program_.code[i].code))};
+        return {{}, cat("the instruction ", update::name_of(program_.code[i].code))};
       }
     }
     // Once to see how many vectors an element's values need; scalars stay in the others.
