@@ -60,6 +60,16 @@ Ref<Algorithm> make(std::string name,
   return Ref<Algorithm>(const_cast<Algorithm*>(make_algorithm(rule).get()));
 }
 
+// What a traced rule says of each of its variants.
+template <class Text>
+auto of_variants(Text text) {
+  return [text](const Algorithm& self) {
+    std::vector<std::string> out;
+    for (const auto& variant : self.variants) out.push_back(((*variant.lowered).*text)());
+    return out;
+  };
+}
+
 }  // namespace
 
 const Algorithm* algorithm_from(py::handle object) {
@@ -82,21 +92,10 @@ void bind_algorithm(py::module_& m) {
            "variants: (switches, states, nodes, new parameter, new states), a node being\n"
            "(operation, arguments, value, place).")
       .def_property_readonly("name", [](const Algorithm& self) { return self.name; })
+      .def_property_readonly("listings", of_variants(&LoweredRule::listing),
+                             "The instructions of each variant, one a line.")
       .def_property_readonly(
-          "listings",
-          [](const Algorithm& self) {
-            std::vector<std::string> out;
-            for (const auto& variant : self.variants) out.push_back(variant.lowered->listing());
-            return out;
-          },
-          "The instructions of each variant, one a line.")
-      .def_property_readonly(
-          "problems",
-          [](const Algorithm& self) {
-            std::vector<std::string> out;
-            for (const auto& variant : self.variants) out.push_back(variant.lowered->problem());
-            return out;
-          },
+          "problems", of_variants(&LoweredRule::problem),
           "Why the CPU interprets each variant; empty where it runs machine code.");
 }
 

@@ -10,7 +10,7 @@ from chainrule.serializer import AbstractSerializer, Deserializer
 if TYPE_CHECKING:
     from chainrule.update_rule import UpdateRule
 
-__all__ = ["serialize_master", "serialize_scalars"]
+__all__ = ["serialize_count", "serialize_master", "serialize_scalars"]
 
 
 def serialize_count(serializer: AbstractSerializer, name: str, present: int) -> int:

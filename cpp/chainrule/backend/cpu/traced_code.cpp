@@ -39,6 +39,7 @@ class Writer {
   Writer(const TracedProgram& program, Level level, Dtype dtype)
       : program_(program),
         level_(level),
+        dtype_(dtype),
         item_(static_cast<int>(item_size(dtype))),
         code_(level, dtype) {
     std::fill(std::begin(scalar_at_), std::end(scalar_at_), -1);
@@ -53,7 +54,7 @@ class Writer {
     // Once to see how many vectors an element's values need; scalars stay in the others.
     body(0, false);
     if (!problem_.empty()) return {{}, std::string(problem_)};
-    code_ = X86Code(level_, item_ == 8 ? Dtype::float64 : Dtype::float32);
+    code_ = X86Code(level_, dtype_);
     keep_scalars();
     function();
     return {code_.finish(), {}};
@@ -76,10 +77,9 @@ class Writer {
     }
   }
 
-  // Vectors: the mask of AVX2 is the last of its 16; three are for work within an instruction.
-  int usable() const { return level_ == Level::avx512 ? 32 : 15; }
-  Vector work(int which) const { return usable() - 1 - which; }
-  int for_values() const { return usable() - 3; }
+  // The last three vectors are for work within an instruction.
+  Vector work(int which) const { return code_.vector_count() - 1 - which; }
+  int for_values() const { return code_.vector_count() - 3; }
 
   void keep_scalars() {
     int next = most_live_;
@@ -374,6 +374,7 @@ class Writer {
 
   const TracedProgram& program_;
   Level level_;
+  Dtype dtype_;
   int item_;
   X86Code code_;
   std::string_view problem_;

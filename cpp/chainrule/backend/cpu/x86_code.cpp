@@ -121,24 +121,23 @@ X86Code::Encoding X86Code::arithmetic(std::uint8_t opcode) const {
   return {opcode, k0F, wide ? k66 : kNone, wide};
 }
 
-void X86Code::load(Vector out, Register base, int offset, bool masked) {
+void X86Code::transfer(bool to_memory, Vector which, Register base, int offset, bool masked) {
   const Memory at{Memory::Kind::indexed, base, offset, 0};
   if (masked && level_ == Level::avx2) {
-    const auto opcode = static_cast<std::uint8_t>(item_ == 8 ? 0x2d : 0x2c);
-    with_memory({opcode, k0F38, k66, false}, out, kMaskVector, at, {});
+    const int opcode = (to_memory ? 0x2e : 0x2c) + (item_ == 8 ? 1 : 0);
+    with_memory({static_cast<std::uint8_t>(opcode), k0F38, k66, false}, which, kMaskVector, at, {});
   } else {
-    with_memory(arithmetic(0x10), out, 0, at, masked ? Masked{kTailMask, true} : Masked{});
+    with_memory(arithmetic(to_memory ? 0x11 : 0x10), which, 0, at,
+                masked ? Masked{kTailMask, !to_memory} : Masked{});
   }
 }
 
+void X86Code::load(Vector out, Register base, int offset, bool masked) {
+  transfer(false, out, base, offset, masked);
+}
+
 void X86Code::store(Vector from, Register base, int offset, bool masked) {
-  const Memory at{Memory::Kind::indexed, base, offset, 0};
-  if (masked && level_ == Level::avx2) {
-    const auto opcode = static_cast<std::uint8_t>(item_ == 8 ? 0x2f : 0x2e);
-    with_memory({opcode, k0F38, k66, false}, from, kMaskVector, at, {});
-  } else {
-    with_memory(arithmetic(0x11), from, 0, at, masked ? Masked{kTailMask, false} : Masked{});
-  }
+  transfer(true, from, base, offset, masked);
 }
 
 void X86Code::set_mask() {
@@ -165,17 +164,17 @@ void X86Code::prefetch(Register base, int offset) {
   immediate(offset);
 }
 
-void X86Code::broadcast(Vector out, Register base, int offset) {
+X86Code::Encoding X86Code::broadcasting() const {
   const auto opcode = static_cast<std::uint8_t>(item_ == 8 ? 0x19 : 0x18);
-  const bool wide = item_ == 8 && level_ == Level::avx512;
-  with_memory({opcode, k0F38, k66, wide}, out, 0, {Memory::Kind::plain, base, offset, 0}, {});
+  return {opcode, k0F38, k66, item_ == 8 && level_ == Level::avx512};
+}
+
+void X86Code::broadcast(Vector out, Register base, int offset) {
+  with_memory(broadcasting(), out, 0, {Memory::Kind::plain, base, offset, 0}, {});
 }
 
 void X86Code::broadcast_bits(Vector out, std::uint64_t bits) {
-  const auto opcode = static_cast<std::uint8_t>(item_ == 8 ? 0x19 : 0x18);
-  const bool wide = item_ == 8 && level_ == Level::avx512;
-  with_memory({opcode, k0F38, k66, wide}, out, 0, {Memory::Kind::constant, rax, 0, constant(bits)},
-              {});
+  with_memory(broadcasting(), out, 0, {Memory::Kind::constant, rax, 0, constant(bits)}, {});
 }
 
 void X86Code::broadcast(Vector out, double value) {

@@ -20,7 +20,6 @@ class X86Code {
   enum Binary : std::uint8_t {
     add = 0x58,
     multiply = 0x59,
-    subtract = 0x5c,
     minimum = 0x5d,
     divide = 0x5e,
     maximum = 0x5f,
@@ -42,7 +41,8 @@ class X86Code {
 
   X86Code(Level level, Dtype dtype);
 
-  int vector_count() const { return level_ == Level::avx512 ? 32 : 16; }
+  // Vectors to be used freely: from 0 on, without that of the mask.
+  int vector_count() const { return level_ == Level::avx512 ? 32 : 15; }
   int vector_bytes() const { return level_ == Level::avx512 ? 64 : 32; }
   int lanes() const { return vector_bytes() / item_; }
 
@@ -104,7 +104,9 @@ class X86Code {
   void vector_prefix(const Encoding& encoding, int reg, int first, int x, int b, Masked masked);
   void with_vector(const Encoding& encoding, int reg, int first, int second);
   void with_memory(const Encoding& encoding, int reg, int first, const Memory& at, Masked masked);
+  void transfer(bool to_memory, Vector which, Register base, int offset, bool masked);
   Encoding arithmetic(std::uint8_t opcode) const;
+  Encoding broadcasting() const;
   std::size_t constant(std::uint64_t bits);
   void byte(unsigned value) { code_.push_back(static_cast<std::uint8_t>(value)); }
   void bytes(std::initializer_list<unsigned> values);
